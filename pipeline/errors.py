@@ -1,0 +1,39 @@
+"""Every error Sightline raises on purpose. Each message says what went wrong, with which thing, and what to do."""
+
+from __future__ import annotations
+
+
+class SightlineError(Exception):
+    """Base of all. The command line prints its message as one line and exits with 2."""
+
+
+class ConfigError(SightlineError):
+    """A setting is unknown, has the wrong type, or contradicts another one."""
+
+
+class SourceError(SightlineError):
+    """A video, folder or stream cannot be opened or holds no picture."""
+
+
+class DamagedSourceError(SourceError):
+    """A source broke off in the middle. What was read before the damage is kept; the command exits with 1."""
+
+
+class ModelError(SightlineError):
+    """Weights are missing, unsafe, of an unknown form, or do not fit the settings."""
+
+
+class StoreError(SightlineError):
+    """The database cannot be reached, written, or is of another version."""
+
+
+class OutputError(SightlineError):
+    """A file or folder cannot be written."""
+
+
+class FormatError(SightlineError):
+    """A text file (MOTChallenge, seqinfo.ini, camera motion) is not what it should be; names file and line."""
+
+
+class DependencyError(SightlineError):
+    """An optional package is not installed; says how to install it."""

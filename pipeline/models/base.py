@@ -1,0 +1,45 @@
+"""What the engine asks of a network: protocols Detector and Embedder, and what a loaded model says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from trackers.structures import Detections, FloatArray, Frame
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """Identity of a loaded model: enough to tell whether two runs used the same one."""
+
+    name: str  # file stem, or the library's name of the architecture
+    task: str  # "detect" or "embed"
+    version: str  # of the library or file format that runs it, e.g. "openvino 2026.4"
+    sha256: str  # of the weights' bytes (of .xml and .bin together); of the parameters where there is no file
+    runtime: str  # backend, device and precision, e.g. "openvino CPU f32"
+    input_size: tuple[int, int] | None  # height, width in pixels; None where the model takes any
+    classes: tuple[str, ...] = ()  # detectors: names in label order
+    dimension: int | None = None  # embedders: length of a feature vector
+
+
+class Detector(Protocol):
+    """Finds objects. Stateless but for motion; batches freely over streams."""
+
+    @property
+    def card(self) -> ModelCard:
+        """Who it is."""
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """One Detections a frame, boxes in the frame's pixels, clipped to it, by falling score."""
+
+
+class Embedder(Protocol):
+    """Describes what objects look like."""
+
+    @property
+    def card(self) -> ModelCard:
+        """Who it is."""
+
+    def embed(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[FloatArray]:
+        """For each frame the (n, d) float32 unit-length features of its n boxes; all crops share batches."""
