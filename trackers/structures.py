@@ -194,5 +194,5 @@ _Table = TypeVar("_Table", Detections, Tracks)
 
 
 def _select(table: _Table, index: Index) -> _Table:
-    columns = {field.name: getattr(table, field.name) for field in fields(table)}
+    columns: dict[str, Any] = {field.name: getattr(table, field.name) for field in fields(table)}
     return type(table)(**{name: None if column is None else column[index] for name, column in columns.items()})
