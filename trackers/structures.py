@@ -194,5 +194,8 @@ _Table = TypeVar("_Table", Detections, Tracks)
 
 
 def _select(table: _Table, index: Index) -> _Table:
-    columns: dict[str, Any] = {field.name: getattr(table, field.name) for field in fields(table)}
-    return type(table)(**{name: None if column is None else column[index] for name, column in columns.items()})
+    columns: dict[str, Any] = {}
+    for field in fields(table):
+        column: Any = getattr(table, field.name)
+        columns[field.name] = None if column is None else column[index]
+    return type(table)(**columns)
