@@ -190,7 +190,7 @@ def _check_columns(table: Detections | Tracks) -> None:
             raise ValueError(f"{field.name} has {len(column)} rows, boxes {count}")
 
 
-_Table = TypeVar("_Table", Detections, Tracks)
+_Table = TypeVar("_Table", bound=Detections | Tracks)
 
 
 def _select(table: _Table, index: Index) -> _Table:

@@ -1,0 +1,81 @@
+"""Boxes as (n, 4) arrays x1 y1 x2 y2 in pixels: overlap, conversion, clipping, suppression, warping."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trackers.structures import FloatArray, IntArray
+
+
+def areas(boxes: FloatArray) -> FloatArray:
+    """Area of each box (n,), square pixels; 0 for a box turned inside out."""
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    return np.asarray(sides[:, 0] * sides[:, 1])
+
+
+def intersections(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Area shared by each pair (n, m), square pixels."""
+    width = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])
+    height = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])
+    return np.asarray(np.maximum(width, 0) * np.maximum(height, 0))
+
+
+def iou_matrix(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Intersection over union of each pair (n, m); 0 where both boxes are empty."""
+    shared = intersections(a, b)
+    union = areas(a)[:, None] + areas(b)[None, :] - shared
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
+
+
+def giou_matrix(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Generalised IoU of each pair (n, m), -1..1 (Rezatofighi et al. 2019, algorithm 1)."""
+    shared = intersections(a, b)
+    union = areas(a)[:, None] + areas(b)[None, :] - shared
+    width = np.maximum(a[:, None, 2], b[None, :, 2]) - np.minimum(a[:, None, 0], b[None, :, 0])
+    height = np.maximum(a[:, None, 3], b[None, :, 3]) - np.minimum(a[:, None, 1], b[None, :, 1])
+    hull = width * height
+    iou = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return np.asarray(iou - np.divide(hull - union, hull, out=np.zeros_like(hull), where=hull > 0))
+
+
+def covered_matrix(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Share of each box of `a` that lies inside each box of `b` (n, m), 0..1."""
+    shared = intersections(a, b)
+    own = np.broadcast_to(areas(a)[:, None], shared.shape)
+    return np.asarray(np.divide(shared, own, out=np.zeros_like(shared), where=own > 0))
+
+
+def clip_boxes(boxes: FloatArray, width: int, height: int) -> FloatArray:
+    """Cut boxes at the borders of an image of `width` x `height` pixels."""
+    return np.clip(boxes, 0, np.array([width, height, width, height], boxes.dtype))
+
+
+def to_xywh(boxes: FloatArray) -> FloatArray:
+    """Left, top, width, height: the form of MOTChallenge files."""
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+
+
+def from_xywh(boxes: FloatArray) -> FloatArray:
+    """The inverse of `to_xywh`."""
+    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+
+
+def warp_boxes(boxes: FloatArray, affine: FloatArray) -> FloatArray:
+    """Upright hull of each box after an affine map (2, 3) of the image plane."""
+    corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+    moved = corners @ affine[:, :2].T + affine[:, 2]
+    return np.concatenate([moved.min(axis=1), moved.max(axis=1)], axis=1)
+
+
+def suppress(boxes: FloatArray, scores: FloatArray, labels: IntArray, *, iou: float) -> IntArray:
+    """Greedy non-maximum suppression within each class; kept rows by falling score.
+
+    A row goes when a kept row of its class with a higher score overlaps it by more than `iou`.
+    """
+    order = np.argsort(-scores, kind="stable")
+    clash = (iou_matrix(boxes[order], boxes[order]) > iou) & (labels[order][:, None] == labels[order][None, :])
+    kept = np.ones(len(order), dtype=bool)
+    for row in np.flatnonzero(clash.sum(axis=1) > 1):
+        if kept[row]:
+            kept[row + 1 :] &= ~clash[row, row + 1 :]
+    return order[kept]
