@@ -1,0 +1,60 @@
+"""The closed sets of words the store uses: what state a run is in, what kind a file is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class RunStatus(StrEnum):
+    """How far a run is. A run that says `running` with an old heartbeat was interrupted."""
+
+    PENDING = "pending"  # asked for, no process yet
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    STOPPED = "stopped"  # ended early because somebody asked for it
+    FAILED = "failed"
+
+
+class RequestedState(StrEnum):
+    """What the page wants of a run; the run obeys at its next heartbeat."""
+
+    RUN = "run"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+class SourceStatus(StrEnum):
+    """How far a run is with one of its sources."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    FINISHED = "finished"
+    DAMAGED = "damaged"  # broke off in the middle; what came before is kept
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class TaskStatus(StrEnum):
+    """How far a worker is with a range of frames."""
+
+    WAITING = "waiting"
+    LEASED = "leased"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class MediaKind(StrEnum):
+    """What a media file shows."""
+
+    BEST = "best"  # the best crop of a track, at most one a track
+    CROP = "crop"  # another crop of a track
+    CLIP = "clip"
+    SNAPSHOT = "snapshot"
+
+
+class EmbeddingKind(StrEnum):
+    """What a feature vector stands for."""
+
+    EXEMPLAR = "exemplar"  # one sighting
+    MEAN = "mean"  # running mean of a track, at most one a track and model
