@@ -1,0 +1,277 @@
+"""What detection networks put out, read into boxes. Which form it is shows in the outputs' names and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+
+from pipeline.errors import ModelError
+from pipeline.models.inputs import PLAIN, UNIT_RGB, YOLOX, Placement, Recipe
+from trackers.geometry import to_xywh
+from trackers.structures import Detections, FloatArray, IntArray
+
+STRIDES = (8, 16, 32)  # input pixels a cell of each grid of YOLOX and YOLOv8
+_NMS_ROWS = 3000  # rows of highest score that enter suppression: enough for every crowd, and bounds its time
+
+
+class Form(StrEnum):
+    """Forms of output; the values are what the setting `detector.decoder` takes."""
+
+    BOXES_LABELS = "boxes-labels"  # boxes (n, 5) x1 y1 x2 y2 score in input pixels, labels (n,); one picture
+    DETECTION_OUTPUT = "detection-output"  # (1, 1, n, 7) picture label score x1 y1 x2 y2, 0..1; -1 ends the list
+    YOLOX = "yolox"  # (b, cells, 5 + classes) centre and log size in cells, objectness, class scores
+    YOLOV8 = "yolov8"  # (b, 4 + classes [+ mask coefficients], cells) centre and size in input pixels, class scores
+    END_TO_END = "end-to-end"  # (b, n, 6) x1 y1 x2 y2 in input pixels, score, label; nothing left to suppress
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One output of a network."""
+
+    name: str
+    shape: tuple[int | None, ...]  # None: known only when it runs
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Which boxes a detector keeps."""
+
+    min_score: float = 0.05  # 0..1, inclusive
+    nms_iou: float = 0.65  # overlap above which the weaker box of a class goes; networks that suppress are left alone
+    max_detections: int = 300  # a picture, by falling score
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Boxes of one picture before suppression, in input pixels."""
+
+    boxes: FloatArray  # (n, 4) x1 y1 x2 y2
+    scores: FloatArray  # (n,)
+    labels: IntArray  # (n,)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """Reads the outputs of one network."""
+
+    form: Form
+    size: tuple[int, int]  # height, width of the input, pixels
+    class_count: int | None  # None where the outputs do not tell
+    order: tuple[int, ...]  # positions of the outputs that `form` names
+
+    @property
+    def recipe(self) -> Recipe:
+        """The input that networks with such outputs were trained on."""
+        match self.form:
+            case Form.BOXES_LABELS | Form.DETECTION_OUTPUT:
+                return PLAIN
+            case Form.YOLOX:
+                return YOLOX
+            case Form.YOLOV8 | Form.END_TO_END:
+                return UNIT_RGB
+
+    @property
+    def batches(self) -> bool:
+        """Whether the outputs keep the pictures of a batch apart."""
+        return self.form in (Form.YOLOX, Form.YOLOV8, Form.END_TO_END)
+
+    @property
+    def suppresses(self) -> bool:
+        """Whether the network leaves overlapping boxes in, so that they must be suppressed here."""
+        return self.form in (Form.YOLOX, Form.YOLOV8)
+
+    def candidates(self, outputs: Sequence[FloatArray], row: int, min_score: float) -> Candidates:
+        """Boxes of picture `row` of the batch with at least `min_score`. Raises ModelError on a number that is NaN."""
+        used = [outputs[position] for position in self.order]
+        match self.form:
+            case Form.BOXES_LABELS:
+                found = read_boxes_labels(used[0], used[1], min_score)
+            case Form.DETECTION_OUTPUT:
+                found = read_detection_output(used[0], self.size, min_score)
+            case Form.YOLOX:
+                found = read_yolox(used[0][row], self.size, min_score)
+            case Form.YOLOV8:
+                classes = used[0].shape[1] - 4 if self.class_count is None else self.class_count
+                found = read_yolov8(used[0][row], classes, min_score)
+            case Form.END_TO_END:
+                found = read_end_to_end(used[0][row], min_score)
+        if np.isnan(found.boxes).any():
+            raise ModelError("the network gave boxes that are not numbers (NaN)")
+        return found
+
+    def detections(self, outputs: Sequence[FloatArray], row: int, place: Placement, limits: Limits) -> Detections:
+        """Picture `row` in its own pixels: clipped, suppressed, by falling score, at most `max_detections`."""
+        found = self.candidates(outputs, row, limits.min_score)
+        return finish(found, place, limits, suppress=self.suppresses)
+
+
+def finish(found: Candidates, place: Placement, limits: Limits, *, suppress: bool) -> Detections:
+    """Candidates as detections in the picture's pixels. Boxes without area inside the picture are left out."""
+    best = np.argsort(-found.scores, kind="stable")[:_NMS_ROWS]
+    boxes = place.to_picture(found.boxes[best])
+    inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    best, boxes = best[inside], boxes[inside]
+    scores = np.clip(found.scores[best], 0, 1).astype(np.float32)
+    labels = found.labels[best].astype(np.int64)
+    if suppress and len(best):
+        kept = _suppress(boxes, scores, labels, limits.nms_iou)
+        boxes, scores, labels = boxes[kept], scores[kept], labels[kept]
+    top = slice(limits.max_detections)
+    return Detections(boxes[top], scores[top], labels[top])
+
+
+def _suppress(boxes: FloatArray, scores: FloatArray, labels: IntArray, iou: float) -> IntArray:
+    """Rows that stay, by falling score: greedy within each class. OpenCV's loop needs no n x n matrix."""
+    left_top_sides: Any = to_xywh(boxes).astype(np.float64)  # Any: OpenCV's stubs ask for lists, it takes arrays
+    strengths: Any = scores
+    classes: Any = labels.astype(np.int32)
+    kept = cv2.dnn.NMSBoxesBatched(left_top_sides, strengths, classes, 0.0, iou)
+    return np.array(kept, np.int64).reshape(-1)
+
+
+def read_boxes_labels(boxes: FloatArray, labels: IntArray | FloatArray, min_score: float) -> Candidates:
+    """(n, 5) x1 y1 x2 y2 score and (n,) labels; a leading axis of 1 is allowed."""
+    boxes, labels = boxes.reshape(-1, 5), labels.reshape(-1)
+    strong = _strong(boxes[:, 4], min_score)
+    return Candidates(boxes[strong, :4], boxes[strong, 4], labels[strong].astype(np.int64))
+
+
+def read_detection_output(table: FloatArray, size: tuple[int, int], min_score: float) -> Candidates:
+    """(1, 1, n, 7) of one picture; a picture number of -1 ends the list. `size`: height, width of the input."""
+    rows = table.reshape(-1, 7)
+    ends = np.flatnonzero(rows[:, 0] < 0)
+    rows = rows[: ends[0]] if len(ends) else rows
+    rows = rows[_strong(rows[:, 2], min_score)]
+    pixels = np.array([size[1], size[0], size[1], size[0]], rows.dtype)
+    return Candidates(rows[:, 3:7] * pixels, rows[:, 2], rows[:, 1].astype(np.int64))
+
+
+def read_yolox(table: FloatArray, size: tuple[int, int], min_score: float) -> Candidates:
+    """(cells, 5 + classes), not yet decoded: score = objectness x best class (Ge et al. 2021; head as exported)."""
+    objectness, classes = table[:, 4], table[:, 5:]
+    rows = _strong(objectness, min_score)  # a class score is at most 1, so the product cannot be stronger
+    labels = classes[rows].argmax(axis=1)
+    scores = objectness[rows] * classes[rows, labels]
+    again = _strong(scores, min_score)
+    rows, scores, labels = rows[again], scores[again], labels[again]
+    corners, strides = grid_cells(size)
+    centres = (table[rows, :2] + corners[rows]) * strides[rows, None]
+    with np.errstate(over="ignore"):  # an absurdly large box becomes infinite and is clipped to the picture
+        halves = np.exp(table[rows, 2:4]) * strides[rows, None] / 2
+    return Candidates(np.concatenate([centres - halves, centres + halves], axis=1), scores, labels)
+
+
+def read_yolov8(table: FloatArray, class_count: int, min_score: float) -> Candidates:
+    """(4 + classes + mask coefficients, cells): centre x y, width, height in input pixels, then class scores."""
+    classes = table[4 : 4 + class_count]
+    peaks = classes.max(axis=0)
+    columns = _strong(peaks, min_score)
+    x, y, width, height = table[:4, columns]
+    boxes = np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], axis=1)
+    return Candidates(boxes, peaks[columns], classes[:, columns].argmax(axis=0))
+
+
+def read_end_to_end(table: FloatArray, min_score: float) -> Candidates:
+    """(n, 6) x1 y1 x2 y2 score label in input pixels."""
+    rows = table[_strong(table[:, 4], min_score)]
+    return Candidates(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
+
+
+def _strong(scores: FloatArray, min_score: float) -> IntArray:
+    """Rows with at least `min_score`. Raises ModelError on NaN: a network that computes NaN cannot be believed."""
+    if np.isnan(scores).any():
+        raise ModelError("the network gave scores that are not numbers (NaN)")
+    return np.flatnonzero(scores >= min_score)
+
+
+@cache
+def grid_cells(size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    """Column and row (cells, 2) and stride (cells,) of every cell of the three grids, in the order of the output."""
+    corners, strides = [], []
+    for stride in STRIDES:
+        rows, columns = np.mgrid[: size[0] // stride, : size[1] // stride]
+        corners.append(np.stack([columns.ravel(), rows.ravel()], axis=1))
+        strides.append(np.full(rows.size, stride))
+    cells = np.concatenate(corners).astype(np.float32), np.concatenate(strides).astype(np.float32)
+    for array in cells:
+        array.setflags(write=False)  # shared by every caller
+    return cells
+
+
+def choose(outputs: Sequence[TensorSpec], size: tuple[int, int], *, form: Form | str | None = None) -> Decoder:
+    """The decoder for a network with these outputs and an input of `size` (height, width).
+
+    `form`: taken instead of what the outputs suggest. Raises ModelError where no form fits.
+    """
+    if form is not None:
+        return _decoder(_parse(form), outputs, size)
+    if len(outputs) == 1 and len(outputs[0].shape) == 2:
+        raise ModelError(
+            f"the network's only output {outputs[0].name!r} {_written(outputs[0].shape)} is a feature vector: "
+            "an embedder, not a detector; set it as embedder.weights"
+        )
+    for candidate in Form:
+        if _fits(candidate, outputs, size):
+            return _decoder(candidate, outputs, size)
+    listed = ", ".join(f"{spec.name} {_written(spec.shape)}" for spec in outputs)
+    raise ModelError(
+        f"the network's outputs ({listed}) are of no known form; known: {', '.join(Form)}. "
+        "If it is one of these, set detector.decoder"
+    )
+
+
+def _parse(form: Form | str) -> Form:
+    try:
+        return Form(form)
+    except ValueError as error:
+        raise ModelError(f"detector.decoder {form!r} is unknown; use one of {', '.join(Form)}") from error
+
+
+def _fits(form: Form, outputs: Sequence[TensorSpec], size: tuple[int, int]) -> bool:
+    names = {spec.name for spec in outputs}
+    shape = outputs[0].shape if outputs else ()
+    cells = sum((size[0] // stride) * (size[1] // stride) for stride in STRIDES)
+    match form:
+        case Form.BOXES_LABELS:
+            return {"boxes", "labels"} <= names and outputs[_position(outputs, "boxes")].shape[-1] == 5
+        case Form.DETECTION_OUTPUT:
+            return len(outputs) == 1 and len(shape) == 4 and shape[:2] == (1, 1) and shape[3] == 7
+        case Form.YOLOX:
+            return len(shape) == 3 and shape[1] in (cells, None) and shape[2] is not None and shape[2] > 5
+        case Form.YOLOV8:
+            return len(shape) == 3 and shape[2] in (cells, None) and shape[1] is not None and shape[1] > 4
+        case Form.END_TO_END:
+            return len(outputs) == 1 and len(shape) == 3 and shape[2] == 6 and shape[1] != cells
+
+
+def _decoder(form: Form, outputs: Sequence[TensorSpec], size: tuple[int, int]) -> Decoder:
+    shape, count = outputs[0].shape, None
+    match form:
+        case Form.BOXES_LABELS:
+            order = _position(outputs, "boxes"), _position(outputs, "labels")
+            return Decoder(form, size, None, order)
+        case Form.YOLOX if len(shape) == 3 and shape[2] is not None:
+            count = shape[2] - 5
+        case Form.YOLOV8 if len(shape) == 3 and shape[1] is not None:
+            masks = [spec.shape[1] or 0 for spec in outputs[1:] if len(spec.shape) == 4]  # prototypes of a -seg model
+            count = shape[1] - 4 - sum(masks)
+    if count is not None and count < 1:
+        raise ModelError(f"output {outputs[0].name!r} {_written(shape)} leaves no class for decoder {form}")
+    return Decoder(form, size, count, (0,))
+
+
+def _position(outputs: Sequence[TensorSpec], name: str) -> int:
+    for position, spec in enumerate(outputs):
+        if spec.name == name:
+            return position
+    raise ModelError(f"the network has no output {name!r}, which decoder {Form.BOXES_LABELS} needs")
+
+
+def _written(shape: Sequence[int | None]) -> str:
+    return "x".join("?" if side is None else str(side) for side in shape)

@@ -1,0 +1,194 @@
+"""Weights files: what one is, whether it is whole, its fingerprint. Looked at before a native library touches it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from pipeline.errors import ModelError
+
+_CONSTANT = re.compile(rb'offset="(\d+)"[^>]*?\bsize="(\d+)"')
+_HEAD = 4096  # bytes enough to tell text from binary
+
+
+class Form(StrEnum):
+    """How weights are written."""
+
+    IR = "OpenVINO IR"
+    ONNX = "ONNX"
+    TORCH = "PyTorch"
+    SAFETENSORS = "safetensors"
+    YAML = "YAML architecture"
+
+
+_SUFFIXES = {
+    ".xml": Form.IR,
+    ".onnx": Form.ONNX,
+    ".pt": Form.TORCH,
+    ".pth": Form.TORCH,
+    ".safetensors": Form.SAFETENSORS,
+    ".yaml": Form.YAML,
+    ".yml": Form.YAML,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """A file that was looked at and found whole."""
+
+    path: Path
+    form: Form
+    sha256: str  # of the bytes; for IR of .xml and then .bin
+    metadata: dict[str, str] = field(default_factory=dict)  # what the exporter wrote into an ONNX file
+
+    @property
+    def stem(self) -> str:
+        """File name without its suffix: the model's name on its card."""
+        return self.path.stem
+
+    def require(self, *forms: Form, backend: str) -> None:
+        """Raise ModelError unless this is one of the forms that `backend` reads."""
+        if self.form not in forms:
+            readable = " or ".join(forms)
+            raise ModelError(
+                f"{self.path} is {self.form}, but backend {backend!r} reads {readable}; "
+                "choose the backend that fits the file"
+            )
+
+
+def inspect(path: str | Path) -> WeightsFile:
+    """Look at a weights file (.xml with its .bin, .onnx, .pt, .pth, .safetensors, .yaml) without loading it.
+
+    Raises ModelError where it is missing, empty, cut short, or not what its suffix says.
+    """
+    path = Path(path)
+    form = _SUFFIXES.get(path.suffix.lower())
+    if form is None:
+        raise ModelError(f"{path} is no weights file; known suffixes: {', '.join(_SUFFIXES)}")
+    _require_bytes(path)
+    metadata: dict[str, str] = {}
+    match form:
+        case Form.IR:
+            return WeightsFile(path, form, _sha256(path, _check_ir(path)))
+        case Form.ONNX:
+            metadata = _check_onnx(path)
+        case Form.TORCH:
+            _check_start(path, (b"PK\x03\x04", b"\x80"), "a PyTorch file")
+        case Form.SAFETENSORS:
+            _check_safetensors(path)
+        case Form.YAML:
+            _check_text(path)
+    return WeightsFile(path, form, _sha256(path), metadata)
+
+
+def _require_bytes(path: Path) -> None:
+    if not path.is_file():
+        raise ModelError(f"no weights file {path}; check the path")
+    if path.stat().st_size == 0:
+        raise ModelError(f"{path} is empty (0 bytes); fetch it again")
+
+
+def _sha256(*paths: Path) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _check_ir(xml: Path) -> Path:
+    """The .bin of an IR, after checking that the .xml is a network and that every constant lies inside the .bin."""
+    text = xml.read_bytes()
+    if b"<net" not in text[:_HEAD] or b"</net>" not in text[-_HEAD:]:
+        raise ModelError(f"{xml} is not an OpenVINO network (no <net> ... </net>), or it is cut short; fetch it again")
+    binary = xml.with_suffix(".bin")
+    if not binary.is_file():
+        raise ModelError(f"{xml} needs its weights {binary.name} beside it; put both into one folder")
+    needed = max((int(offset) + int(size) for offset, size in _CONSTANT.findall(text)), default=0)
+    held = binary.stat().st_size
+    if held < needed:
+        raise ModelError(f"{binary} has {held} bytes, but {xml.name} needs {needed}; fetch both again")
+    return binary
+
+
+def _check_start(path: Path, beginnings: tuple[bytes, ...], what: str) -> None:
+    with path.open("rb") as file:
+        head = file.read(16)
+    if not head.startswith(beginnings):
+        raise ModelError(f"{path} is not {what}; its first bytes are {head[:8]!r}")
+
+
+def _check_safetensors(path: Path) -> None:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        opening = file.read(1)
+    if opening != b"{" or length + 8 > path.stat().st_size:
+        raise ModelError(f"{path} is not a safetensors file, or it is cut short; fetch it again")
+
+
+def _check_text(path: Path) -> None:
+    try:
+        path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path} is not a YAML text file ({error.reason}); check the path") from error
+
+
+def _check_onnx(path: Path) -> dict[str, str]:
+    """Metadata of an ONNX file. Walks ModelProto's top-level fields, which also shows a text file or a cut one."""
+    data = memoryview(path.read_bytes())
+    metadata: dict[str, str] = {}
+    graphs = 0
+    try:
+        for number, value in _fields(data):
+            if number == 7:  # graph
+                graphs += 1
+            elif number == 14:  # metadata_props: StringStringEntryProto of key and value
+                entry = {key: bytes(text).decode() for key, text in _fields(value)}
+                metadata[entry.get(1, "")] = entry.get(2, "")
+    except (ValueError, IndexError) as error:
+        raise ModelError(f"{path} is not an ONNX file, or it is cut short ({error}); fetch it again") from error
+    if graphs != 1:
+        raise ModelError(f"{path} is not an ONNX file: it holds {graphs} graphs instead of 1; fetch it again")
+    return metadata
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Number and bytes of each field of one protobuf message (protobuf.dev/programming-guides/encoding).
+
+    Raises ValueError where a field does not lie inside the message, IndexError where a number breaks off.
+    """
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, wire = key >> 3, key & 7
+        start = at
+        if wire == 0:
+            _, at = _varint(data, at)
+        elif wire == 2:
+            length, start = _varint(data, at)
+            at = start + length
+        elif wire in (1, 5):
+            at += 8 if wire == 1 else 4
+        else:
+            raise ValueError(f"wire type {wire} at byte {at}")
+        if number == 0 or at > len(data):
+            raise ValueError(f"field {number} ends at byte {at} of {len(data)}")
+        yield number, data[start:at]
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    """A base-128 number and the position behind it."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if not byte & 0x80:
+            return value, at
+        if shift > 63:
+            raise ValueError(f"number of more than 64 bits at byte {at}")

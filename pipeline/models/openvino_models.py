@@ -1,0 +1,254 @@
+"""OpenVINO: detectors and embedders from ONNX files and OpenVINO IR."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from pipeline.errors import ModelError
+from pipeline.models import catalog, decoders, files
+from pipeline.models.base import ModelCard
+from pipeline.models.decoders import Limits, TensorSpec
+from pipeline.models.embed import NetworkEmbedder, feature_length
+from pipeline.models.inputs import IMAGENET, PLAIN, Recipe
+from pipeline.models.network import NetworkDetector
+from trackers.structures import FloatArray, ImageArray
+
+BACKEND = "openvino"
+_LOG = logging.getLogger(__name__)
+_PRECISIONS = ("f32", "bf16", "f16", "auto")
+
+
+class OpenVinoNetwork:
+    """A compiled network. Colour order and normalisation are compiled in, so it takes pictures as they are."""
+
+    def __init__(
+        self,
+        model: ov.Model,
+        recipe: Recipe,
+        *,
+        batch: int | None = 1,
+        precision: str = "f32",
+        device: str = "CPU",
+        threads: int = 0,
+    ) -> None:
+        """`batch`: pictures at once, None for any number. `threads`: 0 lets OpenVINO choose.
+
+        Raises ModelError for an unknown precision or device, and where the network cannot be compiled.
+        """
+        _set_batch(model, -1 if batch is None else batch)
+        self.max_batch = batch
+        hints: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if threads > 0:
+            hints["INFERENCE_NUM_THREADS"] = threads
+        if precision not in _PRECISIONS:
+            raise ModelError(f"precision {precision!r} is unknown; use one of {', '.join(_PRECISIONS)}")
+        if precision != "auto":
+            hints["INFERENCE_PRECISION_HINT"] = precision
+        core = ov.Core()
+        _require_device(core, device)
+        try:
+            compiled = core.compile_model(_with_recipe(model, recipe), device, hints)
+            self._request = compiled.create_infer_request()
+        except RuntimeError as error:
+            raise ModelError(f"OpenVINO cannot compile the network on {device}: {_first_line(error)}") from error
+        self.runtime = f"{BACKEND} {device} {_actual_precision(compiled)}"
+
+    def infer(self, batch: ImageArray) -> list[FloatArray]:
+        """Outputs for (n, H, W, 3) uint8 pictures; a network of fixed batch is filled up with empty ones."""
+        count = len(batch)
+        if self.max_batch is not None and count < self.max_batch:
+            batch = np.concatenate([batch, np.zeros((self.max_batch - count, *batch.shape[1:]), np.uint8)])
+        try:
+            results = self._request.infer([batch], share_inputs=True)
+        except RuntimeError as error:
+            raise ModelError(f"OpenVINO failed: {_first_line(error)}") from error
+        return [np.array(results[position]) for position in range(len(results))]
+
+
+def open_detector(
+    weights: str | Path,
+    *,
+    decoder: str | None = None,
+    classes: Sequence[str] | None = None,
+    input_size: tuple[int, int] | None = None,
+    min_score: float = 0.05,
+    nms_iou: float = 0.65,
+    max_detections: int = 300,
+    batch: int = 1,
+    precision: str = "f32",
+    device: str = "CPU",
+    threads: int = 0,
+) -> NetworkDetector:
+    """Detector from .xml (with .bin) or .onnx.
+
+    `decoder`, `classes`: as `decoders.Form` and label order; found from the file where None. `input_size`: height,
+    width; needed only where the file leaves it open. `batch`: frames at once. With 1, a frame's detections are the
+    same to the last bit whatever runs beside it, and on a CPU more is hardly faster. `precision`: f32, bf16, f16, auto.
+    """
+    file, model = _read(weights)
+    size = _input_size(model, file, input_size)
+    _set_size(model, size)
+    found = decoders.choose(_outputs(model), size, form=decoder)
+    embedded = catalog.embedded_names(file.metadata) or _rt_names(model)
+    names = catalog.class_names(file.stem, explicit=classes, embedded=embedded, count=found.class_count)
+    at_once = batch if batch == 1 or (found.batches and _can_batch(model, batch)) else 1
+    if at_once != batch:
+        _LOG.info("%s keeps no batch of %d apart; frames run one by one", file.path.name, batch)
+    network = OpenVinoNetwork(model, found.recipe, batch=at_once, precision=precision, device=device, threads=threads)
+    card = _card(file, network, "detect", input_size=size, classes=names)
+    return NetworkDetector(network, found, card=card, limits=Limits(min_score, nms_iou, max_detections))
+
+
+def open_embedder(
+    weights: str | Path,
+    *,
+    recipe: Recipe | None = None,
+    input_size: tuple[int, int] | None = None,
+    precision: str = "f32",
+    device: str = "CPU",
+    threads: int = 0,
+) -> NetworkEmbedder:
+    """Embedder from .xml (with .bin) or .onnx; the number of crops may differ from call to call.
+
+    `recipe`: what the network expects; None: blue-green-red 0..255 for IR, ImageNet's mean and deviation for ONNX.
+    """
+    file, model = _read(weights)
+    size = _input_size(model, file, input_size)
+    _set_size(model, size)
+    dimension = feature_length(_outputs(model), file.stem)
+    if recipe is None:
+        recipe = PLAIN if file.form is files.Form.IR else IMAGENET
+    any_number = _can_batch(model, -1)
+    if not any_number:
+        _LOG.warning("%s takes one crop at a time; crops run one by one", file.path.name)
+    network = OpenVinoNetwork(
+        model, recipe, batch=None if any_number else 1, precision=precision, device=device, threads=threads
+    )
+    card = _card(file, network, "embed", input_size=size, dimension=dimension)
+    return NetworkEmbedder(network, recipe, card=card)
+
+
+def _card(
+    file: files.WeightsFile,
+    network: OpenVinoNetwork,
+    task: str,
+    *,
+    input_size: tuple[int, int],
+    classes: tuple[str, ...] = (),
+    dimension: int | None = None,
+) -> ModelCard:
+    version = f"{BACKEND} {ov.__version__.split('-')[0]}"
+    return ModelCard(file.stem, task, version, file.sha256, network.runtime, input_size, classes, dimension)
+
+
+def _read(weights: str | Path) -> tuple[files.WeightsFile, ov.Model]:
+    file = files.inspect(weights)
+    file.require(files.Form.IR, files.Form.ONNX, backend=BACKEND)
+    try:
+        model = ov.Core().read_model(file.path)
+    except RuntimeError as error:
+        raise ModelError(f"OpenVINO cannot read {file.path}: {_first_line(error)}") from error
+    if len(model.inputs) != 1 or len(model.input(0).get_partial_shape()) != 4:
+        raise ModelError(f"{file.path} does not take one picture (n, 3, height, width); it is no detector or embedder")
+    return file, model
+
+
+def _shape(port: Any) -> tuple[int | None, ...]:
+    return tuple(side.get_length() if side.is_static else None for side in port.get_partial_shape())
+
+
+def _channels_last(model: ov.Model) -> bool:
+    shape = _shape(model.input(0))
+    if 3 not in (shape[1], shape[3]):
+        raise ModelError(f"the network's input {shape} has no axis of 3 colours; it is not made for colour pictures")
+    return shape[1] != 3
+
+
+def _input_size(model: ov.Model, file: files.WeightsFile, wanted: tuple[int, int] | None) -> tuple[int, int]:
+    shape = _shape(model.input(0))
+    height, width = shape[1:3] if _channels_last(model) else shape[2:]
+    if wanted is not None:
+        return wanted
+    if height is not None and width is not None:
+        return height, width
+    written = catalog.embedded_size(file.metadata)
+    if written is None:
+        raise ModelError(f"{file.path} takes pictures of any size; set input_size to [height, width]")
+    return written
+
+
+def _set_size(model: ov.Model, size: tuple[int, int]) -> None:
+    shape = model.input(0).get_partial_shape()
+    rows, columns = (1, 2) if _channels_last(model) else (2, 3)
+    if (shape[rows], shape[columns]) == size:
+        return
+    shape[rows], shape[columns] = size
+    try:
+        model.reshape(shape)
+    except RuntimeError as error:
+        raise ModelError(f"the network cannot take pictures of {size[0]}x{size[1]}: {_first_line(error)}") from error
+
+
+def _set_batch(model: ov.Model, batch: int) -> None:
+    shape = model.input(0).get_partial_shape()
+    shape[0] = batch
+    model.reshape(shape)
+
+
+def _can_batch(model: ov.Model, batch: int) -> bool:
+    """Whether a batch of this length (-1: any) leaves through every output as it came in. Tried on a copy."""
+    trial = model.clone()
+    try:
+        _set_batch(trial, batch)
+    except RuntimeError:
+        return False
+    return all(_shape(port)[:1] == (None if batch < 0 else batch,) for port in trial.outputs)
+
+
+def _outputs(model: ov.Model) -> list[TensorSpec]:
+    ports = model.outputs
+    return [TensorSpec(port.get_any_name() if port.names else str(at), _shape(port)) for at, port in enumerate(ports)]
+
+
+def _rt_names(model: ov.Model) -> tuple[str, ...]:
+    """Class names that OpenVINO's own tools write into an IR, underscores for blanks."""
+    path = ["model_info", "labels"]
+    if not model.has_rt_info(path):
+        return ()
+    return tuple(name.replace("_", " ") for name in model.get_rt_info(path).astype(str).split())
+
+
+def _with_recipe(model: ov.Model, recipe: Recipe) -> ov.Model:
+    """The network behind colour order, mean and scale, taking (n, H, W, 3) uint8."""
+    layout = ov.Layout("NHWC" if _channels_last(model) else "NCHW")
+    steps = ov.preprocess.PrePostProcessor(model)
+    tensor = steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    tensor.set_color_format(ov.preprocess.ColorFormat.BGR)
+    process = steps.input().preprocess().convert_element_type(ov.Type.f32)
+    if recipe.rgb:
+        process.convert_color(ov.preprocess.ColorFormat.RGB)
+    process.mean(list(recipe.mean)).scale(list(recipe.scale))
+    steps.input().model().set_layout(layout)
+    return steps.build()
+
+
+def _require_device(core: ov.Core, device: str) -> None:
+    present = core.available_devices
+    if device != "AUTO" and not any(name.split(".")[0] == device for name in present):
+        raise ModelError(f"OpenVINO has no device {device!r} here; it sees {', '.join(present)}")
+
+
+def _actual_precision(compiled: Any) -> str:
+    """What the device really computes in, whatever was asked for."""
+    return str(compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
