@@ -1,0 +1,300 @@
+"""VideoFile: the frames of a video file, upright, with their true times."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime
+from fractions import Fraction
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+from av.error import EOFError as EndOfFile
+from av.error import FFmpegError
+
+from pipeline.errors import DamagedSourceError, SourceError
+from pipeline.sources.base import StartOrigin, check_limits, in_utc, microseconds
+from pipeline.sources.clock import FrameClock
+from pipeline.sources.fingerprint import fingerprint_file
+from pipeline.sources.picture import Orientation, to_bgr
+from pipeline.sources.truncation import mp4_boxes, promised_size
+from trackers.structures import Frame
+
+_log = logging.getLogger(__name__)
+
+# Containers of one self-contained file. Playlists (hls, concat, dash, ...) are left out: they make FFmpeg open others.
+CONTAINERS = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,h264,hevc,m4v,mjpeg,mxf,nut,ivf,dv,gif,obu,rm,wtv,yuv4mpegpipe"
+)
+FALLBACK_FPS = Fraction(25)  # for raw streams that name no rate
+
+
+class VideoFile:
+    """A video file. Opened by the constructor, closed by `__exit__`; iterated once.
+
+    Every frame is decoded, in order. Where packets in the middle are corrupt, the decoder conceals what it can, frames
+    that cannot be decoded are missing, their neighbours keep their true times, and `damaged` counts both. Where the
+    file ends before its container says, or FFmpeg gives up, the frames up to there come first and then
+    DamagedSourceError; so too where the picture size changes, because boxes before and after would not be comparable.
+    """
+
+    kind = "file"
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        start_at: datetime | None = None,
+        max_frames: int | None = None,
+        first_frame: int = 0,
+        threads: int = 0,
+    ) -> None:
+        """Open the file and read its first frame.
+
+        `start_at`: when the first frame was taken; default the container's creation time, else the file's date less
+        its duration. `max_frames`: end after so many. `first_frame`: index of the first to give; those before are
+        decoded, because the later ones depend on them, but not converted. `threads`: of the decoder, 0 for as many
+        as there are cores. Raises SourceError.
+        """
+        self.path = Path(path)
+        self.name = self.path.name
+        self.uri = str(self.path.resolve())
+        self.repaired = 0
+        self.damaged = 0
+        check_limits(self.name, first_frame, max_frames)
+        self._first, self._max = first_frame, max_frames
+        self._stopped = False
+        self._container = _open(self.path)
+        try:
+            self._stream = _video_stream(self._container, self.name)
+            self._stream.thread_type = "AUTO"
+            self._stream.thread_count = threads
+            self.codec: str = self._stream.codec_context.name
+            self._rate: Fraction = self._stream.average_rate or self._stream.guessed_rate or FALLBACK_FPS
+            self.duration = _duration(self._container, self._stream)
+            self._count = _count(self._stream, self.duration, self._rate)
+            self._packets = self._container.demux(self._stream)
+            self._decoded = self._decode()
+            self._head = self._first_picture()
+            self._orientation = Orientation.of(self._head)
+            self.start_at, self.start_origin = self._start(start_at)
+        except BaseException:
+            self._container.close()
+            raise
+
+    @property
+    def width(self) -> int:
+        """Pixels, upright."""
+        return int(self._head.height if self._orientation.transposed else self._head.width)
+
+    @property
+    def height(self) -> int:
+        """Pixels, upright."""
+        return int(self._head.width if self._orientation.transposed else self._head.height)
+
+    @property
+    def fps(self) -> float:
+        """Nominal frames a second, from the container."""
+        return float(self._rate)
+
+    @property
+    def frame_count(self) -> int | None:
+        """How many frames iteration should give: by the container, or duration times rate."""
+        if self._count is None:
+            return self._max
+        remaining = max(0, self._count - self._first)
+        return remaining if self._max is None else min(remaining, self._max)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the file's content; see `fingerprint.py`. Raises SourceError where it can no longer be read."""
+        try:
+            return fingerprint_file(self.path)
+        except OSError as error:
+            raise SourceError(f"{self.name} can no longer be read: {error.strerror}") from error
+
+    def __iter__(self) -> Iterator[Frame]:
+        start = microseconds(self.start_at)
+        clock = FrameClock(self._head.time_base or 1 / self._rate, float(self._rate))
+        end = None if self._max is None else self._first + self._max
+        index = 0
+        for picture in chain((self._head,), self._decoded):
+            time = clock.seconds(picture.pts)
+            self.repaired = clock.repaired
+            self._check_size(picture, index)
+            if index >= self._first:
+                yield Frame(
+                    image=self._orientation.apply(to_bgr(picture)),
+                    index=index,
+                    time=time,
+                    at=start + round(time * 1e6),
+                    pts=picture.pts,
+                    time_base=picture.time_base,
+                )
+            index += 1
+            if index == end or self._stopped:
+                return
+        self._check_end(index)
+
+    def stop(self) -> None:
+        """End the iteration after the frame in hand."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """Close the file. No iteration may be running in another thread."""
+        self._decoded.close()
+        self._packets.close()
+        self._container.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @cached_property
+    def _missing_bytes(self) -> int:
+        """How many bytes the file lacks of what its container promises."""
+        promised = promised_size(self.path, self._container.format.name, self._stream.index_entries)
+        return 0 if promised is None else max(0, promised - self.path.stat().st_size)
+
+    def _first_picture(self) -> av.VideoFrame:
+        try:
+            head = next(self._decoded, None)
+        except DamagedSourceError as error:
+            raise SourceError(f"{self.name} holds no picture that can be decoded; {_RECOPY}") from error
+        if head is None:
+            raise SourceError(f"{self.name} holds no picture that can be decoded; {_RECOPY}")
+        return head
+
+    def _decode(self) -> Generator[av.VideoFrame, None, None]:
+        """All pictures that can be decoded; bad packets are counted and skipped."""
+        while (packet := self._next_packet()) is not None:
+            if packet.is_corrupt and self._missing_bytes and packet.pos + packet.size >= self.path.stat().st_size:
+                self.damaged += 1  # the packet in which the file was cut: half a picture
+                continue
+            try:
+                pictures = packet.decode()
+            except EndOfFile:
+                return
+            except FFmpegError as error:
+                self.damaged += 1
+                _log.debug("%s: a packet could not be decoded: %s", self.name, error)
+                continue
+            for picture in pictures:
+                self.damaged += picture.is_corrupt
+                yield picture
+
+    def _next_packet(self) -> av.Packet | None:
+        try:
+            return next(self._packets, None)
+        except FFmpegError as error:
+            raise DamagedSourceError(f"{self.name} cannot be read on: {error.strerror}; {_RECOPY}") from error
+
+    def _check_size(self, picture: av.VideoFrame, index: int) -> None:
+        if (picture.width, picture.height) != (self._head.width, self._head.height):
+            raise DamagedSourceError(
+                f"{self.name}: the picture size changes from {self._head.width}x{self._head.height} to "
+                f"{picture.width}x{picture.height} at frame {index}; split the file there and run both parts"
+            )
+
+    def _check_end(self, count: int) -> None:
+        """Raise where the frames ended too early. `count`: frames decoded."""
+        if self._first and count <= self._first:
+            raise SourceError(f"{self.name} has {count} frames; it cannot be read from frame {self._first} on")
+        if self._missing_bytes:
+            expected = "" if self._count is None else f" of about {self._count}"
+            raise DamagedSourceError(
+                f"{self.name} is cut off: {count}{expected} frames could be read, {self._missing_bytes} bytes "
+                f"are missing at the end; {_RECOPY}"
+            )
+        if self.damaged:
+            _log.warning(
+                "%s: %d packets or frames were damaged and were concealed or left out", self.name, self.damaged
+            )
+
+    def _start(self, given: datetime | None) -> tuple[datetime, StartOrigin]:
+        if given is not None:
+            return in_utc(given, name=self.name), StartOrigin.GIVEN
+        created = self._container.metadata.get("creation_time") or self._stream.metadata.get("creation_time")
+        if created is not None:
+            try:
+                moment = datetime.fromisoformat(created)
+            except ValueError:
+                _log.warning("%s: the creation time %r in the container is no date", self.name, created)
+            else:
+                if moment.year > 1970:  # cameras without a clock write 1904 or 1970
+                    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC), StartOrigin.CONTAINER
+        written = self.path.stat().st_mtime  # a camera closes the file after the last frame
+        return datetime.fromtimestamp(written - (self.duration or 0.0), UTC), StartOrigin.FILE
+
+
+_RECOPY = "copy it again from where it came"
+
+
+def _open(path: Path) -> av.container.InputContainer:
+    """The container, or a SourceError that says what the file is instead."""
+    name = path.name
+    if path.is_dir():
+        raise SourceError(f"{path} is a folder; name a video file, or give a folder of pictures")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except FileNotFoundError as error:
+        raise SourceError(f"there is no file {path}; check the path") from error
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}; check its permissions") from error
+    if empty:
+        raise SourceError(f"{name} is empty (0 bytes); {_RECOPY}")
+    options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    try:
+        # "file:" keeps a name like "a:b.mp4" from being taken for a protocol
+        return av.open(f"file:{path.absolute()}", container_options=options)
+    except FFmpegError as error:
+        boxes = set(mp4_boxes(path))
+        if "mdat" in boxes and "moov" not in boxes:
+            raise SourceError(
+                f"{name} has no index (moov): the recording or the copy was cut off before the end; {_RECOPY}, "
+                "or rebuild the index with a repair tool and an intact file of the same camera"
+            ) from error
+        raise SourceError(
+            f"{name} is not a video file that can be read (mp4, mkv, avi, ts, ...); if it plays elsewhere, convert it "
+            f"with: ffmpeg -i {name} converted.mp4"
+        ) from error
+
+
+def _video_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
+    streams = [
+        stream for stream in container.streams.video if not stream.disposition & av.stream.Disposition.attached_pic
+    ]
+    if not streams:
+        raise SourceError(
+            f"{name} holds no video (only {', '.join(_kinds(container)) or 'nothing'}); give another file"
+        )
+    if streams[0].codec_context is None:
+        raise SourceError(f"{name}: this FFmpeg has no decoder for its video; convert it to H.264 first")
+    return streams[0]
+
+
+def _duration(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
+    """Seconds, of the whole file, as the container says."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else float(container.duration / av.time_base)
+
+
+def _count(stream: av.VideoStream, duration: float | None, rate: Fraction) -> int | None:
+    """Frames in the whole file: as the container says, or duration times rate."""
+    if stream.frames:
+        return int(stream.frames)
+    return None if duration is None else max(1, round(duration * rate))
+
+
+def _kinds(container: av.container.InputContainer) -> list[str]:
+    return sorted({stream.type for stream in container.streams})
