@@ -1,0 +1,269 @@
+"""Engine: streams of frames through detector, embedder, trackers and sinks, each stage in its own thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pipeline.channel import Cancelled, Channel
+from pipeline.errors import DamagedSourceError, SourceError
+from pipeline.models.base import Detector, Embedder
+from pipeline.report import EngineReport, StreamReport
+from pipeline.sinks.base import Result, Sink
+from pipeline.sources.base import Source
+from trackers.structures import Detections, Frame, MultiObjectTracker
+
+PROGRESS_INTERVAL = 0.1  # seconds between two calls of `progress` for one stream
+
+Progress = Callable[[int, int, int], None]  # stream, frames done, tracks seen
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One source, its tracker, and where its results go. The caller opens and closes the source."""
+
+    source: Source
+    tracker: MultiObjectTracker
+    sinks: Sequence[Sink] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Item:
+    """A frame on its way, with what the stages so far found out."""
+
+    stream: int
+    frame: Frame
+    last: bool  # of its stream
+    detections: Detections = field(default_factory=Detections.empty)
+
+
+class Engine:
+    """Runs streams to their end: every frame, in order, with back-pressure.
+
+    Batches take frames from the streams in turn, as long as each has some, and are full until the last one. So
+    neither queue sizes nor thread timing change what any stage is given.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        detector: Detector,
+        *,
+        embedder: Embedder | None = None,
+        batch: int = 1,
+        capacity: int = 4,
+        chunk: int = 100,
+        progress: Progress | None = None,
+    ) -> None:
+        """`batch`: frames given to the networks at once. `capacity`: items that may wait in front of a stage.
+
+        `chunk`: a tracker's state is handed to the sinks with every frame whose index + 1 is a multiple of it, and
+        with the last frame. `progress`: called from a thread of the engine, at most ten times a second a stream.
+        """
+        if not streams or batch < 1 or chunk < 1:
+            raise ValueError("an engine needs at least one stream, one frame a batch and one frame a chunk")
+        self._streams = tuple(streams)
+        self._detector = detector
+        self._embedder = embedder
+        self._batch = batch
+        self._chunk = chunk
+        self._progress = progress
+        self._frames = tuple(Channel[_Item](capacity) for _ in streams)
+        self._detected = Channel[list[_Item]](capacity)
+        self._embedded = Channel[list[_Item]](capacity)
+        self._results = Channel[Result](max(capacity, batch))
+        self._failure: BaseException | None = None
+        self._failure_lock = threading.Lock()
+        self._stopped = False
+        self.report = EngineReport(tuple(StreamReport() for _ in streams))
+
+    def run(self) -> EngineReport:
+        """Process everything. Call once.
+
+        The first failure of any stage is raised as itself, after all threads have ended and the sinks have taken
+        back what was half written. A DamagedSourceError is raised only after everything that could be read, of all
+        streams, has been written. A source without a frame raises SourceError.
+        """
+        started = time.perf_counter()
+        try:
+            with ExitStack() as sinks:
+                for stream in self._streams:
+                    for sink in stream.sinks:
+                        sinks.enter_context(sink)
+                self._run_threads()
+        finally:
+            self.report.seconds = time.perf_counter() - started
+            self.report.stopped = self._stopped
+            self._finish_report()
+        for stream_report in self.report.streams:
+            if stream_report.damage is not None:
+                raise stream_report.damage
+        return self.report
+
+    def stop(self) -> None:
+        """End early: frames already read are finished and written. Safe in a signal handler: it takes no lock."""
+        self._stopped = True
+        for stream in self._streams:
+            stream.source.stop()
+
+    def _run_threads(self) -> None:
+        stages: list[tuple[str, Callable[[], None]]] = [
+            ("write", self._write),
+            ("track", self._track),
+            ("embed", self._embed),
+            ("detect", self._detect),
+        ]
+        stages += [(f"read {number}", self._reader(number)) for number in range(len(self._streams))]
+        threads = [
+            threading.Thread(target=self._guard, args=(name, work), name=f"sightline {name}") for name, work in stages
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        except BaseException as error:  # KeyboardInterrupt in this thread, or no more threads
+            self._fail(error)
+            raise
+        finally:
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _guard(self, name: str, work: Callable[[], None]) -> None:
+        """Run one stage; its failure ends all others."""
+        try:
+            work()
+        except Cancelled:
+            return
+        except BaseException as error:  # noqa: BLE001 (re-raised by `run`)
+            error.add_note(f"in stage '{name}' of the engine")
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        with self._failure_lock:
+            if self._failure is None:
+                self._failure = error
+        for stream in self._streams:
+            stream.source.stop()
+        channels: tuple[Channel[Any], ...] = (*self._frames, self._detected, self._embedded, self._results)
+        for channel in channels:
+            channel.cancel()
+
+    def _reader(self, number: int) -> Callable[[], None]:
+        return lambda: self._read(number)
+
+    def _read(self, number: int) -> None:
+        """One frame is held back, to know which one is the last."""
+        source, channel, report = self._streams[number].source, self._frames[number], self.report.streams[number]
+        held: Frame | None = None
+        try:
+            for frame in _timed(source, report):
+                if held is not None:
+                    channel.put(_Item(number, held, last=False))
+                held = frame if frame.stream == number else replace(frame, stream=number)
+        except DamagedSourceError as damage:
+            report.damage = damage
+        if held is not None:
+            channel.put(_Item(number, held, last=True))
+        elif report.damage is None and not self._stopped:
+            raise SourceError(f"{source.name} gave no frame; check that it holds pictures")
+        channel.close()
+
+    def _batches(self) -> Iterator[list[_Item]]:
+        """Full batches from the streams in turn; a stream leaves the round when it has ended."""
+        batch: list[_Item] = []
+        living = list(self._frames)
+        while living:
+            for channel in tuple(living):
+                item = channel.get()
+                if item is None:
+                    living.remove(channel)
+                    continue
+                batch.append(item)
+                if len(batch) == self._batch:
+                    yield batch
+                    batch = []
+        if batch:
+            yield batch
+
+    def _detect(self) -> None:
+        for batch in self._batches():
+            with self.report.stages["detect"].busy(len(batch)):
+                found = self._detector.detect([item.frame for item in batch])
+            self._detected.put(
+                [replace(item, detections=detections) for item, detections in zip(batch, found, strict=True)]
+            )
+        self._detected.close()
+
+    def _embed(self) -> None:
+        for batch in self._detected:
+            if self._embedder is not None:
+                with self.report.stages["embed"].busy(len(batch)):
+                    features = self._embedder.embed([item.frame for item in batch], [item.detections for item in batch])
+                batch = [
+                    replace(item, detections=replace(item.detections, features=rows))
+                    for item, rows in zip(batch, features, strict=True)
+                ]
+            self._embedded.put(batch)
+        self._embedded.close()
+
+    def _track(self) -> None:
+        for batch in self._embedded:
+            for item in batch:
+                with self.report.stages["track"].busy(1):
+                    result = self._update(item)
+                self._results.put(result)
+        self._results.close()
+
+    def _update(self, item: _Item) -> Result:
+        tracker, frame = self._streams[item.stream].tracker, item.frame
+        tracks = tracker.update(item.detections, frame.time, image=frame.image)
+        ends_chunk = item.last or (frame.index + 1) % self._chunk == 0
+        return Result(frame, item.detections, tracks, tracker.to_arrays() if ends_chunk else None)
+
+    def _write(self) -> None:
+        told = [float("-inf")] * len(self._streams)
+        for result in self._results:
+            number = result.frame.stream
+            with self.report.stages["write"].busy(1):
+                for sink in self._streams[number].sinks:
+                    sink.write(result)
+                self.report.streams[number].add(result)
+            now = time.monotonic()
+            if now - told[number] >= PROGRESS_INTERVAL:
+                told[number] = now
+                self._tell(number)
+        for number in range(len(self._streams)):
+            self._tell(number)
+
+    def _tell(self, number: int) -> None:
+        if self._progress is not None:
+            report = self.report.streams[number]
+            self._progress(number, report.frames, report.tracks)
+
+    def _finish_report(self) -> None:
+        self.report.sum_reading()
+        stages = self.report.stages
+        stages["detect"].high_water = max(channel.high_water for channel in self._frames)
+        stages["embed"].high_water = self._detected.high_water
+        stages["track"].high_water = self._embedded.high_water
+        stages["write"].high_water = self._results.high_water
+
+
+def _timed(source: Source, report: StreamReport) -> Iterator[Frame]:
+    """The source's frames; the time it takes to make them counts as reading."""
+    frames = iter(source)
+    while True:
+        with report.reading.busy(0):
+            frame = next(frames, None)
+        if frame is None:
+            return
+        report.reading.frames += 1
+        yield frame

@@ -1,0 +1,37 @@
+"""What reaches a sink, and what a sink is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from trackers.structures import Detections, Frame, State, Tracks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """Everything known about one frame of one stream."""
+
+    frame: Frame
+    detections: Detections  # as the tracker saw them, with features where there is an embedder
+    tracks: Tracks  # as the tracker returned them: every stage; row -> detections
+    state: State | None = None  # the tracker's after this frame, where it ends a chunk or is the stream's last
+
+
+class Sink(Protocol):
+    """Takes the results of one stream, in order, from one thread.
+
+    Entered before the first frame is read: what cannot be written is refused there (OutputError). Left without an
+    exception, it finishes what it wrote, also after a stop or a damaged source. Left with one, it takes back what
+    would be half a file.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def write(self, result: Result) -> None:
+        """Take one frame's result."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
