@@ -108,6 +108,13 @@ class Detections:
     def __getitem__(self, index: Index) -> Self:
         return _select(self, index)
 
+    @property
+    def usable(self) -> BoolArray:
+        """Rows that describe something: finite numbers, positive area (n,)."""
+        finite = np.isfinite(self.boxes).all(axis=1) & np.isfinite(self.scores)
+        with np.errstate(invalid="ignore"):  # infinity - infinity, already known not to be finite
+            return np.asarray(finite & (self.boxes[:, 2:] > self.boxes[:, :2]).all(axis=1))
+
     @classmethod
     def empty(cls, *, dimension: int | None = None) -> Self:
         """No object. `dimension`: length of the (absent) feature vectors, None for no feature column."""

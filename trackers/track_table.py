@@ -1,0 +1,149 @@
+"""The state of all tracks of one stream as columns, and their life: tentative, confirmed, lost, ended."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trackers import kalman
+from trackers.association import Pairing
+from trackers.structures import BoolArray, Detections, Evidence, FloatArray, IntArray, Stage, State, Tracks
+
+FORMAT = 1  # version of to_arrays()
+_ROUNDING = 1e-9  # seconds; times are sums of frame intervals
+_COLUMNS = ("ids", "labels", "scores", "stages", "started_at", "seen_at", "hits", "heights", "mean", "covariance")
+
+
+class TrackTable:
+    """Row i of every column is the same track. Rows are in order of birth, so ids rise."""
+
+    def __init__(self, model: kalman.MotionModel) -> None:
+        self.model = model
+        self.next_id = 1
+        self.time = -np.inf  # seconds, of the last frame
+        self.opening = True  # the last frame was the first, or there was none
+        self.ids = np.zeros(0, np.int64)
+        self.labels = np.zeros(0, np.int64)
+        self.scores = np.zeros(0, np.float32)  # of the last matched detection
+        self.stages = np.zeros(0, np.int8)
+        self.started_at = np.zeros(0)  # seconds
+        self.seen_at = np.zeros(0)  # seconds, of the last matched detection
+        self.hits = np.zeros(0, np.int64)  # matched detections
+        self.heights = np.zeros(0)  # pixels, of the last matched detection
+        self.mean: FloatArray = np.zeros((0, model.size))
+        self.covariance: FloatArray = np.zeros((0, model.size, model.size))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def boxes(self) -> FloatArray:
+        """Where the tracks are believed to be (n, 4)."""
+        return kalman.to_boxes(self.model, self.mean)
+
+    @property
+    def confirmed(self) -> BoolArray:
+        """The tracks that are believed, seen in the last frame or not (n,)."""
+        return np.asarray(self.stages != Stage.TENTATIVE)
+
+    def predict(self, seconds: float, camera_motion: FloatArray | None = None) -> None:
+        """Move every track on to the time of a new frame, `seconds`."""
+        if not seconds > self.time:
+            raise ValueError(f"frame at {seconds} s does not follow the one at {self.time} s")
+        if len(self):
+            self.mean, self.covariance = kalman.predict(
+                self.model, self.mean, self.covariance, seconds - self.time, self.heights
+            )
+            if camera_motion is not None:
+                self.mean, self.covariance = kalman.warp(self.model, self.mean, self.covariance, camera_motion)
+        self.opening = bool(np.isneginf(self.time))
+        self.time = seconds
+
+    def correct(self, pairing: Pairing, detections: Detections) -> None:
+        """Give the matched tracks their detections; the others become lost, unless they are tentative."""
+        rows = pairing.matched
+        found = detections[pairing.detection_of[rows]]
+        boxes = np.asarray(found.boxes, np.float64)
+        self.mean[rows], self.covariance[rows] = kalman.update(
+            self.model, self.mean[rows], self.covariance[rows], boxes
+        )
+        self.heights[rows] = boxes[:, 3] - boxes[:, 1]
+        self.scores[rows] = found.scores
+        self.labels[rows] = found.labels
+        self.seen_at[rows] = self.time
+        self.hits[rows] += 1
+        believed = self.confirmed
+        self.stages[believed] = Stage.LOST
+        self.stages[rows[believed[rows]]] = Stage.CONFIRMED
+
+    def confirm(self, *, after: float) -> None:
+        """Believe the tentative tracks that have been matched over `after` seconds, and at least twice."""
+        lasting = (self.seen_at - self.started_at >= after - _ROUNDING) & (self.hits >= 2)
+        self.stages[(self.stages == Stage.TENTATIVE) & lasting & (self.seen_at == self.time)] = Stage.CONFIRMED
+
+    def start(self, detections: Detections, stage: Stage = Stage.TENTATIVE) -> None:
+        """Begin a track for each detection."""
+        count = len(detections)
+        boxes = np.asarray(detections.boxes, np.float64)
+        mean, covariance = kalman.initiate(self.model, boxes)
+        born = {
+            "ids": np.arange(self.next_id, self.next_id + count),
+            "labels": detections.labels,
+            "scores": detections.scores,
+            "stages": np.full(count, stage, np.int8),
+            "started_at": np.full(count, self.time),
+            "seen_at": np.full(count, self.time),
+            "hits": np.ones(count, np.int64),
+            "heights": boxes[:, 3] - boxes[:, 1],
+            "mean": mean,
+            "covariance": covariance,
+        }
+        for name in _COLUMNS:
+            column = getattr(self, name)
+            setattr(self, name, np.concatenate([column, born[name].astype(column.dtype)]))
+        self.next_id += count
+
+    def turn_over(
+        self, pairing: Pairing, detections: Detections, born: BoolArray, *, tentative: float, lost: float
+    ) -> tuple[Tracks, BoolArray]:
+        """End a frame: start tracks from the detections `born` (m,), report all, drop those unseen for too long.
+
+        `tentative`, `lost`: patience in seconds. On the very first frame tracks are born confirmed.
+        Returns the report and which of its rows stay in the table.
+        """
+        self.start(detections[born], Stage.CONFIRMED if self.opening else Stage.TENTATIVE)
+        rows = np.concatenate([pairing.detection_of, np.flatnonzero(born)])
+        patience = np.where(self.confirmed, lost, tentative)
+        kept = self.time - self.seen_at <= patience + _ROUNDING
+        tracks = self.report(rows, ~kept)
+        self.keep(kept)
+        return tracks, kept
+
+    def keep(self, mask: BoolArray) -> None:
+        """Drop the other rows."""
+        for name in _COLUMNS:
+            setattr(self, name, getattr(self, name)[mask])
+
+    def report(self, rows: IntArray, ended: BoolArray) -> Tracks:
+        """The table as Tracks. `rows` (n,): row of each track's detection in this frame, -1 if none."""
+        return Tracks(
+            boxes=self.boxes.astype(np.float32),
+            scores=self.scores.copy(),
+            labels=self.labels.copy(),
+            ids=self.ids.copy(),
+            stages=np.where(ended, Stage.ENDED, self.stages).astype(np.int8),
+            evidence=np.where(rows >= 0, Evidence.DETECTED, Evidence.PREDICTED).astype(np.int8),
+            rows=rows,
+        )
+
+    def to_arrays(self) -> State:
+        """All columns, the clock and the id counter."""
+        scalars = {"format": np.array(FORMAT), "next_id": np.array(self.next_id), "time": np.array(self.time)}
+        return {name: getattr(self, name).copy() for name in _COLUMNS} | scalars
+
+    def from_arrays(self, state: State) -> None:
+        """The inverse of `to_arrays`."""
+        if int(state["format"]) != FORMAT:
+            raise ValueError(f"tracks were saved in format {int(state['format'])}, this version reads {FORMAT}")
+        for name in _COLUMNS:
+            setattr(self, name, state[name].copy())
+        self.next_id, self.time = int(state["next_id"]), float(state["time"])
