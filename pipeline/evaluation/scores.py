@@ -26,7 +26,7 @@ class Clear:
     fp: int  # tracked boxes without an object
     fn: int  # true boxes without a track
     idsw: int  # matches whose object was last matched to another track
-    frag: int  # times an object was found again after it had been lost
+    frag: int  # times an object was matched again after a frame in which it was not, or was not there
     mt: int  # objects matched in more than 80 % of their frames
     pt: int  # objects in between
     ml: int  # objects matched in less than 20 % of their frames
