@@ -1,0 +1,107 @@
+"""A text file of comma-separated numbers, read as one array; errors name the file, the line and the column."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import FormatError, OutputError
+from trackers.structures import BoolArray, FloatArray, IntArray
+
+_LARGEST = 1e15  # whole numbers up to here are exact in float64, and areas far from its end
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NumberTable:
+    """Numbers of a file and where each row stood, so that a later check can still name the line."""
+
+    path: Path
+    names: tuple[str, ...]  # of the columns, for messages
+    values: FloatArray  # (n, columns) finite; columns <= len(names)
+    lines: IntArray  # (n,) line of each row, from 1
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def columns(self) -> int:
+        """How many columns every row has; 0 in an empty file."""
+        return int(self.values.shape[1])
+
+    def column(self, index: int, *, missing: float) -> FloatArray:
+        """One column (n,); filled with `missing` where the file has no such column."""
+        return self.values[:, index] if index < self.columns else np.full(len(self), missing)
+
+    def whole(self, index: int, *, missing: int = -1) -> IntArray:
+        """One column (n,) of whole numbers. FormatError where a number is not."""
+        column = self.column(index, missing=missing)
+        self.require(column == np.rint(column), index, wanted="a whole number")
+        return column.astype(np.int64)
+
+    def require(self, good: BoolArray, index: int, *, wanted: str) -> None:
+        """FormatError about the first row (n,) that is not good. `wanted`: what column `index` should hold there."""
+        if good.all():
+            return
+        row = int(np.argmin(good))
+        column = f"column {index + 1} ({self.names[index]})"
+        value = f"{self.values[row, index]:.10g}"
+        raise FormatError(f"{self.path}, line {self.lines[row]}: {column} is {value}, not {wanted}")
+
+
+def read_numbers(path: Path, names: Sequence[str], *, least: int) -> NumberTable:
+    """Read rows of `least` to `len(names)` finite numbers, in every row as many; blank lines do not count.
+
+    An empty file gives a table without rows. FormatError where the file is missing, unreadable or otherwise formed.
+    """
+    rows: list[list[float]] = []
+    lines: list[int] = []
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        cells = line.split(",")
+        where = f"{path}, line {number}"
+        if not least <= len(cells) <= len(names):
+            wanted = f"{least}" if least == len(names) else f"{least} to {len(names)}"
+            raise FormatError(f"{where}: {len(cells)} columns, expected {wanted} separated by commas")
+        if rows and len(cells) != len(rows[0]):
+            raise FormatError(f"{where}: {len(cells)} columns, but line {lines[0]} has {len(rows[0])}")
+        rows.append([_number(cell, f"{where}: column {i + 1} ({names[i]})") for i, cell in enumerate(cells)])
+        lines.append(number)
+    values = np.array(rows, np.float64) if rows else np.zeros((0, 0))
+    return NumberTable(path, tuple(names), values, np.array(lines, np.int64))
+
+
+def read_text(path: Path) -> str:
+    """Text of a UTF-8 file with lines ended by line feeds. FormatError where it is missing or no text."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise FormatError(f"{path}: no such file") from error
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: not a text file in UTF-8") from error
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file. OutputError where that fails."""
+    try:
+        path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _number(cell: str, where: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError as error:
+        raise FormatError(f"{where} is {cell.strip()!r}, not a number") from error
+    if not math.isfinite(value):
+        raise FormatError(f"{where} is {value}, not a finite number")
+    if abs(value) > _LARGEST:
+        raise FormatError(f"{where} is {value:g}, larger than anything that belongs here ({_LARGEST:g})")
+    return value

@@ -1,0 +1,116 @@
+"""Files beside a sequence's boxes: `seqinfo.ini` (rate, length, size) and `gmc.txt` (camera motion)."""
+
+from __future__ import annotations
+
+import configparser
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import FormatError
+from pipeline.evaluation.number_table import read_numbers, read_text, write_text
+from trackers.structures import FloatArray
+
+_SECTION = "Sequence"
+_KEYS = ("name", "frameRate", "seqLength", "imWidth", "imHeight")
+_MOTION_COLUMNS = ("frame", "a", "b", "tx", "c", "d", "ty")
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceInfo:
+    """What `seqinfo.ini` says of a sequence."""
+
+    name: str
+    frame_rate: float  # frames a second
+    length: int  # frames
+    width: int  # pixels
+    height: int  # pixels
+
+
+def read_seqinfo(path: Path) -> SequenceInfo:
+    """Read `seqinfo.ini`. FormatError where it is missing or malformed, or a value is absent or not above 0."""
+    parser = configparser.ConfigParser(interpolation=None)  # a name may hold a per cent sign
+    text = read_text(path)
+    try:
+        parser.read_string(text, source=str(path))
+    except configparser.Error as error:
+        raise FormatError(f"{path}: not an INI file: {' '.join(str(error).split())}") from error
+    if not parser.has_section(_SECTION):
+        raise FormatError(f"{path}: no section [{_SECTION}]")
+    values = {key: _Value(path, text, key, parser.get(_SECTION, key, fallback=None)) for key in _KEYS}
+    return SequenceInfo(
+        name=values["name"].text(),
+        frame_rate=values["frameRate"].number(),
+        length=values["seqLength"].whole(),
+        width=values["imWidth"].whole(),
+        height=values["imHeight"].whole(),
+    )
+
+
+def write_seqinfo(path: Path, info: SequenceInfo) -> None:
+    """Write `seqinfo.ini`. OutputError where that fails."""
+    values = (info.name, f"{info.frame_rate:.10g}", info.length, info.width, info.height)
+    lines = (f"{key}={value}\n" for key, value in zip(_KEYS, values, strict=True))
+    write_text(path, f"[{_SECTION}]\n{''.join(lines)}")
+
+
+def read_camera_motion(path: Path) -> dict[int, FloatArray]:
+    """Read `gmc.txt`: for a frame, counted from 1, the affine map (2, 3) of pixel positions in the frame before to it.
+
+    FormatError where the file is missing or malformed, or a frame occurs twice.
+    """
+    table = read_numbers(path, _MOTION_COLUMNS, least=len(_MOTION_COLUMNS))
+    if not len(table):
+        return {}
+    frames = table.whole(0)
+    table.require(frames >= 1, 0, wanted="a frame from 1")
+    first = np.zeros(len(table), dtype=bool)
+    first[np.unique(frames, return_index=True)[1]] = True
+    table.require(first, 0, wanted="a frame that has no line yet")
+    maps = table.values[:, 1:].reshape(-1, 2, 3)
+    return {int(frame): affine for frame, affine in zip(frames, maps, strict=True)}
+
+
+def write_camera_motion(path: Path, motion: Mapping[int, FloatArray]) -> None:
+    """Write `gmc.txt` by rising frame. OutputError where that fails."""
+    rows = ((frame, np.asarray(motion[frame]).ravel()) for frame in sorted(motion))
+    write_text(path, "".join(f"{frame},{','.join(f'{value:.9g}' for value in row)}\n" for frame, row in rows))
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """One value of an INI file, and where to find it when it is wrong."""
+
+    path: Path
+    content: str
+    key: str
+    value: str | None
+
+    def text(self) -> str:
+        if not self.value:
+            raise FormatError(f"{self.path}: [{_SECTION}] lacks {self.key}")
+        return self.value
+
+    def number(self) -> float:
+        try:
+            number = float(self.text())
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number > 0):
+            raise self._error("a number above 0")
+        return number
+
+    def whole(self) -> int:
+        number = self.number()
+        if not number.is_integer():
+            raise self._error("a whole number")
+        return int(number)
+
+    def _error(self, wanted: str) -> FormatError:
+        lines = self.content.splitlines()
+        # configparser ignores case and keeps no line numbers
+        line = 1 + next(i for i, line in enumerate(lines) if line.strip().lower().startswith(self.key.lower()))
+        return FormatError(f"{self.path}, line {line}: {self.key} is {self.value!r}, not {wanted}")
