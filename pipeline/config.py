@@ -1,0 +1,256 @@
+"""Settings: what a YAML file and `--set` may say. Parsed once, unknown keys forbidden, read by build, runs and cli."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+
+from pipeline.errors import ConfigError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+ImageSize = tuple[PositiveInt, PositiveInt]
+
+
+class Section(BaseModel):
+    """Base of all sections."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class SourceSettings(Section):
+    """How sources are read."""
+
+    fps: PositiveFloat = Field(25.0, description="rate of a folder of pictures, frames/s; videos have their own times")
+    start_at: datetime | None = Field(None, description="when the first frame was taken, with time zone")
+    max_frames: PositiveInt | None = Field(None, description="end after so many frames of each source")
+
+
+class MotionSettings(Section):
+    """Detector `motion`: what differs from the background of a fixed camera."""
+
+    min_area: Annotated[float, Field(gt=0, lt=1)] = Field(0.0008, description="smallest blob, share of the picture")
+    absorb_seconds: PositiveFloat = Field(10.0, description="who stands still for so long becomes background")
+    settle_seconds: Seconds = Field(10.0, description="learn faster for so long at the start")
+    warm_up_frames: Annotated[int, Field(ge=0)] = Field(5, description="frames without detections at the start")
+    sensitivity: PositiveFloat = Field(16.0, description="squared distance from which a pixel differs; less finds more")
+    work_width: Annotated[int, Field(ge=16)] = Field(640, description="wider pictures are shrunk to it, pixels")
+
+
+class DetectorSettings(Section):
+    """Which network finds objects, and which of its boxes are used."""
+
+    backend: Literal["auto", "openvino", "onnx", "ultralytics", "torchvision", "motion"] = Field(
+        "auto", description="auto: by the weights file; .xml and .onnx run in OpenVINO, .pt and .yaml in ultralytics"
+    )
+    weights: str | None = Field(None, description="file; for torchvision also 'default' (download) or 'none' (random)")
+    architecture: str = Field("fasterrcnn_mobilenet_v3_large_320_fpn", description="torchvision: name of the model")
+    decoder: str | None = Field(None, description="form of the network's output; found from the file where empty")
+    classes: tuple[str, ...] | None = Field(None, description="class names in label order, where the file has none")
+    keep: tuple[str, ...] | None = Field(None, description="names of the classes to use; all where empty")
+    input_size: ImageSize | None = Field(None, description="height, width in pixels, where the file leaves it open")
+    min_score: Share = Field(0.1, description="weaker boxes are dropped and not stored")
+    nms_iou: Share = Field(0.65, description="of two boxes of a class that overlap more the weaker one is dropped")
+    max_detections: PositiveInt = Field(300, description="most boxes a frame")
+    batch: PositiveInt = Field(1, description="frames given to the network at once")
+    precision: Literal["f32", "bf16", "f16", "auto"] = Field("f32", description="openvino: arithmetic")
+    device: str = Field("CPU", description="as the backend names it: CPU, GPU, cuda:0")
+    threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
+    motion: MotionSettings = MotionSettings()
+
+    @model_validator(mode="after")
+    def _needs_weights(self) -> DetectorSettings:
+        if self.weights is None and self.backend in ("openvino", "onnx", "ultralytics"):
+            raise ValueError(f"backend {self.backend} needs weights; set detector.weights to a file")
+        return self
+
+
+class EmbedderSettings(Section):
+    """Which network describes what objects look like."""
+
+    backend: Literal["auto", "none", "openvino", "onnx", "torchvision", "colour"] = Field(
+        "auto", description="auto: by the weights file, none without one; colour: histograms, no weights"
+    )
+    weights: str | None = Field(None, description="file; for torchvision also 'default' (download) or 'none' (random)")
+    architecture: str = Field("resnet18", description="torchvision: name of the backbone")
+    recipe: Literal["auto", "plain", "imagenet"] = Field(
+        "auto", description="input: plain = BGR 0..255, imagenet = RGB normalised; auto: plain for .xml, else imagenet"
+    )
+    input_size: ImageSize | None = Field(None, description="height, width in pixels, where the file leaves it open")
+    precision: Literal["f32", "bf16", "f16", "auto"] = Field("f32", description="openvino: arithmetic")
+    device: str = Field("CPU", description="as the backend names it")
+    threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
+
+    @model_validator(mode="after")
+    def _needs_weights(self) -> EmbedderSettings:
+        if self.weights is None and self.backend in ("openvino", "onnx"):
+            raise ValueError(f"backend {self.backend} needs weights; set embedder.weights to a file")
+        return self
+
+
+class DeepSortSettings(Section):
+    """Tracker by motion, overlap and looks."""
+
+    name: Literal["deepsort"] = "deepsort"
+    strong_score: Share = Field(0.4, description="detections from here are matched first")
+    weak_score: Share = Field(0.1, description="from here they may carry on a track that found no strong one")
+    new_score: Share = Field(0.5, description="from here they may start a track")
+    motion_weight: Share = Field(0.0, description="share of the motion distance in the appearance stage's cost")
+    appearance_limit: Annotated[float, Field(ge=0, le=2)] = Field(0.2, description="largest cosine distance")
+    overlap_limit: Share = Field(0.8, description="largest 1 - IoU")
+    weak_overlap_limit: Share = Field(0.5, description="largest 1 - IoU with a weak detection")
+    confirm_seconds: Seconds = Field(0.15, description="a track is confirmed when it was matched for so long")
+    tentative_seconds: Seconds = Field(0.0, description="a tentative track ends when unseen for longer")
+    lost_seconds: Seconds = Field(1.0, description="a confirmed track ends when unseen for longer")
+    gallery_budget: PositiveInt = Field(100, description="features kept of a track")
+
+
+class ByteTrackSettings(Section):
+    """Tracker by overlap alone."""
+
+    name: Literal["bytetrack"] = "bytetrack"
+    strong_score: Share = Field(0.6, description="detections from here are associated first")
+    weak_score: Share = Field(0.1, description="from here second")
+    new_score: Share = Field(0.7, description="from here they may start a track")
+    overlap_limit: Share = Field(0.8, description="largest 1 - IoU * score in the first association")
+    weak_overlap_limit: Share = Field(0.5, description="largest 1 - IoU in the second")
+    tentative_overlap_limit: Share = Field(0.7, description="largest 1 - IoU * score of a tentative track")
+    confirm_seconds: Seconds = Field(0.03, description="a track is confirmed when it was matched for so long")
+    tentative_seconds: Seconds = Field(0.0, description="a tentative track ends when unseen for longer")
+    lost_seconds: Seconds = Field(1.0, description="a confirmed track ends when unseen for longer")
+
+
+TrackerSettings = Annotated[DeepSortSettings | ByteTrackSettings, Field(discriminator="name")]
+
+
+class EngineSettings(Section):
+    """How the work is spread; changes nothing in the results."""
+
+    capacity: PositiveInt = Field(4, description="frames that may wait in front of each stage")
+
+
+class StoreSettings(Section):
+    """Where results are kept."""
+
+    database: str = Field("runs/sightline.db", description="SQLite file or SQLAlchemy URL")
+    media: Path | None = Field(None, description="folder of crops; default: 'media' beside the SQLite file")
+    chunk: Annotated[int, Field(ge=1, le=100)] = Field(100, description="frames a transaction")
+
+
+class Settings(Section):
+    """Everything a run can be told."""
+
+    source: SourceSettings = SourceSettings()
+    detector: DetectorSettings = DetectorSettings()
+    embedder: EmbedderSettings = EmbedderSettings()
+    tracker: TrackerSettings = DeepSortSettings()
+    engine: EngineSettings = EngineSettings()
+    store: StoreSettings = StoreSettings()
+
+    def digest(self, *sections: str) -> str:
+        """SHA-256 of the named sections' values."""
+        return digest({name: getattr(self, name).model_dump(mode="json") for name in sections})
+
+
+def digest(value: Mapping[str, Any]) -> str:
+    """SHA-256 of a JSON value, the same for equal values."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def load_settings(config: str | Path | None = None, overrides: Iterable[str] = ()) -> Settings:
+    """Settings from a YAML file, changed by `key.path=value` strings.
+
+    `config`: a path, or the name of a file in configs/ without its suffix; None: the defaults. Raises ConfigError.
+    """
+    values: dict[str, Any] = {} if config is None else _read_yaml(find_config(config))
+    for override in overrides:
+        _apply(values, override)
+    return parse(values, Settings)
+
+
+def find_config(name: str | Path) -> Path:
+    """The file that `--config name` means."""
+    given = Path(name)
+    folders = config_folders()
+    for candidate in (given, *(folder / f"{name}.yaml" for folder in folders)):
+        if candidate.is_file():
+            return candidate
+    known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
+    raise ConfigError(f"no config file {name}; give a path or one of: {', '.join(known) or '(none found)'}")
+
+
+def config_folders() -> list[Path]:
+    """Where the shipped configs lie: beside the packages, or under the environment's share folder once installed."""
+    return [Path(__file__).parent.parent / "configs", Path(sys.prefix) / "share" / "sightline" / "configs"]
+
+
+def parse(values: Mapping[str, Any], kind: type[Section]) -> Any:
+    """Check values against a section. Raises ConfigError that names each wrong key by its path."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(one, kind) for one in error.errors())) from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read config {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"config {path} is not YAML: {' '.join(str(error).split())}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"config {path} must hold 'section: {{key: value}}' pairs, not a {type(values).__name__}")
+    return values
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    """Put `key.path=value` into nested dictionaries."""
+    path, equals, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigError(f"--set {override!r} must look like key.path=value, e.g. detector.min_score=0.3")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {path}: {text!r} is not a YAML value") from error
+    for key in keys[:-1]:
+        inner = values.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {override!r}: {key} is a value, not a section")
+        values = inner
+    values[keys[-1]] = value
+
+
+def _explain(error: Any, kind: type[Section]) -> str:
+    trackers = ("deepsort", "bytetrack")  # pydantic adds the union's tag to the path
+    keys = [str(key) for key in error["loc"] if key not in trackers]
+    path = ".".join(keys) or "settings"
+    if error["type"] == "extra_forbidden":
+        known = _keys_at(kind, [str(key) for key in error["loc"][:-1]])
+        close = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.6)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+        return f"unknown setting {path}; {hint}"
+    return f"setting {path}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _keys_at(kind: type[Section], path: list[str]) -> list[str]:
+    """Names of the settings in the section at `path`."""
+    sections: dict[str, type[Section]] = {"deepsort": DeepSortSettings, "bytetrack": ByteTrackSettings}
+    for key in path:
+        if key in sections:
+            kind = sections[key]
+        elif key in kind.model_fields and isinstance(kind.model_fields[key].annotation, type):
+            kind = kind.model_fields[key].annotation  # type: ignore[assignment]
+    return list(kind.model_fields)
