@@ -1,0 +1,179 @@
+"""ONNX Runtime: detectors and embedders from ONNX files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from pipeline.errors import ModelError
+from pipeline.models import catalog, decoders, files
+from pipeline.models.base import ModelCard
+from pipeline.models.decoders import Limits, TensorSpec
+from pipeline.models.embed import NetworkEmbedder, feature_length
+from pipeline.models.inputs import IMAGENET, Recipe, to_blob
+from pipeline.models.network import NetworkDetector
+from trackers.structures import FloatArray, ImageArray
+
+BACKEND = "onnx"
+_LOG = logging.getLogger(__name__)
+_PROVIDERS = {"CPU": "CPUExecutionProvider", "CUDA": "CUDAExecutionProvider"}
+_ERRORS_ONLY = 3  # ONNX Runtime's log level
+_INPUTS = {"tensor(float)": ("f32", np.float32), "tensor(float16)": ("f16", np.float16)}
+
+
+class OnnxSession:
+    """An ONNX file opened by ONNX Runtime, and what its one input expects."""
+
+    def __init__(self, weights: str | Path, *, device: str = "CPU", threads: int = 0) -> None:
+        """`device`: CPU or CUDA. `threads`: 0 lets ONNX Runtime choose.
+
+        Raises ModelError where file or device are missing, or where the network does not take one picture.
+        """
+        self.file = files.inspect(weights)
+        self.file.require(files.Form.ONNX, backend=BACKEND)
+        provider = _provider(device)
+        options = ort.SessionOptions()
+        options.log_severity_level = _ERRORS_ONLY
+        options.intra_op_num_threads = threads
+        try:
+            self.session = ort.InferenceSession(str(self.file.path), options, providers=[provider])
+        except Exception as error:  # ONNX Runtime's errors have no common base
+            raise ModelError(f"ONNX Runtime cannot read {self.file.path}: {error}") from error
+        inputs = self.session.get_inputs()
+        self.shape = _shape(inputs[0]) if len(inputs) == 1 else ()
+        if len(self.shape) != 4 or self.shape[1] != 3 or inputs[0].type not in _INPUTS:
+            raise ModelError(
+                f"{self.file.path} does not take one float picture (n, 3, height, width); it is no detector or embedder"
+            )
+        precision, self.dtype = _INPUTS[inputs[0].type]
+        used = self.session.get_providers()[0].removesuffix("ExecutionProvider")
+        self.runtime = f"{BACKEND} {used} {precision}"
+
+    @property
+    def batch(self) -> int | None:
+        """Pictures that must come at once; None: any number."""
+        return self.shape[0]
+
+    @property
+    def outputs(self) -> list[TensorSpec]:
+        """Names and shapes."""
+        return [TensorSpec(output.name, _shape(output)) for output in self.session.get_outputs()]
+
+    def input_size(self, wanted: tuple[int, int] | None) -> tuple[int, int]:
+        """Height and width in pixels. Raises ModelError where `wanted` contradicts the file, or nothing is known."""
+        height, width = self.shape[2:]
+        fixed = (height, width) if height is not None and width is not None else None
+        size = wanted or fixed or catalog.embedded_size(self.file.metadata)
+        if size is None:
+            raise ModelError(f"{self.file.path} takes pictures of any size; set input_size to [height, width]")
+        if height not in (None, size[0]) or width not in (None, size[1]):
+            raise ModelError(
+                f"{self.file.path} takes pictures of {height}x{width} only, not {size[0]}x{size[1]}; "
+                "leave input_size out, or use backend 'openvino'"
+            )
+        return size
+
+
+class OnnxNetwork:
+    """A session behind colour order, mean and scale."""
+
+    def __init__(self, opened: OnnxSession, recipe: Recipe, *, batch: int | None) -> None:
+        """`batch`: pictures given at once at most, None for any number; a file of fixed batch fills it up."""
+        self._opened = opened
+        self._recipe = recipe
+        self._input = opened.session.get_inputs()[0].name
+        self.max_batch = batch if opened.batch is None else opened.batch
+
+    def infer(self, batch: ImageArray) -> list[FloatArray]:
+        """Outputs for (n, H, W, 3) uint8 pictures; a network of fixed batch is filled up with empty ones."""
+        blob = to_blob(batch, self._recipe)
+        if self._opened.batch is not None and len(blob) < self._opened.batch:
+            filling = np.zeros((self._opened.batch - len(blob), *blob.shape[1:]), np.float32)
+            blob = np.concatenate([blob, filling])
+        try:
+            outputs = self._opened.session.run(None, {self._input: blob.astype(self._opened.dtype, copy=False)})
+        except Exception as error:  # ONNX Runtime's errors have no common base
+            raise ModelError(f"ONNX Runtime failed on {self._opened.file.path}: {error}") from error
+        return [np.asarray(output) for output in outputs]
+
+
+def open_detector(
+    weights: str | Path,
+    *,
+    decoder: str | None = None,
+    classes: Sequence[str] | None = None,
+    input_size: tuple[int, int] | None = None,
+    min_score: float = 0.05,
+    nms_iou: float = 0.65,
+    max_detections: int = 300,
+    batch: int = 1,
+    device: str = "CPU",
+    threads: int = 0,
+) -> NetworkDetector:
+    """Detector from .onnx.
+
+    `decoder`, `classes`: as `decoders.Form` and label order; found from the file where None. `input_size`: height,
+    width; needed only where the file leaves it open. `batch`: frames at once, where the file leaves that open.
+    """
+    opened = OnnxSession(weights, device=device, threads=threads)
+    size = opened.input_size(input_size)
+    found = decoders.choose(opened.outputs, size, form=decoder)
+    embedded = catalog.embedded_names(opened.file.metadata)
+    names = catalog.class_names(opened.file.stem, explicit=classes, embedded=embedded, count=found.class_count)
+    if batch > 1 and opened.batch == 1:
+        _LOG.info("%s takes one frame at a time; frames run one by one", opened.file.path.name)
+    network = OnnxNetwork(opened, found.recipe, batch=batch)
+    card = _card(opened, "detect", input_size=size, classes=names)
+    return NetworkDetector(network, found, card=card, limits=Limits(min_score, nms_iou, max_detections))
+
+
+def open_embedder(
+    weights: str | Path,
+    *,
+    recipe: Recipe | None = None,
+    input_size: tuple[int, int] | None = None,
+    device: str = "CPU",
+    threads: int = 0,
+) -> NetworkEmbedder:
+    """Embedder from .onnx. `recipe`: what the network expects; None: ImageNet's mean and deviation, red green blue."""
+    opened = OnnxSession(weights, device=device, threads=threads)
+    size = opened.input_size(input_size)
+    dimension = feature_length(opened.outputs, opened.file.stem)
+    if opened.batch == 1:
+        _LOG.warning(
+            "%s takes one crop at a time; crops run one by one. Backend 'openvino' can batch them",
+            opened.file.path.name,
+        )
+    chosen = IMAGENET if recipe is None else recipe
+    card = _card(opened, "embed", input_size=size, dimension=dimension)
+    return NetworkEmbedder(OnnxNetwork(opened, chosen, batch=None), chosen, card=card)
+
+
+def _card(
+    opened: OnnxSession,
+    task: str,
+    *,
+    input_size: tuple[int, int],
+    classes: tuple[str, ...] = (),
+    dimension: int | None = None,
+) -> ModelCard:
+    file, version = opened.file, f"onnxruntime {ort.__version__}"
+    return ModelCard(file.stem, task, version, file.sha256, opened.runtime, input_size, classes, dimension)
+
+
+def _provider(device: str) -> str:
+    if device not in _PROVIDERS:
+        raise ModelError(f"device {device!r} is unknown to backend 'onnx'; use one of {', '.join(_PROVIDERS)}")
+    present = ort.get_available_providers()
+    if _PROVIDERS[device] not in present:
+        raise ModelError(f"this ONNX Runtime has no {_PROVIDERS[device]}; install onnxruntime-gpu or use device CPU")
+    return _PROVIDERS[device]
+
+
+def _shape(port: Any) -> tuple[int | None, ...]:
+    return tuple(side if isinstance(side, int) and side > 0 else None for side in port.shape)
