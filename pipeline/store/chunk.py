@@ -50,7 +50,7 @@ class TrackColumns:
     score_max: FloatArray  # (n,) float32 0..1
     first_at: IntArray  # (n,) int64 microseconds UTC
     last_at: IntArray  # (n,) int64
-    counts: IntArray  # (n,) int64 observations since the track began
+    counts: IntArray  # (n,) int64 observation rows since the track began
     ended: IntArray  # (n,) bool
 
     def __post_init__(self) -> None:
@@ -113,6 +113,11 @@ class EmbeddingColumns:
         _check_lengths(self, len(self.local_ids), but=("model_id",))
         if self.vectors.ndim != 2:
             raise StoreError(f"vectors must be (n, d), got {self.vectors.shape}")
+        if not np.isfinite(self.vectors).all():
+            raise StoreError("a feature vector holds NaN or infinity; check the embedding model and its input crops")
+        means = self.local_ids[np.array([kind is EmbeddingKind.MEAN for kind in self.kinds], bool)]
+        if len(np.unique(means)) != len(means):
+            raise StoreError("a track has two mean vectors in one chunk")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

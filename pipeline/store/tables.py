@@ -207,8 +207,10 @@ class DetectionChunk(Base):
 
     __tablename__ = "detection_chunks"
     __table_args__ = (
-        UniqueConstraint("source_id", "detect_hash", "first_frame", "end_frame"),
-        UniqueConstraint("run_source_id", "detect_hash", "first_frame", "end_frame"),
+        UniqueConstraint("source_id", "detect_hash", "first_frame", "end_frame", name="uq_detection_chunks_source"),
+        UniqueConstraint(
+            "run_source_id", "detect_hash", "first_frame", "end_frame", name="uq_detection_chunks_run_source"
+        ),
         CheckConstraint("(source_id IS NULL) <> (run_source_id IS NULL)", name="owner"),
         CheckConstraint("0 <= first_frame AND first_frame < end_frame", name="range"),
     )

@@ -2,105 +2,282 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Connection, insert, select, update
+
+from pipeline.errors import StoreError
 from pipeline.models.base import ModelCard
+from pipeline.store import chunk_rows, tables
 from pipeline.store.chunk import ChunkData
+from pipeline.store.crops import remove_crops
 from pipeline.store.database import Database
+from pipeline.store.identity import model_row, parent_row, project_row, source_row
+from pipeline.store.inserting import insert_unless_there
+from pipeline.store.packing import pack_state, unpack_state
+from pipeline.store.public_id import PublicIds
+from pipeline.store.records import Checkpoint, RunRecord, SourceRecord
 from pipeline.store.states import RequestedState, RunStatus, SourceStatus
-from trackers.structures import State
+from pipeline.store.tables import Model, Run, RunModel, RunSource, Session, Source
+from pipeline.store.track_rows import Place, write_tracks
+from pipeline.store.vector import create_vector_index
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RunRecord:
-    """What a run is. Settings must already be free of secrets."""
-
-    kind: str  # "files", "live", "retrack", ...: at most 16 letters
-    settings: Mapping[str, Any]  # what JSON can hold
-    settings_hash: str
-    code_version: str
-    project: str = "default"
-    parent: UUID | None = None  # public id of the run whose detections this one tracks again
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRecord:
-    """What a run reads. A source with the same project, fingerprint and address is the same source."""
-
-    kind: str  # "video", "images", "stream", "webcam", ...: at most 16 letters
-    name: str
-    uri_redacted: str  # path or address without credentials
-    fingerprint: str | None  # of the content; None for a camera, whose content never comes again
-    start_at: int | None = None  # microseconds UTC
-    width: int | None = None  # pixels
-    height: int | None = None
-    fps: float | None = None  # as declared
-    frames: int | None = None  # as declared
-    duration: float | None = None  # seconds, as declared
-    secret_ref: str | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Checkpoint:
-    """Where a source of an interrupted run goes on."""
-
-    next_frame: int
-    state: State
-    format_version: int
+def now_microseconds() -> int:
+    """Microseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1000
 
 
 class RunWriter:
-    """Writes one run. Keeps no rows in memory; every method is one transaction and raises StoreError."""
+    """Writes one run. Keeps no rows in memory; each method is one transaction and raises StoreError when it fails."""
+
+    def __init__(
+        self,
+        database: Database,
+        run_id: int,
+        public_id: UUID,
+        project_id: int,
+        *,
+        media_folder: Path,
+        clock: Callable[[], int] = now_microseconds,
+    ):
+        """Made by `begin` and `resume`. `clock`: microseconds UTC."""
+        self._database = database
+        self._run_id = run_id
+        self._public_id = public_id
+        self._project_id = project_id
+        self._media_folder = media_folder
+        self._clock = clock
+        self._public_ids = PublicIds()
 
     @classmethod
-    def begin(cls, database: Database, record: RunRecord, *, media_folder: Path) -> RunWriter:
-        """Start a new run. `media_folder`: where crops go; made when the first one is written."""
-        raise NotImplementedError
+    def begin(
+        cls,
+        database: Database,
+        record: RunRecord,
+        *,
+        media_folder: Path,
+        clock: Callable[[], int] = now_microseconds,
+    ) -> RunWriter:
+        """Start a new run. `media_folder`: where crops go; made when the first one is written. `clock`: microseconds.
+
+        Raises StoreError if the parent does not exist in the same project.
+        """
+        now, public_id = clock(), PublicIds().new()
+        with database.write("begin a run") as connection:
+            project_id = project_row(connection, record.project)
+            row = {
+                "public_id": public_id,
+                "project_id": project_id,
+                "parent_run_id": parent_row(connection, record.parent, project_id),
+                "kind": record.kind,
+                "settings": dict(record.settings),
+                "settings_hash": record.settings_hash,
+                "code_version": record.code_version,
+                "created_at": now,
+            }
+            run_id = connection.execute(insert(Run).values(**row, **_living(now)).returning(Run.id)).scalar_one()
+        return cls(database, run_id, public_id, project_id, media_folder=media_folder, clock=clock)
 
     @classmethod
-    def resume(cls, database: Database, run: UUID, *, media_folder: Path) -> RunWriter:
+    def resume(
+        cls, database: Database, run: UUID, *, media_folder: Path, clock: Callable[[], int] = now_microseconds
+    ) -> RunWriter:
         """Go on with a run that exists. `run`: its public id. Whether it may go on is the caller's to decide."""
-        raise NotImplementedError
+        with database.write(f"resume run {run}") as connection:
+            found = connection.execute(select(Run.id, Run.project_id).where(Run.public_id == run)).one_or_none()
+            if found is None:
+                raise StoreError(f"there is no run {run} in {database.name}")
+            alive = _living(clock()) | {"error": None, "finished_at": None}
+            connection.execute(update(Run).where(Run.id == found.id).values(**alive))
+        return cls(database, found.id, run, found.project_id, media_folder=media_folder, clock=clock)
 
     @property
     def public_id(self) -> UUID:
         """Of the run."""
-        raise NotImplementedError
+        return self._public_id
 
     def register_model(self, card: ModelCard) -> int:
-        """Say that the run uses a model. Returns its id; a detector's classes name the tracks from then on."""
-        raise NotImplementedError
+        """Say that the run uses a model. Returns its id; a detector's classes name the tracks from then on.
+
+        A run has one model for a task; the same name and hash are the same model in all runs.
+        """
+        with self._database.write(f"register the model '{card.name}'") as connection:
+            model_id = model_row(connection, card)
+            height, width = card.input_size or (None, None)
+            ran = {"version": card.version, "runtime": card.runtime, "input_height": height, "input_width": width}
+            row = {"run_id": self._run_id, "task": card.task, "model_id": model_id}
+            insert_unless_there(connection, RunModel, [row | ran])
+            used = (RunModel.run_id == self._run_id, RunModel.task == card.task)
+            if connection.scalar(select(RunModel.model_id).where(*used)) != model_id:
+                raise StoreError(f"the run {self._public_id} already has another model for the task '{card.task}'")
+            connection.execute(update(RunModel).where(*used).values(**ran))
+            if card.dimension is not None:
+                create_vector_index(connection, model_id, card.dimension)
+        return model_id
 
     def add_source(self, source: SourceRecord) -> int:
         """Say that the run reads a source. Returns the run_source_id; the same one when called again."""
-        raise NotImplementedError
+        with self._database.write(f"add the source '{source.name}'") as connection:
+            source_id = source_row(connection, source, project_id=self._project_id, public_id=self._public_ids.new())
+            row = {"run_id": self._run_id, "source_id": source_id, "status": SourceStatus.PENDING.value}
+            insert_unless_there(connection, RunSource, [row])
+            mine = (RunSource.run_id == self._run_id, RunSource.source_id == source_id)
+            return connection.execute(select(RunSource.id).where(*mine)).scalar_one()
 
     def add_session(
-        self, run_source_id: int, n: int, *, started_at: int, time_offset: float, time_base: str | None
+        self, run_source_id: int, n: int, *, started_at: int, time_offset: float = 0.0, time_base: str | None = None
     ) -> None:
-        """Say that a connection began (once for a file, n = 0). Doing it again changes nothing."""
-        raise NotImplementedError
+        """Say that a connection began (once for a file, n = 0). Doing it again changes nothing.
+
+        `started_at`: microseconds UTC. `time_offset`: seconds between the run's time and the session's own.
+        `time_base`: seconds per unit of pts, as a fraction such as "1/90000".
+        """
+        row = {"run_source_id": run_source_id, "n": n, "started_at": started_at}
+        with self._database.write(f"add session {n}") as connection:
+            insert_unless_there(connection, Session, [row | {"time_offset": time_offset, "time_base": time_base}])
 
     def write_chunk(self, run_source_id: int, chunk: ChunkData) -> bool:
-        """Write everything of a chunk or nothing. Returns False if it was there already and was skipped."""
-        raise NotImplementedError
+        """Write everything of a chunk or nothing. Returns False if it was there already and was skipped.
+
+        Raises StoreError if the chunk does not begin where the last one ended, contradicts what is stored, or the
+        database cannot be written; OutputError if a crop cannot be written.
+        """
+        with self._database.write(f"write frames {chunk.first_frame} to {chunk.end_frame}") as connection:
+            place = self._place(connection, run_source_id)
+            if _is_there(connection, run_source_id, chunk):
+                return False
+            obsolete = self._write_rows(connection, place, chunk)
+            self._save_progress(connection, run_source_id, chunk)
+        remove_crops(self._media_folder, obsolete)
+        return True
 
     def checkpoint(self, run_source_id: int) -> Checkpoint | None:
-        """The last one, None before the first chunk."""
-        raise NotImplementedError
+        """The last one, None before the first chunk. Raises StoreError if it is damaged."""
+        with self._database.read("read a checkpoint") as connection:
+            found = connection.execute(
+                select(tables.Checkpoint.next_frame, tables.Checkpoint.state, tables.Checkpoint.format_version).where(
+                    tables.Checkpoint.run_source_id == run_source_id
+                )
+            ).one_or_none()
+        return None if found is None else Checkpoint(found.next_frame, unpack_state(found.state), found.format_version)
 
     def heartbeat(self) -> RequestedState:
-        """Say that the run lives; learn what is wanted of it. write_chunk beats too."""
-        raise NotImplementedError
+        """Say that the run lives; learn what is wanted of it. `write_chunk` beats too."""
+        with self._database.write("beat") as connection:
+            connection.execute(update(Run).where(Run.id == self._run_id).values(heartbeat_at=self._clock()))
+            wanted = connection.scalar(select(Run.requested_state).where(Run.id == self._run_id))
+        if wanted is None:
+            raise StoreError(f"the run {self._public_id} was deleted while it ran")
+        return RequestedState(wanted)
+
+    def set_status(self, status: RunStatus) -> None:
+        """Say that a living run paused or goes on."""
+        with self._database.write(f"mark the run as {status}") as connection:
+            connection.execute(update(Run).where(Run.id == self._run_id).values(status=status.value))
 
     def finish_source(self, run_source_id: int, status: SourceStatus, *, error: str | None = None) -> None:
         """Say how a source ended."""
-        raise NotImplementedError
+        values = {"status": status.value, "error": error, "finished_at": self._clock()}
+        with self._database.write(f"mark a source as {status}") as connection:
+            mine = (RunSource.id == run_source_id, RunSource.run_id == self._run_id)
+            connection.execute(update(RunSource).where(*mine).values(**values))
 
     def finish_run(self, status: RunStatus, *, error: str | None = None) -> None:
         """Say how the run ended."""
-        raise NotImplementedError
+        now = self._clock()
+        values = {"status": status.value, "error": error, "finished_at": now, "heartbeat_at": now}
+        with self._database.write(f"mark the run as {status}") as connection:
+            connection.execute(update(Run).where(Run.id == self._run_id).values(**values))
+
+    def _place(self, connection: Connection, run_source_id: int) -> Place:
+        """Where the rows belong. Locks the run's source, so that two processes cannot write it at once."""
+        found = connection.execute(
+            select(RunSource.source_id, Source.fingerprint)
+            .join(Source, Source.id == RunSource.source_id)
+            .where(RunSource.id == run_source_id, RunSource.run_id == self._run_id)
+            .with_for_update(of=RunSource)
+        ).one_or_none()
+        if found is None:
+            raise StoreError(f"the run {self._public_id} has no source {run_source_id}; was the run deleted?")
+        classes = connection.scalar(
+            select(Model.classes)
+            .join(RunModel, RunModel.model_id == Model.id)
+            .where(RunModel.run_id == self._run_id, RunModel.task == "detect")
+        )
+        return Place(
+            run=self._public_id,
+            run_source_id=run_source_id,
+            source_id=found.source_id,
+            project_id=self._project_id,
+            content_repeats=found.fingerprint != "",
+            classes=tuple(classes or ()),
+            media_folder=self._media_folder,
+        )
+
+    def _write_rows(self, connection: Connection, place: Place, chunk: ChunkData) -> list[str]:
+        """Returns crops that are obsolete once the transaction has committed."""
+        ids = write_tracks(connection, place, chunk, self._public_ids)
+        chunk_rows.write_detections(connection, place, chunk)
+        chunk_rows.write_observations(connection, place, chunk.observations, ids)
+        for embeddings in chunk.embeddings:
+            chunk_rows.write_embeddings(connection, embeddings, ids)
+        if chunk.gaps is not None:
+            chunk_rows.write_gaps(connection, place, chunk.gaps)
+        if chunk.events is not None:
+            chunk_rows.write_events(connection, place, chunk.events, ids)
+        if chunk.crops is None:
+            return []
+        return chunk_rows.write_crops(connection, place, chunk.crops, ids, self._public_ids)
+
+    def _save_progress(self, connection: Connection, run_source_id: int, chunk: ChunkData) -> None:
+        now = self._clock()
+        saved = {
+            "next_frame": chunk.end_frame,
+            "state": pack_state(chunk.state),
+            "format_version": chunk.state_format,
+            "saved_at": now,
+        }
+        mine = tables.Checkpoint.run_source_id == run_source_id
+        if not connection.execute(update(tables.Checkpoint).where(mine).values(**saved)).rowcount:
+            connection.execute(insert(tables.Checkpoint).values(run_source_id=run_source_id, **saved))
+        counts = {
+            "frames_read": RunSource.frames_read + chunk.counts.read,
+            "processed": RunSource.processed + chunk.counts.processed,
+            "dropped": RunSource.dropped + chunk.counts.dropped,
+            "repaired": RunSource.repaired + chunk.counts.repaired,
+        }
+        running = {"status": SourceStatus.RUNNING.value, "error": None, "finished_at": None}
+        connection.execute(update(RunSource).where(RunSource.id == run_source_id).values(**counts, **running))
+        connection.execute(update(Run).where(Run.id == self._run_id).values(heartbeat_at=now))
+
+
+def _is_there(connection: Connection, run_source_id: int, chunk: ChunkData) -> bool:
+    """Whether the chunk is written already. Raises StoreError if it neither is nor comes next."""
+    next_frame = connection.scalar(
+        select(tables.Checkpoint.next_frame).where(tables.Checkpoint.run_source_id == run_source_id)
+    )
+    if next_frame is None or chunk.first_frame == next_frame:
+        return False
+    if chunk.end_frame <= next_frame:
+        return True
+    raise StoreError(
+        f"frames {chunk.first_frame} to {chunk.end_frame} do not begin at frame {next_frame}, where the last chunk "
+        "ended; resume from the checkpoint, and let one process write a run"
+    )
+
+
+def _living(now: int) -> dict[str, Any]:
+    return {
+        "status": RunStatus.RUNNING.value,
+        "requested_state": RequestedState.RUN.value,
+        "heartbeat_at": now,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+    }

@@ -1,0 +1,167 @@
+"""Everything else of a chunk as rows: detections, observations, embeddings, crops, gaps, events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from sqlalchemy import Connection, delete, insert, select, update
+
+from pipeline.errors import StoreError
+from pipeline.store.chunk import ChunkData, CropColumns, EmbeddingColumns, EventColumns, GapColumns, ObservationColumns
+from pipeline.store.crops import write_crop
+from pipeline.store.inserting import insert_unless_there
+from pipeline.store.packing import DETECTIONS_FORMAT, pack_detections
+from pipeline.store.public_id import PublicIds
+from pipeline.store.states import EmbeddingKind, MediaKind
+from pipeline.store.tables import DetectionChunk, Embedding, Event, Gap, Media, Model, Observation
+from pipeline.store.track_rows import Place, Row, widen_quality
+
+
+def write_detections(connection: Connection, place: Place, chunk: ChunkData) -> None:
+    """Keep the raw detections, unless another run over the same file already did."""
+    if not chunk.detect_hash:
+        return
+    row = {
+        "source_id": place.source_id if place.content_repeats else None,
+        "run_source_id": None if place.content_repeats else place.run_source_id,
+        "detect_hash": chunk.detect_hash,
+        "first_frame": chunk.first_frame,
+        "end_frame": chunk.end_frame,
+        "format": DETECTIONS_FORMAT,
+        "payload": pack_detections(chunk.detections),
+    }
+    insert_unless_there(connection, DetectionChunk, [row])
+
+
+def write_observations(
+    connection: Connection, place: Place, observations: ObservationColumns, ids: Mapping[int, int]
+) -> None:
+    """`ids`: local id -> track row."""
+    if not len(observations):
+        return
+    names = ("track_id", "at", "frame", "x1", "y1", "x2", "y2", "score", "evidence", "det_row", "mask_rle")
+    columns = (
+        [ids[local_id] for local_id in observations.local_ids.tolist()],
+        observations.at.tolist(),
+        observations.frames.tolist(),
+        *observations.boxes.T.tolist(),
+        observations.scores.tolist(),
+        observations.evidence.tolist(),
+        observations.det_rows.tolist(),
+        observations.mask_rle or [None] * len(observations),
+    )
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    connection.execute(insert(Observation).values(run_source_id=place.run_source_id), rows)
+
+
+def write_embeddings(connection: Connection, embeddings: EmbeddingColumns, ids: Mapping[int, int]) -> None:
+    """Add exemplars, replace means. Raises StoreError if the vectors do not have the model's length."""
+    dimension = connection.scalar(select(Model.dim).where(Model.id == embeddings.model_id))
+    if dimension != embeddings.vectors.shape[1]:
+        raise StoreError(
+            f"feature vectors of length {embeddings.vectors.shape[1]} do not fit model {embeddings.model_id}, "
+            f"which gives {dimension}; register the model that made them"
+        )
+    rows = [
+        {"track_id": ids[local_id], "at": at, "kind": kind.value, "quality": quality, "vector": vector}
+        for local_id, at, kind, quality, vector in zip(
+            embeddings.local_ids.tolist(),
+            embeddings.at.tolist(),
+            embeddings.kinds,
+            embeddings.qualities.tolist(),
+            embeddings.vectors,
+            strict=True,
+        )
+    ]
+    replaced = [row["track_id"] for row in rows if row["kind"] == EmbeddingKind.MEAN]
+    if replaced:
+        old = (Embedding.model_id == embeddings.model_id, Embedding.kind == EmbeddingKind.MEAN.value)
+        connection.execute(delete(Embedding).where(Embedding.track_id.in_(replaced), *old))
+    if rows:
+        connection.execute(insert(Embedding).values(model_id=embeddings.model_id), rows)
+
+
+def write_crops(
+    connection: Connection, place: Place, crops: CropColumns, ids: Mapping[int, int], public_ids: PublicIds
+) -> list[str]:
+    """Keep each track's best crop. Returns the paths that no row names any more once the transaction has committed.
+
+    Raises OutputError if a file cannot be written.
+    """
+    best = _best_by_track(crops)
+    known = connection.execute(
+        select(Media.track_id, Media.id, Media.path, Media.quality, Media.protected).where(
+            Media.track_id.in_([ids[local_id] for local_id in best]), Media.kind == MediaKind.BEST.value
+        )
+    )
+    held = {row.track_id: row for row in known}
+    born, better, obsolete = [], [], []
+    for local_id, i in best.items():
+        old = held.get(ids[local_id])
+        if old is not None and (old.protected or (old.quality or 0.0) >= crops.qualities[i]):
+            continue
+        row = _crop_row(place, crops, i) | {"track_id": ids[local_id]}
+        if old is None:
+            born.append(row | {"public_id": public_ids.new(), "kind": MediaKind.BEST.value})
+        else:
+            better.append((old.id, row))
+            if old.path != row["path"]:
+                obsolete.append(old.path)
+    if born:
+        connection.execute(insert(Media).values(run_source_id=place.run_source_id), born)
+    for key, row in better:
+        connection.execute(update(Media).where(Media.id == key).values(**row))
+    kept = [*born, *(row for _, row in better)]
+    widen_quality(connection, [{"key": row["track_id"], "quality": row["quality"]} for row in kept])
+    return obsolete
+
+
+def write_gaps(connection: Connection, place: Place, gaps: GapColumns) -> None:
+    """Times without frames."""
+    rows = [
+        {"run_source_id": place.run_source_id, "from_at": from_at, "to_at": to_at, "reason": reason}
+        for from_at, to_at, reason in zip(gaps.from_at.tolist(), gaps.to_at.tolist(), gaps.reasons, strict=True)
+    ]
+    if rows:
+        connection.execute(insert(Gap), rows)
+
+
+def write_events(connection: Connection, place: Place, events: EventColumns, ids: Mapping[int, int]) -> None:
+    """Rules that were met."""
+    columns = (events.local_ids.tolist(), events.at.tolist(), events.rules, events.kinds)
+    rows = [
+        {"run_source_id": place.run_source_id, "track_id": ids.get(local_id), "at": at, "rule": rule, "kind": kind}
+        for local_id, at, rule, kind in zip(*columns, strict=True)
+    ]
+    if rows:
+        connection.execute(insert(Event), rows)
+
+
+def _best_by_track(crops: CropColumns) -> dict[int, int]:
+    """Local id -> row of its best crop; the first one among equals."""
+    order = np.argsort(-crops.qualities, kind="stable")
+    ids, first = np.unique(crops.local_ids[order], return_index=True)
+    return dict(zip(ids.tolist(), order[first].tolist(), strict=True))
+
+
+def _crop_row(place: Place, crops: CropColumns, i: int) -> Row:
+    at = int(crops.at[i])
+    file = write_crop(
+        place.media_folder,
+        crops.jpegs[i],
+        run=place.run,
+        run_source_id=place.run_source_id,
+        local_id=int(crops.local_ids[i]),
+        at=at,
+    )
+    return {
+        "path": file.path,
+        "sha256": file.sha256,
+        "bytes": file.size,
+        "from_at": at,
+        "to_at": at,
+        "width": int(crops.widths[i]),
+        "height": int(crops.heights[i]),
+        "quality": float(crops.qualities[i]),
+    }

@@ -1,0 +1,48 @@
+"""What a run says of itself: the run, its sources, and where it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from trackers.structures import State
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunRecord:
+    """What a run is. Settings must already be free of secrets."""
+
+    kind: str  # "files", "live", "retrack", ...: at most 16 letters
+    settings: Mapping[str, Any]  # what JSON can hold
+    settings_hash: str
+    code_version: str
+    project: str = "default"
+    parent: UUID | None = None  # public id of the run whose detections this one tracks again
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """What a run reads. A source with the same project, fingerprint and address is the same source."""
+
+    kind: str  # "video", "images", "stream", "webcam", ...: at most 16 letters
+    name: str
+    uri_redacted: str  # path or address without credentials
+    fingerprint: str | None  # of the content; None for a camera, whose content never comes again
+    start_at: int | None = None  # microseconds UTC
+    width: int | None = None  # pixels
+    height: int | None = None
+    fps: float | None = None  # as declared
+    frames: int | None = None  # as declared
+    duration: float | None = None  # seconds, as declared
+    secret_ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """Where a source of an interrupted run goes on."""
+
+    next_frame: int
+    state: State
+    format_version: int

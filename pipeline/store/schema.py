@@ -1,0 +1,82 @@
+"""Which form the tables have, and how they come to have it (Alembic)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, MetaData, Table, inspect, select
+from sqlalchemy.schema import SchemaItem
+
+from pipeline.errors import StoreError
+from pipeline.store.tables import Base
+from pipeline.store.vector import INDEX_PREFIX
+
+if TYPE_CHECKING:
+    from alembic.config import Config  # needed only to upgrade, and slow to load
+
+HEAD = "0001"  # the newest revision in migrations/versions
+VERSION_TABLE = "alembic_version"
+_MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+
+
+def revision(connection: Connection) -> str | None:
+    """The revision of the tables there, None for an empty database. Raises StoreError if they are not Sightline's."""
+    present = set(inspect(connection).get_table_names())
+    if VERSION_TABLE not in present:
+        if present:
+            raise StoreError(f"it holds tables of another program ({_listed(present)}); give an empty or new database")
+        return None
+    versions = Table(VERSION_TABLE, MetaData(), autoload_with=connection)
+    found = connection.execute(select(versions.c.version_num)).scalars().all()
+    if present == {VERSION_TABLE} and not found:
+        return None
+    if not {"projects", "runs", "tracks"} <= present or len(found) != 1:
+        raise StoreError(f"it holds tables of another program ({_listed(present)}); give an empty or new database")
+    return str(found[0])
+
+
+def upgrade_due(found: str | None) -> bool:
+    """Whether an upgrade is due. Raises StoreError if the tables are newer than this program."""
+    if found == HEAD:
+        return False
+    if found is not None and found not in _known():
+        raise StoreError(
+            f"it was written by a newer Sightline (its tables have revision {found}, this one knows up to {HEAD}); "
+            "update Sightline, or give another database"
+        )
+    return True
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the tables to HEAD within the transaction of the connection."""
+    from alembic import command
+
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def belongs(_item: SchemaItem, name: str | None, kind: str, _reflected: bool, _compared: SchemaItem | None) -> bool:
+    """Alembic's include_object: leaves out the indexes that come with each model, as no metadata can list them."""
+    return not (kind == "index" and name is not None and name.startswith(INDEX_PREFIX))
+
+
+def _known() -> set[str]:
+    from alembic.script import ScriptDirectory
+
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _listed(tables: set[str]) -> str:
+    names = sorted(tables - set(Base.metadata.tables)) or sorted(tables)
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
