@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from pipeline.errors import StoreError
 from pipeline.store.chunk import ChunkData, CropColumns, EmbeddingColumns, EventColumns, GapColumns, ObservationColumns
@@ -16,6 +16,13 @@ from pipeline.store.public_id import PublicIds
 from pipeline.store.states import EmbeddingKind, MediaKind
 from pipeline.store.tables import DetectionChunk, Embedding, Event, Gap, Media, Model, Observation
 from pipeline.store.track_rows import Place, Row, widen_quality
+
+_CROP = ("path", "sha256", "bytes", "from_at", "to_at", "width", "height", "quality")
+_REPLACE = (
+    update(Media)
+    .where(Media.id == bindparam("key", type_=Media.id.type))
+    .values({name: bindparam(f"new_{name}") for name in _CROP})
+)
 
 
 def write_detections(connection: Connection, place: Place, chunk: ChunkData) -> None:
@@ -40,8 +47,22 @@ def write_observations(
     """`ids`: local id -> track row."""
     if not len(observations):
         return
-    names = ("track_id", "at", "frame", "x1", "y1", "x2", "y2", "score", "evidence", "det_row", "mask_rle")
+    names = (
+        "run_source_id",
+        "track_id",
+        "at",
+        "frame",
+        "x1",
+        "y1",
+        "x2",
+        "y2",
+        "score",
+        "evidence",
+        "det_row",
+        "mask_rle",
+    )
     columns = (
+        [place.run_source_id] * len(observations),
         [ids[local_id] for local_id in observations.local_ids.tolist()],
         observations.at.tolist(),
         observations.frames.tolist(),
@@ -52,19 +73,21 @@ def write_observations(
         observations.mask_rle or [None] * len(observations),
     )
     rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-    connection.execute(insert(Observation).values(run_source_id=place.run_source_id), rows)
+    connection.execute(insert(Observation), rows)
 
 
 def write_embeddings(connection: Connection, embeddings: EmbeddingColumns, ids: Mapping[int, int]) -> None:
     """Add exemplars, replace means. Raises StoreError if the vectors do not have the model's length."""
-    dimension = connection.scalar(select(Model.dim).where(Model.id == embeddings.model_id))
+    model_id = embeddings.model_id
+    dimension = connection.scalar(select(Model.dim).where(Model.id == model_id))
     if dimension != embeddings.vectors.shape[1]:
         raise StoreError(
-            f"feature vectors of length {embeddings.vectors.shape[1]} do not fit model {embeddings.model_id}, "
+            f"feature vectors of length {embeddings.vectors.shape[1]} do not fit model {model_id}, "
             f"which gives {dimension}; register the model that made them"
         )
     rows = [
-        {"track_id": ids[local_id], "at": at, "kind": kind.value, "quality": quality, "vector": vector}
+        {"track_id": ids[local_id], "model_id": model_id, "at": at, "kind": kind.value}
+        | {"quality": quality, "vector": vector}
         for local_id, at, kind, quality, vector in zip(
             embeddings.local_ids.tolist(),
             embeddings.at.tolist(),
@@ -76,10 +99,10 @@ def write_embeddings(connection: Connection, embeddings: EmbeddingColumns, ids: 
     ]
     replaced = [row["track_id"] for row in rows if row["kind"] == EmbeddingKind.MEAN]
     if replaced:
-        old = (Embedding.model_id == embeddings.model_id, Embedding.kind == EmbeddingKind.MEAN.value)
+        old = (Embedding.model_id == model_id, Embedding.kind == EmbeddingKind.MEAN.value)
         connection.execute(delete(Embedding).where(Embedding.track_id.in_(replaced), *old))
     if rows:
-        connection.execute(insert(Embedding).values(model_id=embeddings.model_id), rows)
+        connection.execute(insert(Embedding), rows)
 
 
 def write_crops(
@@ -96,24 +119,28 @@ def write_crops(
         )
     )
     held = {row.track_id: row for row in known}
-    born, better, obsolete = [], [], []
+    born: list[Row] = []
+    better: list[Row] = []
+    kept: list[Row] = []
+    obsolete: list[str] = []
     for local_id, i in best.items():
         old = held.get(ids[local_id])
         if old is not None and (old.protected or (old.quality or 0.0) >= crops.qualities[i]):
             continue
-        row = _crop_row(place, crops, i) | {"track_id": ids[local_id]}
+        row = _crop_row(place, crops, i)
+        kept.append({"key": ids[local_id], "quality": row["quality"]})
         if old is None:
-            born.append(row | {"public_id": public_ids.new(), "kind": MediaKind.BEST.value})
+            named = {"public_id": public_ids.new(), "run_source_id": place.run_source_id, "track_id": ids[local_id]}
+            born.append(row | named | {"kind": MediaKind.BEST.value})
         else:
-            better.append((old.id, row))
+            better.append({f"new_{name}": value for name, value in row.items()} | {"key": old.id})
             if old.path != row["path"]:
                 obsolete.append(old.path)
     if born:
-        connection.execute(insert(Media).values(run_source_id=place.run_source_id), born)
-    for key, row in better:
-        connection.execute(update(Media).where(Media.id == key).values(**row))
-    kept = [*born, *(row for _, row in better)]
-    widen_quality(connection, [{"key": row["track_id"], "quality": row["quality"]} for row in kept])
+        connection.execute(insert(Media), born)
+    if better:
+        connection.execute(_REPLACE, better)
+    widen_quality(connection, kept)
     return obsolete
 
 
@@ -155,13 +182,5 @@ def _crop_row(place: Place, crops: CropColumns, i: int) -> Row:
         local_id=int(crops.local_ids[i]),
         at=at,
     )
-    return {
-        "path": file.path,
-        "sha256": file.sha256,
-        "bytes": file.size,
-        "from_at": at,
-        "to_at": at,
-        "width": int(crops.widths[i]),
-        "height": int(crops.heights[i]),
-        "quality": float(crops.qualities[i]),
-    }
+    size = (int(crops.widths[i]), int(crops.heights[i]))
+    return dict(zip(_CROP, (file.path, file.sha256, file.size, at, at, *size, float(crops.qualities[i])), strict=True))

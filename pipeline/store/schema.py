@@ -52,7 +52,7 @@ def upgrade(connection: Connection) -> None:
     """Bring the tables to HEAD within the transaction of the connection."""
     from alembic import command
 
-    config = _config()
+    config = alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
@@ -65,10 +65,10 @@ def belongs(_item: SchemaItem, name: str | None, kind: str, _reflected: bool, _c
 def _known() -> set[str]:
     from alembic.script import ScriptDirectory
 
-    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
 
 
-def _config() -> Config:
+def alembic_config() -> Config:
     from alembic.config import Config
 
     config = Config()
