@@ -1,0 +1,190 @@
+"""Ultralytics: YOLO and RT-DETR through its own API (.pt, .yaml, .onnx). Offline, quiet, and without unsafe pickles."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch  # before ultralytics, which would pin OpenMP to one thread
+
+from pipeline.errors import ModelError
+from pipeline.models import catalog, files
+from pipeline.models.base import ModelCard
+from pipeline.models.inputs import Placement
+from trackers.structures import Detections, Frame
+
+
+def _prepare_environment() -> dict[str, str | None]:
+    """What ultralytics reads while it is imported; returns what must be put back afterwards.
+
+    Its settings go into a folder of this process, unless the user has set one.
+    """
+    os.environ.update(ULTRALYTICS_SAFE_LOAD="true", YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", YOLO_VERBOSE="false")
+    if "YOLO_CONFIG_DIR" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="sightline-ultralytics-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["YOLO_CONFIG_DIR"] = folder
+    return {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")}
+
+
+def _restore(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+_BEFORE = _prepare_environment()
+import ultralytics  # noqa: E402
+import ultralytics.utils  # noqa: E402
+
+_restore(_BEFORE)
+
+BACKEND = "ultralytics"
+_SEED = 0
+_BOX_TASKS = ("detect", "segment", "pose")
+
+
+class YoloDetector:
+    """Detector from a file that ultralytics reads."""
+
+    def __init__(
+        self,
+        weights: str | Path,
+        *,
+        classes: Sequence[str] | None = None,
+        input_size: tuple[int, int] | None = None,
+        min_score: float = 0.05,
+        nms_iou: float = 0.65,
+        max_detections: int = 300,
+        batch: int = 1,
+        device: str = "CPU",
+        threads: int = 0,
+    ) -> None:
+        """`classes`: names in label order instead of the file's own. `input_size`: height, width; None: the file's.
+
+        `batch`: frames of one size at once; with 1 a frame's detections do not depend on what runs beside it.
+        `threads`: of torch in this process; 0 leaves them. A .yaml is an architecture: its weights are random, the
+        same at every start. Raises ModelError where the file is unsafe, damaged or no detector.
+        """
+        _require_safe()
+        file = files.inspect(weights)
+        file.require(files.Form.TORCH, files.Form.YAML, files.Form.ONNX, backend=BACKEND)
+        self._device = _device(device)
+        if threads > 0:
+            torch.set_num_threads(threads)
+        self._model = _load(file)
+        self._batch = 1 if file.form is files.Form.ONNX else batch
+        size = input_size or catalog.embedded_size(file.metadata)
+        self._options: dict[str, Any] = {"conf": min_score, "iou": nms_iou, "max_det": max_detections}
+        if size is not None:
+            self._options["imgsz"] = list(size)
+        own = self._names(file)
+        names = catalog.class_names(file.stem, explicit=classes, embedded=own, count=len(own))
+        runner = "onnx" if file.form is files.Form.ONNX else "torch"
+        version = f"{BACKEND} {ultralytics.__version__}"
+        self.card = ModelCard(
+            file.stem, "detect", version, file.sha256, f"{runner} {device.upper()} f32", size, classes=names
+        )
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """One Detections a frame."""
+        return [_ours(result) for some in _same_size(frames, self._batch) for result in self._predict(some)]
+
+    def _predict(self, frames: Sequence[Frame]) -> list[Any]:
+        try:
+            return list(
+                self._model.predict(
+                    [frame.image for frame in frames], verbose=False, save=False, device=self._device, **self._options
+                )
+            )
+        except Exception as error:  # ultralytics and its runtimes raise of every kind
+            first = frames[0]
+            raise ModelError(
+                f"ultralytics failed on frame {first.index} of stream {first.stream}: {_first_line(error)}"
+            ) from error
+
+    def _names(self, file: files.WeightsFile) -> tuple[str, ...]:
+        embedded = catalog.embedded_names(file.metadata)
+        if embedded:
+            return embedded
+        names = self._model.names
+        return tuple(str(names[label]) for label in range(len(names)))
+
+
+def _require_safe() -> None:
+    """Ultralytics reads its switch once; somebody may have imported it before us."""
+    if not ultralytics.utils.SAFE_LOAD:
+        raise ModelError(
+            "ultralytics was imported without ULTRALYTICS_SAFE_LOAD=true, so that .pt files could run code; "
+            "set it in the environment"
+        )
+
+
+def _load(file: files.WeightsFile) -> Any:
+    kind = ultralytics.YOLO
+    if file.form is files.Form.YAML and "RTDETR" in file.path.read_text(encoding="utf-8"):
+        kind = ultralytics.RTDETR
+    logging.getLogger("ultralytics").setLevel(logging.ERROR)
+    task = "detect" if file.form is files.Form.ONNX else None
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_SEED)
+            model = kind(str(file.path), task=task) if kind is ultralytics.YOLO else kind(str(file.path))
+    except (
+        Exception
+    ) as error:  # ultralytics raises of every kind: TypeError for an unsafe pickle, KeyError for a wrong one
+        raise ModelError(f"ultralytics refuses {file.path}: {_first_line(error)}") from error
+    found = file.metadata.get("task", model.task)
+    if found not in _BOX_TASKS:
+        raise ModelError(f"{file.path} is a model for {found!r}, which gives no boxes; use one for detection")
+    return model
+
+
+def _ours(result: Any) -> Detections:
+    boxes = result.boxes
+    height, width = result.orig_shape
+    place = Placement((1.0, 1.0), (0, 0), width, height)
+    found = Detections(
+        place.to_picture(boxes.xyxy.cpu().numpy()),
+        boxes.conf.cpu().numpy().astype(np.float32),
+        boxes.cls.cpu().numpy().astype(np.int64),
+    )
+    sides = found.boxes[:, 2:] - found.boxes[:, :2]
+    found = found[np.flatnonzero((sides > 0).all(axis=1))]
+    return found[np.argsort(-found.scores, kind="stable")]
+
+
+def _same_size(frames: Sequence[Frame], limit: int) -> Iterator[list[Frame]]:
+    """Runs of at most `limit` frames of one size: ultralytics pads a mixed batch, which changes what it sees."""
+    run: list[Frame] = []
+    for frame in frames:
+        if run and (len(run) == limit or run[0].image.shape != frame.image.shape):
+            yield run
+            run = []
+        run.append(frame)
+    if run:
+        yield run
+
+
+def _device(name: str) -> torch.device:
+    """A device object: given a name, ultralytics would also change how many threads torch uses."""
+    match name.upper():
+        case "CPU":
+            return torch.device("cpu")
+        case "CUDA" if torch.cuda.is_available():
+            return torch.device("cuda:0")
+    raise ModelError(f"torch has no device {name!r} here; use CPU" + (" or CUDA" if torch.cuda.is_available() else ""))
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
