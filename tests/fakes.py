@@ -1,0 +1,204 @@
+"""Stand-ins for sources, networks, trackers and sinks: small, exact, and able to fail on command."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from pipeline.models.base import ModelCard
+from pipeline.sinks.base import Result
+from pipeline.sources.base import StartOrigin, microseconds
+from trackers.structures import Detections, Evidence, FloatArray, Frame, ImageArray, Stage, State, Tracks
+
+START = datetime(2026, 11, 2, 8, 30, tzinfo=UTC)
+
+
+def make_frame(index: int, *, width: int = 64, height: int = 48, fps: float = 10.0, mark: int = 0) -> Frame:
+    """A black frame whose first pixel says (mark, index, 0)."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[0, 0, :2] = mark, index % 256
+    seconds = index / fps
+    return Frame(image, index, seconds, microseconds(START) + round(seconds * 1e6))
+
+
+class FakeSource:
+    """`count` frames, then the given end. `mark` tells sources apart."""
+
+    kind = "file"
+    codec = "none"
+    start_at = START
+    start_origin = StartOrigin.GIVEN
+    repaired = 0
+    damaged = 0
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        mark: int = 0,
+        error: BaseException | None = None,
+        seconds_each: float = 0.0,
+        width: int = 64,
+        height: int = 48,
+        fps: float = 10.0,
+    ) -> None:
+        self.name = self.uri = self.fingerprint = f"fake{mark}"
+        self.frame_count: int | None = count
+        self.duration: float | None = count / fps
+        self.width, self.height, self.fps = width, height, fps
+        self._mark, self._error, self._pause = mark, error, seconds_each
+        self.given = 0
+        self.stopped = False
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in range(self.frame_count or 0):
+            if self.stopped:
+                return
+            time.sleep(self._pause)
+            self.given += 1
+            yield make_frame(index, width=self.width, height=self.height, fps=self.fps, mark=self._mark)
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+
+class FakeDetector:
+    """Finds `index % (most + 1)` boxes in a frame, placed by the frame's mark and index. Notes every batch."""
+
+    card = ModelCard("fake", "detect", "1", "0" * 64, "none", None, ("thing",))
+
+    def __init__(self, *, most: int = 3, seconds_each: float = 0.0, fail_at: int | None = None) -> None:
+        self.batches: list[list[tuple[int, int]]] = []
+        self._most, self._pause, self._fail_at = most, seconds_each, fail_at
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        self.batches.append([(frame.stream, frame.index) for frame in frames])
+        time.sleep(self._pause * len(frames))
+        if any(frame.index == self._fail_at for frame in frames):
+            raise RuntimeError("the detector broke")
+        return [self._found(frame) for frame in frames]
+
+    def _found(self, frame: Frame) -> Detections:
+        count = frame.index % (self._most + 1)
+        left = int(frame.image[0, 0, 0]) + 10.0 * np.arange(count, dtype=np.float32)
+        boxes = np.stack([left, left * 0 + frame.index % 20, left + 8, left * 0 + frame.index % 20 + 16], axis=1)
+        scores = np.linspace(0.9, 0.5, count, dtype=np.float32)
+        return Detections(boxes.astype(np.float32), scores, np.zeros(count, np.int64))
+
+
+class FakeEmbedder:
+    """Gives every box the same unit vector."""
+
+    card = ModelCard("fake", "embed", "1", "0" * 64, "none", None, dimension=4)
+
+    def __init__(self, *, fail_at: int | None = None) -> None:
+        self._fail_at = fail_at
+
+    def embed(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[FloatArray]:
+        if any(frame.index == self._fail_at for frame in frames):
+            raise RuntimeError("the embedder broke")
+        return [np.tile(np.eye(4, dtype=np.float32)[0], (len(found), 1)) for found in detections]
+
+
+class FakeTracker:
+    """Makes detection i track i + 1, confirmed. Keeps what it was given."""
+
+    def __init__(self, *, fail_at_seconds: float | None = None) -> None:
+        self.times: list[float] = []
+        self.marks: list[int] = []
+        self.features: list[FloatArray | None] = []
+        self._fail_at = fail_at_seconds
+
+    def update(
+        self,
+        detections: Detections,
+        seconds: float,
+        *,
+        image: ImageArray | None = None,
+        camera_motion: FloatArray | None = None,
+    ) -> Tracks:
+        assert image is not None
+        assert not self.times or seconds > self.times[-1]
+        if seconds == self._fail_at:
+            raise RuntimeError("the tracker broke")
+        self.times.append(seconds)
+        self.marks.append(int(image[0, 0, 0]))
+        self.features.append(detections.features)
+        return make_tracks(detections)
+
+    def to_arrays(self) -> State:
+        return {"times": np.array(self.times)}
+
+    def from_arrays(self, state: State) -> None:
+        self.times = state["times"].tolist()
+
+
+def make_tracks(detections: Detections) -> Tracks:
+    """Detection i as confirmed track i + 1."""
+    count = len(detections)
+    return Tracks(
+        boxes=detections.boxes,
+        scores=detections.scores,
+        labels=detections.labels,
+        ids=np.arange(1, count + 1),
+        stages=np.full(count, Stage.CONFIRMED, np.int8),
+        evidence=np.full(count, Evidence.DETECTED, np.int8),
+        rows=np.arange(count),
+    )
+
+
+class RecordingSink:
+    """Keeps results (without pictures) and how it was left: "open", "finished" or "taken back"."""
+
+    def __init__(
+        self,
+        *,
+        fail_at: int | None = None,
+        fail_on: str | None = None,
+        seconds_each: float = 0.0,
+        on_write: Callable[[Result], None] | None = None,
+    ) -> None:
+        self.results: list[Result] = []
+        self.ending = "closed"
+        self.threads: set[str] = set()
+        self._fail_at, self._fail_on, self._pause, self._on_write = fail_at, fail_on, seconds_each, on_write
+
+    def __enter__(self) -> Self:
+        if self._fail_on == "enter":
+            raise RuntimeError("the sink cannot be opened")
+        self.ending = "open"
+        return self
+
+    def write(self, result: Result) -> None:
+        time.sleep(self._pause)
+        self.threads.add(threading.current_thread().name)
+        if result.frame.index == self._fail_at:
+            raise RuntimeError("the sink broke")
+        small = replace(result.frame, image=result.frame.image[:1, :1].copy())
+        self.results.append(replace(result, frame=small))
+        if self._on_write is not None:
+            self._on_write(result)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.ending = "finished" if error is None else "taken back"
+        if self._fail_on == "exit":
+            raise RuntimeError("the sink cannot be closed")
