@@ -39,7 +39,7 @@ TABLES = (
 
 
 def upgrade() -> None:
-    """Make every table."""
+    """Make every table, and the project of those who want none."""
     op.create_table(
         "models",
         sa.Column("id", KEY, nullable=False),
@@ -419,6 +419,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_observations_run_source_id_at"), "observations", ["run_source_id", "at"], unique=False)
+    op.bulk_insert(sa.table("projects", sa.column("name", sa.Text())), [{"name": "default"}])
 
 
 def downgrade() -> None:

@@ -1,0 +1,124 @@
+"""Which objects a page wants, and in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import reduce
+from operator import or_ as bitwise_or
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, and_, exists, func, or_, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from pipeline.errors import StoreError
+from pipeline.store.tables import Object, ObjectMember, Project, Run, RunSource, Source, Track
+from trackers.structures import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The projects that somebody may see."""
+
+    project_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFilter:
+    """What an object must be to stand on a page. An empty tuple asks for nothing."""
+
+    runs: tuple[UUID, ...] = ()  # seen in any of them
+    sources: tuple[UUID, ...] = ()  # seen by any of them
+    names: tuple[str, ...] = ()  # label, or class name where there is no label
+    from_at: int | None = None  # seen at this time or later, microseconds UTC
+    to_at: int | None = None  # seen before this time
+    min_seconds: float = 0.0  # from first to last observation
+    min_score: float = 0.0  # of its best observation, 0..1
+    evidence: tuple[Evidence, ...] = ()  # seen with any of them
+
+
+class ObjectOrder(StrEnum):
+    """What comes first."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    LONGEST = "longest"
+    SUREST = "surest"  # by score
+    CLEAREST = "clearest"  # by quality of the best crop
+
+
+def scope_of(connection: Connection, projects: Sequence[str]) -> Scope:
+    """The scope of these projects, by name. Raises StoreError if one does not exist."""
+    query = select(Project.name, Project.id).where(Project.name.in_(projects))
+    ids = {row.name: row.id for row in connection.execute(query)}
+    for project in projects:
+        if project not in ids:
+            raise StoreError(f"there is no project '{project}'")
+    return Scope(tuple(ids[project] for project in projects))
+
+
+def visible(scope: Scope) -> ColumnElement[bool]:
+    """Objects within the scope that are not deleted or merged away."""
+    return and_(Object.project_id.in_(scope.project_ids), Object.hidden.is_(False))
+
+
+def conditions(scope: Scope, connection: Connection, wanted: ObjectFilter) -> list[ColumnElement[bool]]:
+    """What to put into WHERE. All but objects of several tracks are judged by their own row alone."""
+    found = [visible(scope)]
+    if wanted.runs or wanted.sources:
+        found.append(_seen_in(_run_sources(scope, connection, wanted)))
+    if wanted.names:
+        found.append(func.coalesce(Object.label, Object.class_name).in_(wanted.names))
+    if wanted.from_at is not None:
+        found.append(Object.last_at >= wanted.from_at)
+    if wanted.to_at is not None:
+        found.append(Object.first_at < wanted.to_at)
+    if wanted.min_seconds > 0:
+        found.append(Object.last_at - Object.first_at >= round(wanted.min_seconds * 1e6))
+    if wanted.min_score > 0:
+        found.append(Object.score_max >= wanted.min_score)
+    if wanted.evidence:
+        bits = reduce(bitwise_or, (1 << int(evidence) for evidence in wanted.evidence))
+        found.append(Object.evidence_bits.bitwise_and(bits) != 0)
+    return found
+
+
+def ordering(order: ObjectOrder) -> tuple[ColumnElement[Any], ...]:
+    """What to put into ORDER BY; the id decides among equals, so that pages neither repeat nor skip."""
+    match order:
+        case ObjectOrder.NEWEST:
+            return Object.first_at.desc(), Object.id.desc()
+        case ObjectOrder.OLDEST:
+            return Object.first_at.asc(), Object.id.asc()
+        case ObjectOrder.LONGEST:
+            return (Object.last_at - Object.first_at).desc(), Object.id.desc()
+        case ObjectOrder.SUREST:
+            return Object.score_max.desc(), Object.id.desc()
+        case ObjectOrder.CLEAREST:
+            return func.coalesce(Object.best_quality, -1.0).desc(), Object.id.desc()
+
+
+def _run_sources(scope: Scope, connection: Connection, wanted: ObjectFilter) -> Sequence[int]:
+    query = (
+        select(RunSource.id)
+        .join(Run, Run.id == RunSource.run_id)
+        .join(Source, Source.id == RunSource.source_id)
+        .where(Run.project_id.in_(scope.project_ids))
+    )
+    if wanted.runs:
+        query = query.where(Run.public_id.in_(wanted.runs))
+    if wanted.sources:
+        query = query.where(Source.public_id.in_(wanted.sources))
+    return connection.scalars(query).all()
+
+
+def _seen_in(run_source_ids: Sequence[int]) -> ColumnElement[bool]:
+    """An object of one track has its run and source in its own row; only merged ones need a look at their tracks."""
+    elsewhere = exists().where(
+        ObjectMember.object_id == Object.id,
+        Track.id == ObjectMember.track_id,
+        Track.run_source_id.in_(run_source_ids),
+    )
+    return or_(Object.run_source_id.in_(run_source_ids), and_(Object.members > 1, elsewhere))

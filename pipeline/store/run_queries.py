@@ -1,0 +1,137 @@
+"""Reading runs. Every function takes the scope first, as in queries.py."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Select, func, select
+from sqlalchemy.orm import aliased
+
+from pipeline.store.filters import Scope
+from pipeline.store.rows import RunDetail, RunModelRow, RunRow, RunSourceRow, SourceRow
+from pipeline.store.states import RequestedState, RunStatus, SourceStatus
+from pipeline.store.tables import Checkpoint, Model, Run, RunModel, RunSource, Source, Track
+
+
+def count_runs(scope: Scope, connection: Connection) -> int:
+    """How many runs there are."""
+    query = select(func.count()).select_from(Run).where(Run.project_id.in_(scope.project_ids))
+    return connection.execute(query).scalar_one()
+
+
+def list_runs(scope: Scope, connection: Connection, *, limit: int = 50, offset: int = 0) -> list[RunRow]:
+    """One page of runs, the newest first."""
+    query = _runs(scope).order_by(Run.created_at.desc(), Run.id.desc()).limit(limit).offset(offset)
+    return [_run(row) for row in connection.execute(query).mappings()]
+
+
+def run_detail(scope: Scope, connection: Connection, run: UUID) -> RunDetail | None:
+    """A run with its sources, counters and models; None if there is none in the scope. `run`: its public id."""
+    found = connection.execute(_runs(scope).where(Run.public_id == run)).mappings().one_or_none()
+    if found is None:
+        return None
+    run_id = select(Run.id).where(Run.public_id == run).scalar_subquery()
+    sources = tuple(
+        RunSourceRow(**dict(row) | {"status": SourceStatus(row["status"])})
+        for row in connection.execute(_run_sources().where(RunSource.run_id == run_id)).mappings()
+    )
+    models = tuple(_model(row) for row in connection.execute(_run_models().where(RunModel.run_id == run_id)).mappings())
+    return RunDetail(_run(found), sources, models)
+
+
+def list_sources(scope: Scope, connection: Connection) -> list[SourceRow]:
+    """Every source, by name."""
+    query = (
+        select(Source.public_id, Source.kind, Source.name, Source.uri_redacted, Source.fingerprint)
+        .where(Source.project_id.in_(scope.project_ids))
+        .order_by(Source.name, Source.id)
+    )
+    return [SourceRow(**row) for row in connection.execute(query).mappings()]
+
+
+def _runs(scope: Scope) -> Select[*tuple[Any, ...]]:
+    parent = aliased(Run)
+    return (
+        select(
+            Run.public_id,
+            Run.kind,
+            Run.status,
+            Run.requested_state,
+            Run.error,
+            Run.settings,
+            Run.settings_hash,
+            Run.code_version,
+            parent.public_id.label("parent"),
+            Run.created_at,
+            Run.finished_at,
+            Run.heartbeat_at,
+            Run.host,
+            Run.pid,
+        )
+        .outerjoin(parent, parent.id == Run.parent_run_id)
+        .where(Run.project_id.in_(scope.project_ids))
+    )
+
+
+def _run(row: Any) -> RunRow:
+    states = {"status": RunStatus(row["status"]), "requested_state": RequestedState(row["requested_state"])}
+    return RunRow(**dict(row) | states)
+
+
+def _run_sources() -> Select[*tuple[Any, ...]]:
+    tracks = select(func.count()).where(Track.run_source_id == RunSource.id).scalar_subquery()
+    return (
+        select(
+            RunSource.id.label("run_source_id"),
+            Source.public_id,
+            Source.kind,
+            Source.name,
+            Source.uri_redacted,
+            Source.fingerprint,
+            Source.start_at,
+            Source.width,
+            Source.height,
+            Source.fps,
+            Source.frames,
+            Source.duration,
+            RunSource.status,
+            RunSource.error,
+            RunSource.frames_read,
+            RunSource.processed,
+            RunSource.dropped,
+            RunSource.repaired,
+            RunSource.finished_at,
+            func.coalesce(Checkpoint.next_frame, 0).label("next_frame"),
+            tracks.label("tracks"),
+        )
+        .join(Source, Source.id == RunSource.source_id)
+        .outerjoin(Checkpoint, Checkpoint.run_source_id == RunSource.id)
+        .order_by(RunSource.id)
+    )
+
+
+def _run_models() -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            Model.id.label("model_id"),
+            RunModel.task,
+            Model.name,
+            Model.sha256,
+            RunModel.version,
+            RunModel.runtime,
+            RunModel.input_height,
+            RunModel.input_width,
+            Model.classes,
+            Model.dim.label("dimension"),
+        )
+        .join(Model, Model.id == RunModel.model_id)
+        .order_by(RunModel.task)
+    )
+
+
+def _model(row: Any) -> RunModelRow:
+    values = dict(row)
+    height, width = values.pop("input_height"), values.pop("input_width")
+    size = None if height is None or width is None else (height, width)
+    return RunModelRow(**values | {"input_size": size, "classes": tuple(values["classes"])})
