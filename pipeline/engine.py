@@ -17,6 +17,7 @@ from pipeline.sinks.base import Result, Sink
 from pipeline.sources.base import Source
 from trackers.structures import Detections, Frame, MultiObjectTracker
 
+SIGNAL_INTERVAL = 0.1  # seconds; a waiting main thread runs signal handlers this often, wherever the signal arrived
 PROGRESS_INTERVAL = 0.1  # seconds between two calls of `progress` for one stream
 
 Progress = Callable[[int, int, int], None]  # stream, frames done, tracks seen
@@ -125,7 +126,8 @@ class Engine:
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join()
+                while thread.is_alive():
+                    thread.join(SIGNAL_INTERVAL)
         except BaseException as error:  # KeyboardInterrupt in this thread, or no more threads
             self._fail(error)
             raise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import _thread
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -211,11 +212,28 @@ def test_stop_before_the_first_frame_is_no_error() -> None:
 
 def test_an_interrupt_in_the_caller_ends_everything() -> None:
     sink = RecordingSink(
-        seconds_each=0.002, on_write=lambda result: _thread.interrupt_main() if result.frame.index == 5 else None
+        seconds_each=0.002,
+        on_write=lambda result: os.kill(os.getpid(), signal.SIGINT) if result.frame.index == 5 else None,
     )
     with pytest.raises(KeyboardInterrupt):
         Engine([Stream(FakeSource(10_000), FakeTracker(), [sink])], FakeDetector()).run()
     assert sink.ending == "taken back"
+
+
+def test_a_signal_handler_can_stop_a_run() -> None:
+    sink = RecordingSink(
+        seconds_each=0.002,
+        on_write=lambda result: os.kill(os.getpid(), signal.SIGTERM) if result.frame.index == 5 else None,
+    )
+    engine = Engine([Stream(FakeSource(10_000), FakeTracker(), [sink])], FakeDetector())
+    before = signal.signal(signal.SIGTERM, lambda number, frame: engine.stop())
+    try:
+        report = engine.run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert report.stopped
+    assert sink.ending == "finished"
+    assert len(sink.results) == report.frames < 10_000
 
 
 def test_progress_is_called_for_every_stream_but_not_for_every_frame() -> None:
