@@ -9,15 +9,25 @@ import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.errors import ConfigError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Section = TypeVar("_Section", bound="Section")
 ImageSize = tuple[PositiveInt, PositiveInt]
 
 
@@ -71,6 +81,8 @@ class DetectorSettings(Section):
     def _needs_weights(self) -> DetectorSettings:
         if self.weights is None and self.backend in ("openvino", "onnx", "ultralytics"):
             raise ValueError(f"backend {self.backend} needs weights; set detector.weights to a file")
+        if self.weights is not None and self.backend == "motion":
+            raise ValueError("backend motion takes no weights; set detector.backend=auto to use the file")
         return self
 
 
@@ -94,6 +106,8 @@ class EmbedderSettings(Section):
     def _needs_weights(self) -> EmbedderSettings:
         if self.weights is None and self.backend in ("openvino", "onnx"):
             raise ValueError(f"backend {self.backend} needs weights; set embedder.weights to a file")
+        if self.weights is not None and self.backend in ("none", "colour"):
+            raise ValueError(f"backend {self.backend} takes no weights; set embedder.backend=auto to use the file")
         return self
 
 
@@ -105,7 +119,7 @@ class DeepSortSettings(Section):
     weak_score: Share = Field(0.1, description="from here they may carry on a track that found no strong one")
     new_score: Share = Field(0.5, description="from here they may start a track")
     motion_weight: Share = Field(0.0, description="share of the motion distance in the appearance stage's cost")
-    appearance_limit: Annotated[float, Field(ge=0, le=2)] = Field(0.2, description="largest cosine distance")
+    appearance_limit: Annotated[float, Field(ge=0, le=2)] = Field(0.25, description="largest cosine distance")
     overlap_limit: Share = Field(0.8, description="largest 1 - IoU")
     weak_overlap_limit: Share = Field(0.5, description="largest 1 - IoU with a weak detection")
     confirm_seconds: Seconds = Field(0.15, description="a track is confirmed when it was matched for so long")
@@ -156,6 +170,12 @@ class Settings(Section):
     engine: EngineSettings = EngineSettings()
     store: StoreSettings = StoreSettings()
 
+    @field_validator("tracker", mode="before")
+    @classmethod
+    def _name_tracker(cls, value: Any) -> Any:
+        """`tracker: {lost_seconds: 2}` without a name means the default tracker."""
+        return {"name": "deepsort"} | value if isinstance(value, dict) else value
+
     def digest(self, *sections: str) -> str:
         """SHA-256 of the named sections' values."""
         return digest({name: getattr(self, name).model_dump(mode="json") for name in sections})
@@ -193,7 +213,7 @@ def config_folders() -> list[Path]:
     return [Path(__file__).parent.parent / "configs", Path(sys.prefix) / "share" / "sightline" / "configs"]
 
 
-def parse(values: Mapping[str, Any], kind: type[Section]) -> Any:
+def parse(values: Mapping[str, Any], kind: type[_Section]) -> _Section:
     """Check values against a section. Raises ConfigError that names each wrong key by its path."""
     try:
         return kind.model_validate(values)
@@ -242,6 +262,8 @@ def _explain(error: Any, kind: type[Section]) -> str:
         close = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.6)
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
         return f"unknown setting {path}; {hint}"
+    if error["type"] == "union_tag_invalid":
+        return f"setting {path}.name: there is no tracker {error['ctx']['tag']!r}; known: {', '.join(trackers)}"
     return f"setting {path}: {error['msg'].removeprefix('Value error, ')}"
 
 

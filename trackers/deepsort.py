@@ -26,7 +26,7 @@ class DeepSort:
         weak_score: float = 0.1,
         new_score: float = 0.5,
         motion_weight: float = 0.0,
-        appearance_limit: float = 0.2,
+        appearance_limit: float = 0.25,
         overlap_limit: float = 0.8,
         weak_overlap_limit: float = 0.5,
         confirm_seconds: float = 0.15,
@@ -97,7 +97,7 @@ class DeepSort:
             return
         table, cost = self.table, self._gated_appearance(detections, detections.features)
         for seen_at in np.unique(table.seen_at[table.confirmed])[::-1]:
-            pairing.match(table.confirmed & (table.seen_at == seen_at), among, cost, limit=np.finfo(float).max)
+            pairing.match(table.confirmed & (table.seen_at == seen_at), among, cost, limit=np.inf)
 
     def _gated_appearance(self, detections: Detections, features: FloatArray) -> CostFunction:
         """c = lambda d1 + (1 - lambda) d2 where d1 <= t1 and d2 <= t2 (eqs. 5 and 6)."""

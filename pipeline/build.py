@@ -1,0 +1,191 @@
+"""Settings -> objects. The only file that names concrete sources, models, trackers and sinks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.config import (
+    ByteTrackSettings,
+    DeepSortSettings,
+    DetectorSettings,
+    EmbedderSettings,
+    SourceSettings,
+    TrackerSettings,
+)
+from pipeline.errors import ConfigError
+from pipeline.models.base import Detector, Embedder
+from pipeline.models.inputs import IMAGENET, PLAIN, Recipe
+from pipeline.models.selection import SelectedClasses
+from pipeline.sinks.base import Sink
+from pipeline.sources.base import Source
+from trackers.structures import MultiObjectTracker
+
+
+def source(address: str, settings: SourceSettings) -> Source:
+    """Open what a command line names: a video file or a folder of pictures. Raises SourceError."""
+    path = Path(address)
+    if path.is_dir():
+        from pipeline.sources.images import ImageFolder
+
+        return ImageFolder(path, fps=settings.fps, start_at=settings.start_at, max_frames=settings.max_frames)
+    from pipeline.sources.files import VideoFile
+
+    return VideoFile(path, start_at=settings.start_at, max_frames=settings.max_frames)
+
+
+def detector(settings: DetectorSettings) -> Detector:
+    """Load the detector. Raises ModelError, ConfigError."""
+    found = _whole_detector(settings)
+    return found if settings.keep is None else SelectedClasses(found, settings.keep)
+
+
+def embedder(settings: EmbedderSettings) -> Embedder | None:
+    """Load the embedder; None where there is to be none. Raises ModelError."""
+    weights, recipe = settings.weights or "", _recipe(settings)
+    common = settings.model_dump(include={"device", "threads"})
+    match _embedder_backend(settings):
+        case "none":
+            return None
+        case "colour":
+            from pipeline.models.colour import ColourEmbedder
+
+            return ColourEmbedder()
+        case "torchvision":
+            from pipeline.models import torchvision_models
+
+            return torchvision_models.open_embedder(
+                settings.architecture,
+                weights=weights or "default",
+                recipe=recipe or IMAGENET,
+                input_size=settings.input_size or (256, 128),
+                **common,
+            )
+        case "onnx":
+            from pipeline.models import onnx_models
+
+            return onnx_models.open_embedder(weights, recipe=recipe, input_size=settings.input_size, **common)
+        case _:
+            from pipeline.models import openvino_models
+
+            return openvino_models.open_embedder(
+                weights, recipe=recipe, input_size=settings.input_size, precision=settings.precision, **common
+            )
+
+
+def tracker(settings: TrackerSettings) -> MultiObjectTracker:
+    """A new tracker for one stream."""
+    values = settings.model_dump(exclude={"name"})
+    match settings:
+        case DeepSortSettings():
+            from trackers.deepsort import DeepSort
+
+            return DeepSort(**values)
+        case ByteTrackSettings():
+            from trackers.bytetrack import ByteTrack
+
+            return ByteTrack(**values)
+
+
+def file_sinks(
+    classes: Sequence[str], *, mot_out: Path | None = None, csv_out: Path | None = None, video_out: Path | None = None
+) -> list[Sink]:
+    """The sinks for the output files that are wanted. Raises OutputError for one that cannot be written."""
+    sinks: list[Sink] = []
+    if mot_out is not None:
+        from pipeline.sinks.mot_text import MotTextSink
+
+        sinks.append(MotTextSink(mot_out))
+    if csv_out is not None:
+        from pipeline.sinks.csv_rows import CsvSink
+
+        sinks.append(CsvSink(csv_out, classes))
+    if video_out is not None:
+        from pipeline.sinks.video import VideoSink
+
+        sinks.append(VideoSink(video_out, classes))
+    return sinks
+
+
+def _whole_detector(settings: DetectorSettings) -> Detector:
+    """The detector with all its classes."""
+    weights = settings.weights or ""
+    limits = settings.model_dump(include={"min_score", "max_detections"})
+    common = limits | settings.model_dump(include={"classes", "nms_iou", "batch", "device", "threads"})
+    match _detector_backend(settings):
+        case "motion":
+            from pipeline.models.motion import MotionDetector
+
+            return MotionDetector(**settings.motion.model_dump(), **limits)
+        case "ultralytics":
+            from pipeline.models.yolo import YoloDetector
+
+            return YoloDetector(weights, input_size=settings.input_size, **common)
+        case "torchvision":
+            from pipeline.models.torchvision_models import TorchvisionDetector
+
+            side = None if settings.input_size is None else min(settings.input_size)
+            return TorchvisionDetector(
+                settings.architecture, weights=weights or "default", shortest_side=side, **common
+            )
+        case "onnx":
+            from pipeline.models import onnx_models
+
+            return onnx_models.open_detector(
+                weights, decoder=settings.decoder, input_size=settings.input_size, **common
+            )
+        case _:
+            from pipeline.models import openvino_models
+
+            return openvino_models.open_detector(
+                weights,
+                decoder=settings.decoder,
+                input_size=settings.input_size,
+                precision=settings.precision,
+                **common,
+            )
+
+
+def _detector_backend(settings: DetectorSettings) -> str:
+    if settings.backend != "auto":
+        return settings.backend
+    if settings.weights is None:
+        raise ConfigError(
+            "no detector is chosen; set detector.weights to a file (.xml, .onnx, .pt), or detector.backend to motion "
+            "(fixed camera, no weights) or torchvision"
+        )
+    match Path(settings.weights).suffix.lower():
+        case ".xml" | ".onnx":
+            return "openvino"
+        case ".pt" | ".yaml" | ".yml":
+            return "ultralytics"
+        case suffix:
+            raise ConfigError(
+                f"detector.weights {settings.weights}: no backend is known for {suffix or 'a file without suffix'}; "
+                "use .xml, .onnx, .pt or .yaml, or set detector.backend"
+            )
+
+
+def _embedder_backend(settings: EmbedderSettings) -> str:
+    if settings.backend != "auto":
+        return settings.backend
+    if settings.weights is None:
+        return "none"
+    suffix = Path(settings.weights).suffix.lower()
+    if suffix not in (".xml", ".onnx"):
+        raise ConfigError(
+            f"embedder.weights {settings.weights}: no backend is known for {suffix or 'a file without suffix'}; "
+            "use .xml or .onnx, or set embedder.backend"
+        )
+    return "openvino"
+
+
+def _recipe(settings: EmbedderSettings) -> Recipe | None:
+    """None: what is usual for the file."""
+    match settings.recipe:
+        case "plain":
+            return PLAIN
+        case "imagenet":
+            return IMAGENET
+        case "auto":
+            return None
