@@ -52,15 +52,17 @@ def scored_overlap(boxes: FloatArray, labels: IntArray, detections: Detections) 
 def assign(cost: FloatArray, *, limit: float) -> tuple[IntArray, IntArray]:
     """Rows and columns of the cheapest one-to-one pairing of cost (n, m).
 
-    Leaving a row and a column unpaired costs `limit`, so no pair dearer than that is made. NaN and infinity are
-    pairs that cannot be.
+    Leaving a row and a column unpaired costs `limit`, so no pair dearer than that is made; infinite, it makes as many
+    pairs as can be. NaN and infinity in `cost` are pairs that cannot be.
     """
-    allowed = cost <= limit
+    allowed = np.isfinite(cost) & (cost <= limit)
     rows, columns = np.flatnonzero(allowed.any(axis=1)), np.flatnonzero(allowed.any(axis=0))
     if len(rows) == 0:
         return rows, columns
     inner = np.ix_(rows, columns)
-    i, j = linear_sum_assignment(np.where(allowed[inner], cost[inner], limit))
+    dearest, cheapest = cost[allowed].max(), cost[allowed].min()
+    most = min(len(rows), len(columns)) * (dearest - cheapest) + abs(dearest) + 1  # no pair is worth giving up for more
+    i, j = linear_sum_assignment(np.where(allowed[inner], cost[inner], min(limit, most)))
     kept = allowed[inner][i, j]
     return rows[i[kept]], columns[j[kept]]
 
