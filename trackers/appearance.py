@@ -35,8 +35,10 @@ class Gallery:
             self.add(np.arange(len(self) - tracks, len(self)), features)
 
     def add(self, rows: IntArray, features: FloatArray) -> None:
-        """Take in one new feature (k, d) for each of the tracks `rows` (k,)."""
+        """Take in one new feature (k, d) for each of the tracks `rows` (k,); one that is not finite is left out."""
         self._widen(features.shape[1])
+        finite = _finite(features)
+        rows, features = rows[finite], features[finite]
         self.exemplars[rows, self.counts[rows] % self.budget] = features
         weight = np.where(self.counts[rows] == 0, 0.0, self.momentum)[:, None]
         mixed = weight * self.means[rows] + (1 - weight) * features
@@ -51,25 +53,27 @@ class Gallery:
     def cost(self, rows: IntArray, features: FloatArray) -> FloatArray:
         """d2(i, j) = min_k 1 - r_j . r_k(i) of track i and feature j (n, m), 0..2 (Wojke et al. 2017, eq. 3).
 
-        Infinite for a track that has no feature yet.
+        Infinite for a track that has no feature yet, and for a feature that is not finite.
         """
         self._widen(features.shape[1])
+        finite = _finite(features)
         filled = np.minimum(self.counts[rows], self.budget)
         deepest = int(filled.max(initial=0))
-        similarity = self.exemplars[rows, :deepest] @ features.T
+        similarity = self.exemplars[rows, :deepest] @ np.where(finite[:, None], features, 0).T
         similarity[np.arange(deepest)[None, :] >= filled[:, None]] = -np.inf
-        return np.asarray(1 - similarity.max(axis=1, initial=-np.inf))
+        return np.where(finite, 1 - similarity.max(axis=1, initial=-np.inf), np.inf)
 
     def mean_cost(self, rows: IntArray, features: FloatArray) -> FloatArray:
-        """1 - cosine of each feature (m, d) and each track's running mean (n, m), 0..2; infinite without a feature."""
+        """1 - cosine of each feature (m, d) and each track's running mean (n, m), 0..2; infinite as in `cost`."""
         self._widen(features.shape[1])
-        cost = 1 - self.means[rows] @ features.T
-        cost[self.counts[rows] == 0] = np.inf
+        finite = _finite(features)
+        cost = 1 - self.means[rows] @ np.where(finite[:, None], features, 0).T
+        cost[(self.counts[rows] == 0)[:, None] | ~finite] = np.inf
         return np.asarray(cost)
 
     def to_arrays(self) -> State:
         """Everything but the settings."""
-        return {"exemplars": self.exemplars, "means": self.means, "counts": self.counts}
+        return {"exemplars": self.exemplars.copy(), "means": self.means.copy(), "counts": self.counts.copy()}
 
     def from_arrays(self, state: State) -> None:
         """The inverse of `to_arrays`."""
@@ -86,3 +90,8 @@ class Gallery:
             raise ValueError(f"features have {dimension} numbers, those before had {known}")
         self.exemplars = np.zeros((len(self), self.budget, dimension), np.float32)
         self.means = np.zeros((len(self), dimension), np.float32)
+
+
+def _finite(features: FloatArray) -> BoolArray:
+    """Which features (k, d) an embedder got right (k,)."""
+    return np.asarray(np.isfinite(features).all(axis=1))
