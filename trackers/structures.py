@@ -17,6 +17,8 @@ ImageArray = npt.NDArray[np.uint8]
 Index = BoolArray | IntArray | slice
 State = dict[str, npt.NDArray[Any]]  # what to_arrays() returns and from_arrays() takes
 
+FARTHEST = 1e9  # pixels; no image is wider, and areas up to here fit into float32
+
 
 class Stage(IntEnum):
     """Where a track is in its life."""
@@ -84,7 +86,7 @@ class Masks:
         canvas = np.zeros((len(self), height, width), dtype=bool)
         for plane, (x, y), crop in zip(canvas, self.origins, self.crops, strict=True):
             top, left = max(0, -y), max(0, -x)
-            visible = crop[top : height - y, left : width - x]
+            visible = crop[top : max(0, height - y), left : max(0, width - x)]
             plane[y + top : y + top + visible.shape[0], x + left : x + left + visible.shape[1]] = visible
         return canvas
 
@@ -110,10 +112,9 @@ class Detections:
 
     @property
     def usable(self) -> BoolArray:
-        """Rows that describe something: finite numbers, positive area (n,)."""
-        finite = np.isfinite(self.boxes).all(axis=1) & np.isfinite(self.scores)
-        with np.errstate(invalid="ignore"):  # infinity - infinity, already known not to be finite
-            return np.asarray(finite & (self.boxes[:, 2:] > self.boxes[:, :2]).all(axis=1))
+        """Rows that describe something: finite numbers, positive area, within what an image could be (n,)."""
+        finite = (np.abs(self.boxes) <= FARTHEST).all(axis=1) & np.isfinite(self.scores)
+        return np.asarray(finite & (self.boxes[:, 2:] > self.boxes[:, :2]).all(axis=1))
 
     @classmethod
     def empty(cls, *, dimension: int | None = None) -> Self:
