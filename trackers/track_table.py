@@ -47,7 +47,7 @@ class TrackTable:
 
     def predict(self, seconds: float, camera_motion: FloatArray | None = None) -> None:
         """Move every track on to the time of a new frame, `seconds`."""
-        if not seconds > self.time:
+        if not self.time < seconds < np.inf:
             raise ValueError(f"frame at {seconds} s does not follow the one at {self.time} s")
         if len(self):
             self.mean, self.covariance = kalman.predict(
