@@ -257,7 +257,7 @@ def _open(path: Path) -> av.container.InputContainer:
         # "file:" keeps a name like "a:b.mp4" from being taken for a protocol
         return av.open(f"file:{path.absolute()}", container_options=options)
     except FFmpegError as error:
-        boxes = set(mp4_boxes(path))
+        boxes = {name for name, _ in mp4_boxes(path)}
         if "mdat" in boxes and "moov" not in boxes:
             raise SourceError(
                 f"{name} has no index (moov): the recording or the copy was cut off before the end; {_RECOPY}, "

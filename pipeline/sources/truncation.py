@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -20,12 +21,14 @@ class IndexEntry(Protocol):
 def promised_size(path: Path, container: str, index: Iterable[IndexEntry]) -> int | None:
     """Bytes that the file must have by its own account, None where the container does not say.
 
-    `container`: FFmpeg's name of the format. mp4/mov: the end of the last sample in the index; matroska/webm: the
-    end of the segment; avi: the end of the RIFF chunk. MPEG-TS has no such account: a cut file is a shorter file.
+    `container`: FFmpeg's name of the format. mp4/mov: the end of the last box, and of the last sample in the index;
+    matroska/webm: the end of the segment; avi: the end of the RIFF chunk. MPEG-TS has no such account: a cut file is
+    a shorter file.
     """
     names = container.split(",")
     if "mp4" in names:
-        return max((entry.pos + entry.size for entry in index), default=None)
+        ends = chain((entry.pos + entry.size for entry in index), (end for _, end in mp4_boxes(path)))
+        return max(ends, default=None)
     with path.open("rb") as file:
         if "matroska" in names:
             return _matroska_size(file)
@@ -35,8 +38,8 @@ def promised_size(path: Path, container: str, index: Iterable[IndexEntry]) -> in
     return None
 
 
-def mp4_boxes(path: Path) -> Iterator[str]:
-    """Names of the boxes at the top level of an mp4 or mov file, as far as they can be read."""
+def mp4_boxes(path: Path) -> Iterator[tuple[str, int]]:
+    """Name and end (byte offset) of each box at the top level of an mp4 or mov file, as far as they can be read."""
     length = path.stat().st_size
     with path.open("rb") as file:
         while file.tell() + 8 <= length:
@@ -45,12 +48,11 @@ def mp4_boxes(path: Path) -> Iterator[str]:
             name = file.read(4)
             if not all(32 <= byte < 127 for byte in name):
                 return
-            yield name.decode("ascii")
             if size == 1:  # a 64-bit size follows
                 size = int.from_bytes(file.read(8), "big")
-            if size < 8:  # 0: up to the end of the file
-                return
-            file.seek(start + size)
+            end = length if size < 8 else start + size  # 0: up to the end of the file
+            yield name.decode("ascii"), end
+            file.seek(end)
 
 
 def _matroska_size(file: BinaryIO) -> int | None:
