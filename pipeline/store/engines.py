@@ -99,6 +99,7 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = NORMAL")  # with a write-ahead log a killed process loses nothing
+    connection.execute("PRAGMA cache_size = -32000")  # KiB, a little more than the objects of a large store
 
 
 def _begin_sqlite(connection: Connection) -> None:

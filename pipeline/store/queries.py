@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, Select, and_, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from pipeline.store.filters import ObjectFilter, ObjectOrder, Scope, conditions, ordering, visible
+from pipeline.store.filters import EVERYTHING, ObjectFilter, ObjectOrder, Scope, conditions, ordering, visible
 from pipeline.store.rows import EmbeddingTable, MediaRow, MemberRow, ObjectRow, ObservationTable
 from pipeline.store.states import EmbeddingKind, MediaKind
 from pipeline.store.tables import (
@@ -29,8 +29,6 @@ from pipeline.store.tables import (
     Source,
     Track,
 )
-
-EVERYTHING = ObjectFilter()
 
 
 def count_objects(scope: Scope, connection: Connection, wanted: ObjectFilter = EVERYTHING) -> int:
@@ -51,7 +49,7 @@ def page_objects(
     """One page of objects with their best crops."""
     page = (
         select(Object.id)
-        .where(*conditions(scope, connection, wanted))
+        .where(*conditions(scope, connection, wanted, order=order))
         .order_by(*ordering(order))
         .limit(limit)
         .offset(offset)

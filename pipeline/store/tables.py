@@ -307,7 +307,7 @@ class Object(Base):
 
     __tablename__ = "objects"
     __table_args__ = (
-        Index(None, "project_id", "first_at", "id"),
+        Index(None, "project_id", "hidden", "first_at", "id"),
         Index(None, "run_source_id", "first_at", "id"),
     )
 

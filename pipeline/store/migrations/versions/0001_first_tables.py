@@ -249,7 +249,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("public_id", name=op.f("uq_objects_public_id")),
     )
     op.create_index(
-        op.f("ix_objects_project_id_first_at_id"), "objects", ["project_id", "first_at", "id"], unique=False
+        op.f("ix_objects_project_id_hidden_first_at_id"),
+        "objects",
+        ["project_id", "hidden", "first_at", "id"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_objects_run_source_id_first_at_id"), "objects", ["run_source_id", "first_at", "id"], unique=False
