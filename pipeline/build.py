@@ -16,7 +16,7 @@ from pipeline.config import (
 from pipeline.errors import ConfigError
 from pipeline.models.base import Detector, Embedder
 from pipeline.models.inputs import IMAGENET, PLAIN, Recipe
-from pipeline.models.selection import SelectedClasses
+from pipeline.models.selection import SelectedClasses, StrongOnly
 from pipeline.sinks.base import Sink
 from pipeline.sources.base import Source
 from trackers.structures import MultiObjectTracker
@@ -40,37 +40,10 @@ def detector(settings: DetectorSettings) -> Detector:
     return found if settings.keep is None else SelectedClasses(found, settings.keep)
 
 
-def embedder(settings: EmbedderSettings) -> Embedder | None:
-    """Load the embedder; None where there is to be none. Raises ModelError."""
-    weights, recipe = settings.weights or "", _recipe(settings)
-    common = settings.model_dump(include={"device", "threads"})
-    match _embedder_backend(settings):
-        case "none":
-            return None
-        case "colour":
-            from pipeline.models.colour import ColourEmbedder
-
-            return ColourEmbedder()
-        case "torchvision":
-            from pipeline.models import torchvision_models
-
-            return torchvision_models.open_embedder(
-                settings.architecture,
-                weights=weights or "default",
-                recipe=recipe or IMAGENET,
-                input_size=settings.input_size or (256, 128),
-                **common,
-            )
-        case "onnx":
-            from pipeline.models import onnx_models
-
-            return onnx_models.open_embedder(weights, recipe=recipe, input_size=settings.input_size, **common)
-        case _:
-            from pipeline.models import openvino_models
-
-            return openvino_models.open_embedder(
-                weights, recipe=recipe, input_size=settings.input_size, precision=settings.precision, **common
-            )
+def embedder(settings: EmbedderSettings, *, min_score: float = 0.0) -> Embedder | None:
+    """Load the embedder; None where there is to be none. Weaker detections are left out. Raises ModelError."""
+    found = _whole_embedder(settings)
+    return None if found is None else StrongOnly(found, min_score)
 
 
 def tracker(settings: TrackerSettings) -> MultiObjectTracker:
@@ -105,6 +78,39 @@ def file_sinks(
 
         sinks.append(VideoSink(video_out, classes))
     return sinks
+
+
+def _whole_embedder(settings: EmbedderSettings) -> Embedder | None:
+    """The embedder for all detections."""
+    weights, recipe = settings.weights or "", _recipe(settings)
+    common = settings.model_dump(include={"device", "threads"})
+    match _embedder_backend(settings):
+        case "none":
+            return None
+        case "colour":
+            from pipeline.models.colour import ColourEmbedder
+
+            return ColourEmbedder()
+        case "torchvision":
+            from pipeline.models import torchvision_models
+
+            return torchvision_models.open_embedder(
+                settings.architecture,
+                weights=weights or "default",
+                recipe=recipe or IMAGENET,
+                input_size=settings.input_size or (256, 128),
+                **common,
+            )
+        case "onnx":
+            from pipeline.models import onnx_models
+
+            return onnx_models.open_embedder(weights, recipe=recipe, input_size=settings.input_size, **common)
+        case _:
+            from pipeline.models import openvino_models
+
+            return openvino_models.open_embedder(
+                weights, recipe=recipe, input_size=settings.input_size, precision=settings.precision, **common
+            )
 
 
 def _whole_detector(settings: DetectorSettings) -> Detector:

@@ -98,6 +98,7 @@ class EmbedderSettings(Section):
         "auto", description="input: plain = BGR 0..255, imagenet = RGB normalised; auto: plain for .xml, else imagenet"
     )
     input_size: ImageSize | None = Field(None, description="height, width in pixels, where the file leaves it open")
+    min_score: Share | None = Field(None, description="weaker detections are not described; default: strong_score")
     precision: Literal["f32", "bf16", "f16", "auto"] = Field("f32", description="openvino: arithmetic")
     device: str = Field("CPU", description="as the backend names it")
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
@@ -175,6 +176,12 @@ class Settings(Section):
     def _name_tracker(cls, value: Any) -> Any:
         """`tracker: {lost_seconds: 2}` without a name means the default tracker."""
         return {"name": "deepsort"} | value if isinstance(value, dict) else value
+
+    @property
+    def describe_from(self) -> float:
+        """Score from which detections are described: what the tracker compares, unless set otherwise."""
+        own = self.embedder.min_score
+        return self.tracker.strong_score if own is None else own
 
     def digest(self, *sections: str) -> str:
         """SHA-256 of the named sections' values."""

@@ -104,14 +104,14 @@ class Run:
         self._outputs = outputs or Outputs()
         self._observer = observer or RunObserver()
         self._stop: Callable[[], None] | None = None
-        self._stopped = False
+        self.stopped = False  # by `stop`
         for path in self._outputs.paths:
             if len(self._addresses) > 1 and NAME not in str(path):
                 raise ConfigError(f"{path} would be written for {len(self._addresses)} sources; put {NAME} in its name")
 
     def stop(self) -> None:
         """End early: what was read is finished and stored."""
-        self._stopped = True
+        self.stopped = True
         if self._stop is not None:
             self._stop()
 
@@ -124,7 +124,8 @@ class Run:
         settings = self._settings
         with ExitStack() as opened:
             sources = [opened.enter_context(build.source(one, settings.source)) for one in self._addresses]
-            detector, embedder = build.detector(settings.detector), build.embedder(settings.embedder)
+            detector = build.detector(settings.detector)
+            embedder = build.embedder(settings.embedder, min_score=settings.describe_from)
             work = [(source, self._file_sinks(source, detector)) for source in sources]
             database = opened.enter_context(open_database(settings.store.database))
             writer = RunWriter.begin(database, _record(settings), media_folder=media_folder(settings))
@@ -133,14 +134,14 @@ class Run:
                 writer.register_model(detector.card)
                 embedder_id = None if embedder is None else writer.register_model(embedder.card)
                 for source, sinks in work:
-                    if self._stopped:
+                    if self.stopped:
                         break
                     self._observer.source_opened(source)
                     outcome.sources.append(self._process(writer, source, sinks, detector, embedder, embedder_id))
             except BaseException as error:
                 writer.finish_run(RunStatus.FAILED, error=_one_line(error))
                 raise
-            writer.finish_run(RunStatus.STOPPED if self._stopped else RunStatus.FINISHED)
+            writer.finish_run(RunStatus.STOPPED if self.stopped else RunStatus.FINISHED)
         return outcome
 
     def _file_sinks(self, source: Source, detector: Detector) -> list[Sink]:
@@ -184,7 +185,7 @@ class Run:
         except BaseException as error:
             writer.finish_source(run_source_id, SourceStatus.FAILED, error=_one_line(error))
             raise
-        if self._stopped and status is SourceStatus.FINISHED:
+        if self.stopped and status is SourceStatus.FINISHED:
             status = SourceStatus.STOPPED
         writer.finish_source(run_source_id, status, error=message)
         return SourceOutcome(source.name, status, engine.report, self._outputs.of(source), message)
@@ -208,6 +209,7 @@ def detect_hash(settings: Settings, detector: Detector, embedder: Embedder | Non
     cards = [card for card in (detector.card, embedder.card if embedder else None) if card is not None]
     values = {
         "settings": settings.digest("detector", "embedder"),
+        "describe_from": settings.describe_from,
         "models": [[card.name, card.version, card.sha256, card.runtime] for card in cards],
     }
     return digest(values)

@@ -98,7 +98,7 @@ class Detections:
     boxes: FloatArray  # (n, 4) float32 x1 y1 x2 y2, pixels
     scores: FloatArray  # (n,) float32 0..1
     labels: IntArray  # (n,) int64 index into the model's class names
-    features: FloatArray | None = None  # (n, d) float32, unit length
+    features: FloatArray | None = None  # (n, d) float32, unit length; a row of NaN where the object is not described
     masks: Masks | None = None
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Which classes of a detector are used."""
+"""Which classes of a detector are used, and which of its objects are described."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.models.base import Detector, ModelCard
-from trackers.structures import Detections, Frame
+from pipeline.models.base import Detector, Embedder, ModelCard
+from trackers.structures import Detections, FloatArray, Frame
 
 
 class SelectedClasses:
@@ -33,3 +33,28 @@ class SelectedClasses:
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """The detector's, of the selected classes."""
         return [found[np.isin(found.labels, self._labels)] for found in self._detector.detect(frames)]
+
+
+class StrongOnly:
+    """An embedder that describes only sure detections; weak boxes are many and tell little. Theirs are rows of NaN."""
+
+    def __init__(self, embedder: Embedder, min_score: float) -> None:
+        """`min_score`: from here on a detection is described, 0..1."""
+        self._embedder = embedder
+        self._min_score = min_score
+
+    @property
+    def card(self) -> ModelCard:
+        """The embedder's own."""
+        return self._embedder.card
+
+    def embed(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[FloatArray]:
+        """The embedder's features of the sure ones; all crops still share batches."""
+        strong = [found.scores >= self._min_score for found in detections]
+        described = self._embedder.embed(frames, [found[rows] for found, rows in zip(detections, strong, strict=True)])
+        features = []
+        for rows, some in zip(strong, described, strict=True):
+            spread = np.full((len(rows), some.shape[1]), np.nan, np.float32)
+            spread[rows] = some
+            features.append(spread)
+        return features

@@ -143,27 +143,26 @@ class DatabaseSink:
         return FrameCounts(read=frames, processed=frames, repaired=repaired)
 
     def _embeddings(self, observations: ObservationColumns) -> tuple[EmbeddingColumns, ...]:
-        """Nothing without an embedder or without a described observation."""
-        pairs = zip(self._gathering.detections, self._gathering.tracks, strict=True)
-        features = [
-            detections.features[tracks.rows[tracks.rows >= 0]]
-            for detections, tracks in pairs
-            if detections.features is not None
-        ]
-        if self._embedder_id is None or not features:
+        """Of the observations whose detections were described; nothing without an embedder."""
+        if self._embedder_id is None:
             return ()
-        described = observations.det_rows >= 0
-        quality = np.concatenate(self._gathering.qualities)[described]
-        seen = ObservationColumns(
-            local_ids=observations.local_ids[described],
-            frames=observations.frames[described],
-            at=observations.at[described],
-            boxes=observations.boxes[described],
-            scores=observations.scores[described],
-            evidence=observations.evidence[described],
-            det_rows=observations.det_rows[described],
+        features = np.concatenate(
+            [
+                _features_of(tracks, found)
+                for tracks, found in zip(self._gathering.tracks, self._gathering.detections, strict=True)
+            ]
         )
-        return (self._dossiers.embeddings(self._embedder_id, seen, np.concatenate(features), quality),)
+        described = np.isfinite(features).all(axis=1)
+        quality = np.concatenate(self._gathering.qualities)
+        return (
+            self._dossiers.embeddings(
+                self._embedder_id,
+                observations.local_ids[described],
+                observations.at[described],
+                features[described],
+                quality[described],
+            ),
+        )
 
     def _crops(self) -> CropColumns | None:
         pictures = self._gathering.pictures
@@ -180,6 +179,16 @@ class DatabaseSink:
             heights=np.array([crop.shape[0] for crop in crops], np.int64),
             qualities=np.array([worth for worth, _, _ in pictures.values()], np.float32),
         )
+
+
+def _features_of(tracks: Tracks, detections: Detections) -> FloatArray:
+    """Features of each track's detection (n, d); NaN for a track without one."""
+    if detections.features is None:
+        raise ValueError("there is an embedder, but these detections have no features")
+    features = np.full((len(tracks), detections.features.shape[1]), np.nan, np.float32)
+    seen = tracks.rows >= 0
+    features[seen] = detections.features[tracks.rows[seen]]
+    return features
 
 
 def _observations(gathering: _Gathering) -> ObservationColumns:

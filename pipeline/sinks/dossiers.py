@@ -72,33 +72,40 @@ class Dossiers:
         )
 
     def embeddings(
-        self, model_id: int, observations: ObservationColumns, features: FloatArray, qualities: FloatArray
+        self, model_id: int, local_ids: IntArray, at: IntArray, features: FloatArray, qualities: FloatArray
     ) -> EmbeddingColumns:
-        """New exemplars and the new mean of each track seen. `features` (n, d), `qualities` (n,): of the observations.
+        """New exemplars and the new mean of each track seen. Row i of local_ids, at (microseconds UTC), features
+        (n, d) and qualities (n,) is the same sighting, in order of time.
 
         An exemplar is a good sighting that differs from those stored already; the mean is weighted by quality.
         """
         ids: list[int] = []
-        at: list[int] = []
+        times: list[int] = []
         kinds: list[EmbeddingKind] = []
         worth: list[float] = []
         vectors: list[FloatArray] = []
-        for local_id, rows in _by_track(observations.local_ids):
+        for local_id, rows in _by_track(local_ids):
             known = self._known[local_id]
             for row in rows[self._novel(known, features[rows], qualities[rows])]:
                 ids.append(local_id)
-                at.append(int(observations.at[row]))
+                times.append(int(at[row]))
                 kinds.append(EmbeddingKind.EXEMPLAR)
                 worth.append(float(qualities[row]))
                 vectors.append(features[row])
             ids.append(local_id)
-            at.append(known.last_at)
+            times.append(int(at[rows[-1]]))
             kinds.append(EmbeddingKind.MEAN)
             worth.append(float(qualities[rows].max()))
             vectors.append(_add_to_mean(known, features[rows], qualities[rows]))
         stacked = np.stack(vectors).astype(np.float32) if vectors else np.zeros((0, features.shape[1]), np.float32)
-        times, values = np.array(at, np.int64), np.array(worth, np.float32)
-        return EmbeddingColumns(model_id, np.array(ids, np.int64), times, tuple(kinds), values, stacked)
+        return EmbeddingColumns(
+            model_id=model_id,
+            local_ids=np.array(ids, np.int64),
+            at=np.array(times, np.int64),
+            kinds=tuple(kinds),
+            qualities=np.array(worth, np.float32),
+            vectors=stacked,
+        )
 
     def forget(self, ended: IntArray) -> None:
         """Tracks that are over need no dossier."""

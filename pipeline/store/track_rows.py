@@ -53,8 +53,7 @@ def write_tracks(connection: Connection, place: Place, chunk: ChunkData, public_
     ids = stored | _insert_with_objects(connection, place, born, public_ids)
     _update(connection, known)
     names = {local_id: _class_name(place, row["class_id"]) for local_id, row in summaries.items()}
-    widened = [row for row in known if row["seen_count"]]  # a track may end in a chunk that does not see it
-    _widen_objects(connection, [row | {"name": names[row["local_id"]]} for row in widened])
+    _widen_objects(connection, [row | {"name": names[row["local_id"]]} for row in known])
     return ids
 
 

@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `sightline`."""
+
+from pipeline.cli import main
+
+main()

@@ -1,0 +1,221 @@
+"""The `sightline` command: one verb, one function."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from pipeline.errors import OutputError, SightlineError
+
+BAD_INPUT = 2  # exit code: nothing was done
+INCOMPLETE = 1  # exit code: something was done, but not all
+INTERRUPTED = 130  # exit code: ended by the user
+
+app = typer.Typer(
+    help="Turn camera streams and video files into a searchable database of tracks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    add_completion=False,
+)
+evaluate_app = typer.Typer(help="Score results against ground truth.", no_args_is_help=True)
+app.add_typer(evaluate_app, name="evaluate")
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one setting. May be given several times."),
+]
+
+
+def main() -> None:
+    """Run the command line. Errors Sightline raises on purpose become one line and exit code 2."""
+    logging.basicConfig(
+        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=_err(), show_path=False)]
+    )
+    try:
+        app()
+    except SightlineError as error:
+        _err().print(f"[bold red]error:[/] {' '.join(str(error).split())}", soft_wrap=True, highlight=False)
+        sys.exit(BAD_INPUT)
+
+
+@app.command()
+def run(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Video files and folders of pictures.")],
+    config: Annotated[
+        str, typer.Option(help="YAML file, or the name of one in configs/ (default, people).")
+    ] = "default",
+    settings: SetOption = None,
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="SQLite file or SQLAlchemy URL  [default: runs/sightline.db]")
+    ] = None,
+    video_out: Annotated[Path | None, typer.Option(metavar="FILE", help="Annotated H.264 video (.mp4, .mkv).")] = None,
+    mot_out: Annotated[Path | None, typer.Option(metavar="FILE", help="Tracks as MOTChallenge text.")] = None,
+    csv_out: Annotated[Path | None, typer.Option(metavar="FILE", help="Tracks as CSV with a header.")] = None,
+    max_frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames of each source.")] = None,
+) -> None:
+    """Detect and track everything in videos, and store it.
+
+    With several sources, put `{name}` into the names of output files: it becomes each source's name.
+
+    Example: `sightline run street.mp4 --config people --set detector.weights=yolox_nano.onnx --video-out out.mp4`
+
+    Exit code 0: all done. 1: a source broke off in the middle; what came before is stored. 2: bad input, nothing done.
+    """
+    from pipeline.config import load_settings
+    from pipeline.console import RunDisplay, outcome_lines, outcome_tables
+    from pipeline.runs import Outputs, Run
+
+    overrides = list(settings or [])
+    if database is not None:
+        overrides.append(f"store.database={json.dumps(database)}")
+    if max_frames is not None:
+        overrides.append(f"source.max_frames={max_frames}")
+    console = Console()
+    with RunDisplay(console) as display:
+        work = Run(
+            sources,
+            load_settings(config, overrides),
+            outputs=Outputs(mot=mot_out, csv=csv_out, video=video_out),
+            observer=display,
+        )
+        with _stopping(work):
+            outcome = work.execute()
+    for table in outcome_tables(outcome):
+        console.print(table)
+    for line in outcome_lines(outcome):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    if work.stopped:
+        raise typer.Exit(INTERRUPTED)
+    if outcome.damaged:
+        raise typer.Exit(INCOMPLETE)
+
+
+@app.command()
+def track(
+    detections: Annotated[Path, typer.Argument(metavar="DET.txt", help="Detections as MOTChallenge text.")],
+    sequence: Annotated[Path, typer.Option(metavar="DIR", help="Folder of seqinfo.ini: frame rate and length.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Tracks as MOTChallenge text.")],
+    tracker: Annotated[Literal["deepsort", "bytetrack"], typer.Option(help="Which tracker.")] = "deepsort",
+    gmc: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Camera motion, `frame,a,b,tx,c,d,ty` a line.")
+    ] = None,
+    settings: SetOption = None,
+) -> None:
+    """Track detections that are already there: no video, no network.
+
+    Settings are the tracker's: `--set lost_seconds=2` or `--set tracker.lost_seconds=2`.
+
+    Example: `sightline track det.txt --sequence MOT17-09 --tracker bytetrack --out MOT17-09.txt`
+    """
+    from pipeline import build
+    from pipeline.config import load_settings
+    from pipeline.track_file import track_file
+
+    keys = [one if one.startswith("tracker.") else f"tracker.{one}" for one in settings or []]
+    chosen = load_settings(None, [f"tracker.name={json.dumps(tracker)}", *keys])
+    summary = track_file(detections, sequence, build.tracker(chosen.tracker), camera_motion=gmc, out=out)
+    Console().print(
+        f"{summary.frames} frames, {summary.tracks} tracks, {summary.rows} boxes in {summary.seconds:.2f} s "
+        f"({1000 * summary.seconds / summary.frames:.2f} ms a frame) -> {out}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@evaluate_app.command("mot")
+def evaluate_mot(
+    truth: Annotated[Path, typer.Option(metavar="PATH", help="Ground truth: a file, or a folder of sequences.")],
+    tracks: Annotated[Path, typer.Option(metavar="PATH", help="Results: a file, or a folder of SEQUENCE.txt.")],
+    benchmark: Annotated[
+        Literal["mot15", "mot16", "mot17", "mot20"] | None,
+        typer.Option(help="Whose rules.  [default: told by the columns of the ground truth]"),
+    ] = None,
+    json_out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")] = None,
+) -> None:
+    """HOTA, CLEAR and Identity scores of tracks; with two folders for every sequence and COMBINED.
+
+    Example: `sightline evaluate mot --truth data/mot17 --tracks results --benchmark mot17`
+    """
+    from pipeline.evaluation.benchmark import Benchmark, evaluate_files, evaluate_folders
+    from pipeline.evaluation.report import to_dict, to_table
+
+    rules = None if benchmark is None else Benchmark(benchmark)
+    evaluate = evaluate_folders if truth.is_dir() else evaluate_files
+    result = evaluate(truth, tracks, benchmark=rules)
+    Console().print(to_table(result))
+    if json_out is not None:
+        try:
+            json_out.write_text(json.dumps(to_dict(result), indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"cannot write {json_out}: {error.strerror}") from error
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where everything is written.")] = Path("demo"),
+    seconds: Annotated[float, typer.Option(min=5, max=3600, help="Length of the scene.")] = 60.0,
+    seed: Annotated[int, typer.Option(help="Another number, another scene.")] = 7,
+) -> None:
+    """Render a busy plaza, track its people, and score the result against the exact truth.
+
+    Example: `sightline demo --out demo`
+    """
+    from pipeline.console import RunDisplay
+    from pipeline.demo import run_demo
+
+    console = Console()
+    with RunDisplay(console) as display:
+        report = run_demo(out, seconds=seconds, seed=seed, display=display, stopping=_stopping)
+    for part in report:
+        console.print(part, soft_wrap=True, highlight=False)
+
+
+@app.command()
+def doctor(
+    database: Annotated[str, typer.Option(metavar="URL", help="The database to look at.")] = "runs/sightline.db",
+) -> None:
+    """Say what works here, what is missing, and how to get it. Changes nothing.
+
+    Example: `sightline doctor --database postgresql://sightline@db/sightline`
+    """
+    from pipeline.doctor import examine, to_table
+
+    findings = examine(database)
+    Console().print(to_table(findings))
+    if any(finding.bad for finding in findings):
+        raise typer.Exit(INCOMPLETE)
+
+
+@contextmanager
+def _stopping(work: object) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM lets the run finish what it has read; a second Ctrl-C ends the process."""
+    from pipeline.runs import Run
+
+    assert isinstance(work, Run)
+
+    def handle(number: int, _: object) -> None:
+        _err().print(f"{signal.Signals(number).name}: finishing what was read ...")
+        work.stop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _err() -> Console:
+    return Console(stderr=True)

@@ -1,0 +1,165 @@
+"""What works on this machine: versions, devices, codecs, writable places, the database; and how to get the rest."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.errors import SightlineError
+from pipeline.store.database import check_database
+
+PACKAGES = (
+    "sightline",
+    "numpy",
+    "scipy",
+    "opencv-python",
+    "av",
+    "torch",
+    "torchvision",
+    "ultralytics",
+    "openvino",
+    "onnxruntime",
+    "filterpy",
+    "supervision",
+    "sqlalchemy",
+    "gradio",
+)
+EXTRAS = {"psycopg": "postgres", "pgvector": "postgres", "ray": "ray"}
+DECODERS = ("h264", "hevc", "mjpeg", "vp9", "av1")
+ENCODERS = ("libx264",)
+LOW_SPACE = 2 * 1024**3  # bytes
+
+
+class Verdict(StrEnum):
+    """How a finding is to be read."""
+
+    GOOD = "ok"
+    ABSENT = "absent"  # not needed for everything
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    subject: str
+    verdict: Verdict
+    detail: str  # version or state; what to do where it is not good
+
+    @property
+    def bad(self) -> bool:
+        """Something that every use needs is missing."""
+        return self.verdict is Verdict.BAD
+
+
+def examine(database: str) -> list[Finding]:
+    """Look at everything. `database`: address of the store to try."""
+    checks: tuple[Callable[[], list[Finding]], ...] = (_machine, _packages, _devices, _codecs, _places)
+    findings = [finding for check in checks for finding in check()]
+    return [*findings, _database(database)]
+
+
+def to_table(findings: list[Finding]) -> Table:
+    """One line a finding."""
+    styles = {Verdict.GOOD: "green", Verdict.ABSENT: "yellow", Verdict.BAD: "bold red"}
+    table = Table(title="Sightline on this machine", title_justify="left")
+    table.add_column("what")
+    table.add_column("state")
+    table.add_column("detail", overflow="fold")
+    for finding in findings:
+        table.add_row(finding.subject, Text(finding.verdict.value, style=styles[finding.verdict]), Text(finding.detail))
+    return table
+
+
+def _machine() -> list[Finding]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    detail = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {cores} CPU cores"
+    return [Finding("machine", Verdict.GOOD, detail)]
+
+
+def _packages() -> list[Finding]:
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(Finding(name, Verdict.GOOD, version(name)))
+        except PackageNotFoundError:
+            found.append(Finding(name, Verdict.BAD, "not installed; run: pip install sightline"))
+    for name, extra in EXTRAS.items():
+        if importlib.util.find_spec(name) is None:
+            found.append(Finding(name, Verdict.ABSENT, f"optional; run: pip install 'sightline[{extra}]'"))
+        else:
+            found.append(Finding(name, Verdict.GOOD, version(name)))
+    return found
+
+
+def _devices() -> list[Finding]:
+    import openvino
+    import torch
+
+    devices = ", ".join(openvino.Core().available_devices)
+    found = [
+        Finding("OpenVINO devices", Verdict.GOOD if devices else Verdict.BAD, devices or "none; reinstall openvino")
+    ]
+    if torch.cuda.is_available():
+        names = ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
+        return [*found, Finding("CUDA", Verdict.GOOD, names)]
+    return [*found, Finding("CUDA", Verdict.ABSENT, "no GPU that torch can use; detection runs on the CPU")]
+
+
+def _codecs() -> list[Finding]:
+    import av.codec
+
+    found = []
+    for mode, names in (("r", DECODERS), ("w", ENCODERS)):
+        missing = [name for name in names if not _has_codec(av.codec.Codec, name, mode)]
+        subject = "video decoders" if mode == "r" else "video encoders"
+        if missing:
+            detail = f"missing: {', '.join(missing)}; install the av wheel from the registry: pip install --force av"
+            found.append(Finding(subject, Verdict.BAD, detail))
+        else:
+            found.append(Finding(subject, Verdict.GOOD, ", ".join(names)))
+    return found
+
+
+def _has_codec(codec: Callable[[str, str], object], name: str, mode: str) -> bool:
+    try:
+        codec(name, mode)
+    except ValueError:  # PyAV's UnknownCodecError
+        return False
+    return True
+
+
+def _places() -> list[Finding]:
+    found = []
+    for subject, folder in (("current folder", Path.cwd()), ("temporary folder", Path(tempfile.gettempdir()))):
+        free = shutil.disk_usage(folder).free
+        detail = f"{folder}, {free / 1024**3:.1f} GiB free"
+        if not os.access(folder, os.W_OK):
+            found.append(Finding(subject, Verdict.BAD, f"{folder} cannot be written; change its permissions"))
+        elif free < LOW_SPACE:
+            found.append(Finding(subject, Verdict.BAD, f"{detail}: too little for long runs; make room"))
+        else:
+            found.append(Finding(subject, Verdict.GOOD, detail))
+    return found
+
+
+def _database(address: str) -> Finding:
+    try:
+        report = check_database(address)
+    except SightlineError as error:
+        return Finding("database", Verdict.BAD, str(error))
+    if report.problem is not None:
+        return Finding("database", Verdict.BAD, f"{report.name}: {report.problem}")
+    state = "will be made by the first run" if report.revision is None else f"tables of revision {report.revision}"
+    return Finding("database", Verdict.GOOD, f"{report.name} ({report.backend} {report.server}), {state}")
