@@ -1,0 +1,52 @@
+"""PartFile: an output that appears under its name only when it is complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pipeline.errors import OutputError
+
+
+class PartFile:
+    """A file that is written as `<name>.part` in the same folder and renamed at the end.
+
+    Entering it checks that it can be written. Left without an exception it takes its name, replacing an older file;
+    left with one it is removed, and the older file stays.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.part = self.path.with_name(f"{self.path.name}.part")
+
+    def __enter__(self) -> Self:
+        if not self.path.parent.is_dir():
+            raise OutputError(f"{self.path} cannot be written: there is no folder {self.path.parent}; create it first")
+        if self.path.is_dir():
+            raise OutputError(f"{self.path} is a folder; name a file in it")
+        try:
+            self.part.write_bytes(b"")
+        except OSError as error:
+            raise self.failure(error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.discard()
+            return
+        try:
+            self.part.replace(self.path)
+        except OSError as problem:
+            self.discard()
+            raise self.failure(problem) from problem
+
+    def discard(self) -> None:
+        """Remove what was written so far."""
+        self.part.unlink(missing_ok=True)
+
+    def failure(self, error: OSError) -> OutputError:
+        """The error to raise where the operating system refuses to write."""
+        return OutputError(f"{self.path} cannot be written: {error.strerror or error}; check the folder and the disk")
