@@ -22,6 +22,7 @@ from trackers.structures import FloatArray
 
 MEASURED = 4  # components of a measurement
 GATE_95 = 9.487729036781154  # 0.95 quantile of chi-square with 4 degrees of freedom (Wojke et al. 2017, sec. 2.2)
+_ROUNDING = 1e-12  # share of its variance that a component never shares with others; see `update`
 
 
 class BoxForm(Enum):
@@ -172,9 +173,11 @@ def update(
     """Correct states (n, d) by their measured boxes (n, 4).
 
     K = P H^T S^-1, x' = x + K (z - H x), P' = (I - K H) P (I - K H)^T + K R K^T. The last is Joseph's form, which
-    stays positive definite under rounding.
+    stays positive definite under rounding as long as no two components of P are wholly correlated, as position and
+    velocity become when a box shrinks from thousands of pixels to one. Hence each variance grows by 1e-12 of itself.
     """
     noise = measurement_variance(model, _heights(boxes))
+    covariance = covariance * (1 + _ROUNDING * np.eye(model.size))
     innovation = to_measurements(model, boxes) - mean[:, :MEASURED]
     innovation_covariance = _innovation_covariance(covariance, noise)
     gain = np.linalg.solve(innovation_covariance, covariance[:, :MEASURED, :]).transpose(0, 2, 1)
