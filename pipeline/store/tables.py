@@ -267,7 +267,7 @@ class Observation(Base):
     """Where a track was in one frame."""
 
     __tablename__ = "observations"
-    __table_args__ = (Index(None, "run_source_id", "at"), {"sqlite_with_rowid": False})
+    __table_args__ = (Index(None, "run_source_id", "at"),)
 
     track_id: Mapped[int] = mapped_column(_KEY, ForeignKey("tracks.id", ondelete="CASCADE"), primary_key=True)
     at: Mapped[int] = mapped_column(BigInteger(), primary_key=True, autoincrement=False)

@@ -419,7 +419,6 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["track_id"], ["tracks.id"], name=op.f("fk_observations_track_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("track_id", "at", name=op.f("pk_observations")),
-        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_observations_run_source_id_at"), "observations", ["run_source_id", "at"], unique=False)
     op.bulk_insert(sa.table("projects", sa.column("name", sa.Text())), [{"name": "default"}])
