@@ -18,6 +18,7 @@ from trackers.structures import Detections, FloatArray, Frame, ImageArray
 _FOREGROUND = 255  # MOG2's mask: 255 moving, 127 shadow, 0 background
 _BACKGROUND_RATIO = 0.9  # MOG2: share of a pixel's past that counts as background (Zivkovic 2004, eq. 8, 1 - c_f)
 _SOLID = 0.5  # share of its box that a walking person fills
+_HASTE = 5.0  # how much faster a stream learns while it settles
 _TALL = 3.5  # height by width beyond which stacked blobs are two persons, not parts of one
 
 
@@ -48,8 +49,8 @@ class MotionDetector:
     """Boxes of what moves, class "moving". Holds one background a stream, so a stream's frames come in order.
 
     The background is learned in seconds, not frames: whatever stands still for `absorb_seconds` becomes part of it. In
-    the first `settle_seconds` it learns faster, so that what stood there at the start leaves no ghost. A stream that
-    jumps back in time, changes its size, or changes as a whole (light switched on) is learned anew.
+    the first `settle_seconds` that goes five times as fast, so that who stood there at the start leaves no ghost for
+    long. A stream that jumps back in time, changes its size, or changes as a whole (light switched on) is learned anew.
 
     Score: how solid the blob is (share of its box that moves) and how far above `min_area`, 0..1.
     """
@@ -61,7 +62,7 @@ class MotionDetector:
         absorb_seconds: float = 10.0,
         settle_seconds: float = 10.0,
         warm_up_frames: int = 5,
-        sensitivity: float = 16.0,
+        sensitivity: float = 20.0,
         work_width: int = 640,
         min_score: float = 0.05,
         max_detections: int = 300,
@@ -131,13 +132,14 @@ class MotionDetector:
         """MOG2's learning rate for a step of `step` seconds, 0..1.
 
         A new look of a pixel has the weight 1 - exp(-t / memory) after t seconds and is background from the weight
-        1 - ratio on, hence memory = absorb_seconds / -ln(ratio). While the stream settles: a plain average of its past.
+        1 - ratio on, hence memory = absorb_seconds / -ln(ratio).
         """
+        if age <= 0:
+            return 1.0
         memory = self._settings.absorb_seconds / -math.log(_BACKGROUND_RATIO)
-        steady = 1 - math.exp(-step / memory)
-        if age >= self._settings.settle_seconds or age <= 0:
-            return steady if age > 0 else 1.0
-        return max(steady, step / age)
+        if age < self._settings.settle_seconds:
+            memory /= _HASTE
+        return 1 - math.exp(-step / memory)
 
     def _scored(self, boxes: FloatArray, pixels: FloatArray, small: ImageArray, frame: Frame) -> Detections:
         least = self._settings.min_area * small.shape[0] * small.shape[1]

@@ -30,6 +30,7 @@ _RESIZING = (
     "retinanet_resnet50_fpn_v2",
 )
 DETECTORS = (*_RESIZING, "ssd300_vgg16", "ssdlite320_mobilenet_v3_large")
+_LONGEST = 4096  # numbers a feature may have
 _HEADS = ("fc", "classifier", "heads", "head")  # torchvision's names for what turns features into ImageNet's classes
 
 
@@ -153,6 +154,8 @@ def open_embedder(
         fill(name, model, {key: value for key, value in state.items() if key.split(".")[0] not in _HEADS})
     network = TorchvisionNetwork(model, recipe, place)
     dimension = network.infer(np.zeros((1, *input_size, 3), np.uint8))[0].shape[1]
+    if dimension > _LONGEST:
+        raise ModelError(f"{name} does not pool: {dimension} numbers a crop; use a resnet or a mobilenet")
     card = ModelCard(
         name,
         "embed",

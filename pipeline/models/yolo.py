@@ -26,12 +26,13 @@ def _prepare_environment() -> dict[str, str | None]:
 
     Its settings go into a folder of this process, unless the user has set one.
     """
+    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "YOLO_CONFIG_DIR")}
     os.environ.update(ULTRALYTICS_SAFE_LOAD="true", YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", YOLO_VERBOSE="false")
     if "YOLO_CONFIG_DIR" not in os.environ:
         folder = tempfile.mkdtemp(prefix="sightline-ultralytics-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         os.environ["YOLO_CONFIG_DIR"] = folder
-    return {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")}
+    return before
 
 
 def _restore(variables: dict[str, str | None]) -> None:
@@ -87,8 +88,10 @@ class YoloDetector:
         self._options: dict[str, Any] = {"conf": min_score, "iou": nms_iou, "max_det": max_detections}
         if size is not None:
             self._options["imgsz"] = list(size)
-        own = self._names(file)
-        names = catalog.class_names(file.stem, explicit=classes, embedded=own, count=len(own))
+        self._warm_up()
+        own = catalog.embedded_names(file.metadata) or _names(self._model)
+        numbered = own == tuple(str(label) for label in range(len(own)))  # a .yaml knows how many, not which
+        names = catalog.class_names(file.stem, explicit=classes, embedded=None if numbered else own, count=len(own))
         runner = "onnx" if file.form is files.Form.ONNX else "torch"
         version = f"{BACKEND} {ultralytics.__version__}"
         self.card = ModelCard(
@@ -112,12 +115,13 @@ class YoloDetector:
                 f"ultralytics failed on frame {first.index} of stream {first.stream}: {_first_line(error)}"
             ) from error
 
-    def _names(self, file: files.WeightsFile) -> tuple[str, ...]:
-        embedded = catalog.embedded_names(file.metadata)
-        if embedded:
-            return embedded
-        names = self._model.names
-        return tuple(str(names[label]) for label in range(len(names)))
+    def _warm_up(self) -> None:
+        """Run once, so that what does not run shows now. Ultralytics also sets torch's threads then: put them back."""
+        threads = torch.get_num_threads()
+        try:
+            self._predict([Frame(np.zeros((32, 32, 3), np.uint8), 0, 0.0, 0)])
+        finally:
+            torch.set_num_threads(threads)
 
 
 def _require_safe() -> None:
@@ -149,6 +153,10 @@ def _load(file: files.WeightsFile) -> Any:
     return model
 
 
+def _names(model: Any) -> tuple[str, ...]:
+    return tuple(str(model.names[label]) for label in range(len(model.names)))
+
+
 def _ours(result: Any) -> Detections:
     boxes = result.boxes
     height, width = result.orig_shape
@@ -176,7 +184,6 @@ def _same_size(frames: Sequence[Frame], limit: int) -> Iterator[list[Frame]]:
 
 
 def _device(name: str) -> torch.device:
-    """A device object: given a name, ultralytics would also change how many threads torch uses."""
     match name.upper():
         case "CPU":
             return torch.device("cpu")

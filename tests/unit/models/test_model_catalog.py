@@ -1,0 +1,43 @@
+"""pipeline.models.catalog: which names the label numbers have."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.errors import ModelError
+from pipeline.models.catalog import COCO, class_names, embedded_names, embedded_size
+
+
+def test_order_of_preference() -> None:
+    stem = "person-vehicle-bike-detection-2004"
+    assert class_names(stem, explicit=["a", "b"], embedded=["c", "d"], count=2) == ("a", "b")
+    assert class_names(stem, embedded=["c", "d"], count=2) == ("c", "d")
+    assert class_names(stem) == ("vehicle", "person", "bike")
+    assert class_names("unheard-of", count=80) == COCO
+    assert len(set(COCO)) == 80
+
+
+@pytest.mark.parametrize("count", [None, 3])
+def test_nameless_classes_ask_for_the_setting(count: int | None) -> None:
+    with pytest.raises(ModelError, match=r"detector\.classes"):
+        class_names("unheard-of", count=count)
+
+
+def test_a_count_that_does_not_fit_gives_both_numbers() -> None:
+    with pytest.raises(ModelError, match=r"has 80 classes, but detector\.classes names 2"):
+        class_names("yolox", explicit=["a", "b"], count=80)
+
+
+def test_names_and_size_written_by_ultralytics() -> None:
+    assert embedded_names({"names": "{0: 'person', 1: 'car'}"}) == ("person", "car")
+    assert embedded_names({"names": "['person', 'car']"}) == ("person", "car")
+    assert embedded_names({}) == ()
+    assert embedded_size({"imgsz": "[480, 640]"}) == (480, 640)
+    assert embedded_size({"imgsz": "large"}) is None
+    assert embedded_size({}) is None
+
+
+@pytest.mark.parametrize("text", ["__import__('os')", "{1: 'a'}", "{"])
+def test_names_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(ModelError, match="cannot be read"):
+        embedded_names({"names": text})
