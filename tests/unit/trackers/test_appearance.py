@@ -1,0 +1,158 @@
+"""The gallery: distances and running means by hand, what it forgets, and how it is saved."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+import pytest
+
+from trackers.appearance import Gallery
+from trackers.structures import FloatArray
+
+EAST, NORTH, WEST = np.array([[1, 0]]), np.array([[0, 1]]), np.array([[-1, 0]])
+DIAGONAL = np.array([[1, 1]]) / sqrt(2)
+
+
+def unit(*vectors: FloatArray) -> FloatArray:
+    return np.concatenate(vectors).astype(np.float32)
+
+
+def rows(*numbers: int) -> np.ndarray:
+    return np.array(numbers, np.int64)
+
+
+def test_cost_is_the_smallest_cosine_distance_to_any_exemplar() -> None:
+    gallery = Gallery(budget=3)
+    gallery.start(2, unit(EAST, WEST))
+    gallery.add(rows(0), unit(NORTH))
+    # Track 0 knows east and north, track 1 west. The diagonal is 45 degrees from east and north, 135 from west.
+    cost = gallery.cost(rows(0, 1), unit(EAST, DIAGONAL, WEST))
+    half = sqrt(0.5)
+    np.testing.assert_allclose(cost, [[0, 1 - half, 1], [2, 1 + half, 0]], atol=1e-6)
+    np.testing.assert_allclose(gallery.cost(rows(1), unit(EAST)), [[2]], atol=1e-6)
+
+
+def test_the_oldest_exemplar_goes_when_the_budget_is_spent() -> None:
+    gallery = Gallery(budget=2)
+    gallery.start(1, unit(EAST))
+    gallery.add(rows(0), unit(NORTH))
+    np.testing.assert_allclose(gallery.cost(rows(0), unit(EAST)), [[0]], atol=1e-6)
+    gallery.add(rows(0), unit(WEST))  # east goes
+    np.testing.assert_allclose(gallery.cost(rows(0), unit(EAST, NORTH, WEST)), [[1, 0, 0]], atol=1e-6)
+    gallery.add(rows(0), unit(WEST))  # north goes
+    np.testing.assert_allclose(gallery.cost(rows(0), unit(EAST, NORTH, WEST)), [[2, 1, 0]], atol=1e-6)
+    assert gallery.exemplars.shape == (1, 2, 2)
+    assert gallery.counts.tolist() == [4]
+
+
+def test_running_mean_by_hand() -> None:
+    gallery = Gallery(momentum=0.8)
+    gallery.start(1, unit(EAST))
+    np.testing.assert_allclose(gallery.means, EAST)
+    gallery.add(rows(0), unit(NORTH))
+    # 0.8 east + 0.2 north, of length sqrt(0.68)
+    np.testing.assert_allclose(gallery.means, [[0.8 / sqrt(0.68), 0.2 / sqrt(0.68)]], rtol=1e-6)
+    np.testing.assert_allclose(gallery.mean_cost(rows(0), unit(EAST)), [[1 - 0.8 / sqrt(0.68)]], rtol=1e-6)
+
+
+def test_a_mean_of_opposites_is_no_direction() -> None:
+    gallery = Gallery(momentum=0.5)
+    gallery.start(1, unit(EAST))
+    gallery.add(rows(0), unit(WEST))
+    assert gallery.means.tolist() == [[0, 0]]
+    assert gallery.mean_cost(rows(0), unit(EAST)).tolist() == [[1]]
+
+
+def test_a_track_without_features_is_infinitely_far() -> None:
+    gallery = Gallery()
+    gallery.start(1, None)
+    gallery.start(1, unit(EAST))
+    for cost in (gallery.cost(rows(0, 1), unit(EAST)), gallery.mean_cost(rows(0, 1), unit(EAST))):
+        assert cost.tolist() == [[np.inf], [0]]
+    gallery.add(rows(0), unit(NORTH))
+    assert gallery.cost(rows(0), unit(NORTH)).tolist() == [[0]]
+    assert gallery.means[0].tolist() == [0, 1]  # the first feature is the mean, with no past before it
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_a_feature_that_is_not_finite_is_far_from_all_and_not_kept(broken: float) -> None:
+    gallery = Gallery()
+    bad = np.array([[1, broken]])
+    gallery.start(2, unit(EAST, bad))
+    gallery.add(rows(0, 1), unit(bad, bad))
+    assert gallery.counts.tolist() == [1, 0]
+    assert np.isfinite(gallery.means).all()
+    for cost in (gallery.cost(rows(0, 1), unit(EAST, bad)), gallery.mean_cost(rows(0, 1), unit(EAST, bad))):
+        assert cost.tolist() == [[0, np.inf], [np.inf, np.inf]]
+
+
+def test_forgotten_tracks_leave_the_others_as_they_were() -> None:
+    gallery = Gallery(budget=2)
+    gallery.start(3, unit(EAST, NORTH, WEST))
+    gallery.add(rows(2), unit(NORTH))
+    gallery.keep(np.array([False, True, True]))
+    assert len(gallery) == 2
+    np.testing.assert_allclose(gallery.cost(rows(0, 1), unit(WEST)), [[1], [0]], atol=1e-6)
+    gallery.start(1, unit(EAST))
+    np.testing.assert_allclose(gallery.cost(rows(2), unit(EAST)), [[0]], atol=1e-6)
+
+
+def test_features_keep_their_length() -> None:
+    gallery = Gallery()
+    gallery.start(1, unit(EAST))
+    with pytest.raises(ValueError, match="features have 3 numbers, those before had 2"):
+        gallery.cost(rows(0), np.ones((1, 3), np.float32))
+    gallery.keep(np.array([False]))
+    gallery.start(1, np.ones((1, 3), np.float32))  # nobody is left who knows the old length
+    assert gallery.exemplars.shape == (1, 100, 3)
+
+
+def test_no_track_and_no_feature() -> None:
+    gallery = Gallery()
+    none = np.zeros((0, 2), np.float32)
+    gallery.start(0, none)
+    gallery.start(0, None)
+    gallery.add(rows(), none)
+    gallery.keep(np.zeros(0, dtype=bool))
+    assert len(gallery) == 0
+    assert gallery.cost(rows(), unit(EAST)).shape == (0, 1)
+    assert gallery.mean_cost(rows(), unit(EAST)).shape == (0, 1)
+    gallery.start(1, unit(EAST))
+    assert gallery.cost(rows(0), none).shape == (1, 0)
+    assert gallery.mean_cost(rows(0), none).shape == (1, 0)
+    assert gallery.cost(rows(), none).shape == (0, 0)
+
+
+def test_saved_and_restored_it_goes_on_the_same() -> None:
+    rng = np.random.default_rng(0)
+    gallery, twin = Gallery(budget=5), Gallery(budget=5)
+    gallery.start(3, rng.normal(size=(3, 4)).astype(np.float32))
+    gallery.add(rows(0, 2), rng.normal(size=(2, 4)).astype(np.float32))
+    twin.from_arrays(gallery.to_arrays())
+    for _ in range(8):
+        features = rng.normal(size=(3, 4)).astype(np.float32)
+        np.testing.assert_array_equal(gallery.cost(rows(0, 1, 2), features), twin.cost(rows(0, 1, 2), features))
+        for each in (gallery, twin):
+            each.add(rows(0, 1, 2), features)
+    for name, array in gallery.to_arrays().items():
+        np.testing.assert_array_equal(array, twin.to_arrays()[name], err_msg=name)
+
+
+def test_a_saved_state_does_not_change_with_the_gallery() -> None:
+    gallery = Gallery(budget=2)
+    gallery.start(1, unit(EAST))
+    saved = gallery.to_arrays()
+    before = {name: array.copy() for name, array in saved.items()}
+    gallery.add(rows(0), unit(NORTH))
+    twin = Gallery(budget=2)
+    twin.from_arrays(saved)
+    twin.add(rows(0), unit(WEST))
+    for name, array in saved.items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+def test_a_state_of_another_budget_is_refused() -> None:
+    gallery = Gallery(budget=5)
+    with pytest.raises(ValueError, match="holds 5 exemplars, not 6"):
+        Gallery(budget=6).from_arrays(gallery.to_arrays())

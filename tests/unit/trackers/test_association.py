@@ -1,0 +1,193 @@
+"""Costs, gates and pairings: by hand, against every possible pairing, and over several stages."""
+
+from __future__ import annotations
+
+from itertools import combinations, permutations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
+
+from tests.unit.trackers.scenes import see
+from trackers import association
+from trackers.association import Pairing, assign
+from trackers.structures import FloatArray
+
+INF, NAN = np.inf, np.nan
+NO_ROWS = np.zeros(0, np.int64)
+
+
+def pairs(cost: list[list[float]] | FloatArray, limit: float) -> list[tuple[int, int]]:
+    rows, columns = assign(np.array(cost, float), limit=limit)
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("cost", "limit", "expected"),
+    [
+        pytest.param([[0.3]], 0.5, [(0, 0)], id="cheap enough"),
+        pytest.param([[0.5]], 0.5, [(0, 0)], id="exactly the limit"),
+        pytest.param([[0.6]], 0.5, [], id="too dear"),
+        # 0.1 + 0.8 is dearer than 0.3 + 0.2, though 0.1 is the cheapest of all.
+        pytest.param([[0.1, 0.3], [0.2, 0.8]], 1.0, [(0, 1), (1, 0)], id="the sum counts, not the cheapest pair"),
+        pytest.param([[0.1, 0.9], [0.2, 0.8]], 1.0, [(0, 0), (1, 1)], id="both pairs"),
+        # Leaving out costs 0.5: {0-0 alone} 0.1 + 0.5 beats {0-1, 1-0} 0.4 + 0.3.
+        pytest.param([[0.1, 0.4], [0.3, 9.0]], 0.5, [(0, 0)], id="one good pair and one left out"),
+        # With 0.7 for leaving out it is 0.1 + 0.7 against 0.7.
+        pytest.param([[0.1, 0.4], [0.3, 9.0]], 0.7, [(0, 1), (1, 0)], id="two fair pairs"),
+        pytest.param([[0.3], [0.2], [0.4]], 1.0, [(1, 0)], id="more rows than columns"),
+        pytest.param([[0.3, 0.2, 0.4]], 1.0, [(0, 1)], id="more columns than rows"),
+        pytest.param([[INF, 0.2], [NAN, 0.1]], 1.0, [(1, 1)], id="a column that cannot be"),
+        pytest.param([[INF, NAN], [NAN, -INF]], 1.0, [], id="nothing can be"),
+        pytest.param([[-1.0, 0.0], [0.0, INF]], INF, [(0, 1), (1, 0)], id="without limit, as many as can be"),
+        pytest.param([[-5.0]], -1.0, [(0, 0)], id="negative costs"),
+        pytest.param([[0.5, 0.5], [0.5, 0.5]], 0.5, [(0, 0), (1, 1)], id="ties"),
+    ],
+)
+def test_assignment_by_hand(cost: list[list[float]], limit: float, expected: list[tuple[int, int]]) -> None:
+    assert pairs(cost, limit) == expected
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])
+def test_assignment_of_nothing(shape: tuple[int, int]) -> None:
+    assert pairs(np.zeros(shape), 1.0) == []
+
+
+def test_ties_fall_the_same_way_every_time() -> None:
+    cost = np.full((6, 4), 0.5)
+    assert len({tuple(pairs(cost, 1.0)) for _ in range(20)}) == 1
+
+
+def total(cost: FloatArray, chosen: list[tuple[int, int]], limit: float) -> float:
+    return sum(cost[pair] for pair in chosen) + limit * (min(cost.shape) - len(chosen))
+
+
+def every_pairing(cost: FloatArray, limit: float) -> list[list[tuple[int, int]]]:
+    rows, columns = cost.shape
+    candidates = [
+        list(zip(some, others, strict=True))
+        for count in range(min(rows, columns) + 1)
+        for some in combinations(range(rows), count)
+        for others in permutations(range(columns), count)
+    ]
+    allowed = np.isfinite(cost) & (cost <= limit)
+    return [chosen for chosen in candidates if all(allowed[pair] for pair in chosen)]
+
+
+costs = st.tuples(st.integers(1, 4), st.integers(1, 4)).flatmap(
+    lambda shape: st.lists(
+        st.one_of(st.floats(0, 1, width=16), st.sampled_from([INF, NAN])),
+        min_size=shape[0] * shape[1],
+        max_size=shape[0] * shape[1],
+    ).map(lambda values: np.array(values).reshape(shape))
+)
+
+
+@given(costs, st.floats(0, 1))
+def test_no_other_pairing_is_cheaper(cost: FloatArray, limit: float) -> None:
+    chosen = pairs(cost, limit)
+    assert chosen in every_pairing(cost, limit)
+    cheapest = min(total(cost, other, limit) for other in every_pairing(cost, limit))
+    assert total(cost, chosen, limit) == pytest.approx(cheapest, abs=1e-12)
+
+
+@given(costs)
+def test_without_limit_as_many_pairs_as_can_be_and_the_cheapest_of_these(cost: FloatArray) -> None:
+    possible = every_pairing(cost, INF)
+    most = max(map(len, possible))
+    cheapest = min(sum(cost[pair] for pair in other) for other in possible if len(other) == most)
+    for limit in (INF, float(np.finfo(float).max), 1e6):
+        chosen = pairs(cost, limit)
+        assert len(chosen) == most
+        assert sum(cost[pair] for pair in chosen) == pytest.approx(cheapest, abs=1e-9)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 40))
+def test_where_all_pairs_are_allowed_scipy_gives_the_same(seed: int, rows: int, columns: int) -> None:
+    cost = np.random.default_rng(seed).random((rows, columns))
+    i, j = linear_sum_assignment(cost)
+    # A limit of the number of pairs is dearer than any sum of costs below 1.
+    assert pairs(cost, float(min(rows, columns))) == list(zip(i.tolist(), j.tolist(), strict=True))
+
+
+def test_iou_cost_by_hand() -> None:
+    cost = association.iou_cost(np.array([[0.0, 0, 10, 10]]), np.array([[5.0, 0, 15, 10], [0, 0, 10, 10]]))
+    np.testing.assert_allclose(cost, [[2 / 3, 0]])
+
+
+def test_scores_scale_the_overlap() -> None:
+    # Cost 0.4 is an overlap of 0.6; half sure of it leaves 0.3.
+    fused = association.fuse_scores(np.array([[0.4, 0.4], [1.0, 0.0]]), np.array([0.5, 1.0]))
+    np.testing.assert_allclose(fused, [[0.7, 0.4], [1.0, 0.0]])
+
+
+def test_gates_forbid() -> None:
+    gate = association.same_class(np.array([1, 2]), np.array([2, 2, 1]))
+    assert gate.tolist() == [[False, False, True], [True, True, False]]
+    assert association.forbid(np.ones((2, 3)), gate).tolist() == [[INF, INF, 1], [1, 1, INF]]
+
+
+def test_overlap_costs_look_at_the_rows_asked_for() -> None:
+    tracks = np.array([[0.0, 0, 10, 10], [5, 0, 15, 10], [0, 0, 10, 10]])
+    seen = see((90, 0, 99, 9), (0, 0, 10, 10), labels=[0, 1], scores=[0.9, 0.5])
+    labels = np.array([0, 1, 1])
+    plain = association.overlap(tracks, labels, seen)
+    np.testing.assert_allclose(plain(np.array([1, 2]), np.array([1])), [[2 / 3], [0]])
+    assert plain(np.array([0]), np.array([1])).tolist() == [[INF]]  # another class
+    assert plain(NO_ROWS, np.array([1])).shape == (0, 1)
+    scored = association.scored_overlap(tracks, labels, seen)
+    np.testing.assert_allclose(scored(np.array([1, 2, 0]), np.array([1])), [[1 - 0.5 / 3], [0.5], [INF]])
+
+
+def table(cost: FloatArray) -> association.CostFunction:
+    return lambda rows, columns: cost[np.ix_(rows, columns)]
+
+
+def test_stages_take_what_earlier_ones_left() -> None:
+    pairing = Pairing(3, 3)
+    everyone = np.ones(3, dtype=bool)
+    # First the tracks 0 and 1 among the detections 0 and 1, of which only 0-1 is cheap enough.
+    cost = np.array([[0.9, 0.1, 0.0], [0.9, 0.2, 0.0], [0.0, 0.0, 0.0]])
+    some = np.array([True, True, False])
+    pairing.match(some, some, table(cost), limit=0.5)
+    assert pairing.detection_of.tolist() == [1, -1, -1]
+    assert pairing.free.tolist() == [True, False, True]
+    assert pairing.matched.tolist() == [0]
+    # Then all: track 1 gets detection 2, track 2 detection 0.
+    pairing.match(everyone, everyone, table(cost), limit=0.5)
+    assert pairing.detection_of.tolist() == [1, 2, 0]
+    assert not pairing.free.any()
+    before = pairing.detection_of.copy()
+    pairing.match(everyone, everyone, table(cost), limit=0.5)  # nobody is left
+    np.testing.assert_array_equal(pairing.detection_of, before)
+
+
+@given(st.integers(0, 2**32), st.integers(0, 8), st.integers(0, 8), st.integers(1, 5))
+def test_no_stage_gives_a_track_or_a_detection_twice(seed: int, tracks: int, detections: int, stages: int) -> None:
+    rng = np.random.default_rng(seed)
+    pairing = Pairing(tracks, detections)
+    settled = np.full(tracks, -1)
+    for _ in range(stages):
+        some, others = rng.random(tracks) < 0.7, rng.random(detections) < 0.7
+        pairing.match(some, others, table(rng.random((tracks, detections))), limit=rng.random())
+        had = settled >= 0
+        np.testing.assert_array_equal(pairing.detection_of[had], settled[had])  # what was settled stays
+        fresh = (pairing.detection_of >= 0) & ~had
+        assert some[fresh].all()
+        assert others[pairing.detection_of[fresh]].all()
+        settled = pairing.detection_of.copy()
+    taken = settled[settled >= 0]
+    assert len(set(taken.tolist())) == len(taken)
+    np.testing.assert_array_equal(np.flatnonzero(~pairing.free), np.sort(taken))
+    np.testing.assert_array_equal(pairing.matched, np.flatnonzero(settled >= 0))
+
+
+@pytest.mark.parametrize(("tracks", "detections"), [(0, 0), (0, 2), (2, 0)])
+def test_nothing_to_pair(tracks: int, detections: int) -> None:
+    pairing = Pairing(tracks, detections)
+    everyone, everything = np.ones(tracks, dtype=bool), np.ones(detections, dtype=bool)
+    pairing.match(everyone, everything, table(np.zeros((tracks, detections))), limit=1.0)
+    assert len(pairing.matched) == 0
+    assert pairing.free.all()
