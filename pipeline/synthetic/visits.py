@@ -84,15 +84,15 @@ def _gone(visits: list[Visit], time: float) -> list[int]:
 def _plan(walker: int, start: float, visits: list[Visit], props: list[Prop], rng: np.random.Generator) -> Visit:
     """The first plan without fault, or the least bad one."""
     present = [visit for visit in visits if visit.end > start]
-    best, best_fault = None, np.inf
-    for _ in range(_TRIES):
+    best = _draw_visit(walker, start, rng)
+    least = _fault(best, present, props)
+    for _ in range(_TRIES - 1):
+        if least == 0:
+            break
         candidate = _draw_visit(walker, start, rng)
         fault = _fault(candidate, present, props)
-        if best is None or fault < best_fault:
-            best, best_fault = candidate, fault
-        if fault == 0:
-            break
-    assert best is not None
+        if fault < least:
+            best, least = candidate, fault
     return best
 
 
