@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -12,6 +12,9 @@ import pytest
 from pipeline.store.database import Database, open_database
 from tests.conftest import unavailable
 from tests.integration.store.postgres import postgres_server
+
+KINDS = ["sqlite", "postgresql"]
+NewUrl = Callable[[str], str]  # "sqlite" or "postgresql" -> address of an empty store of its own
 
 
 @pytest.fixture(scope="session")
@@ -26,28 +29,33 @@ def postgres_host() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _numbers() -> Iterator[int]:
-    return count(1)
+def new_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewUrl:
+    """Makes empty stores; those on the server go with it."""
+    numbers = count(1)
+
+    def make(kind: str) -> str:
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path_factory.mktemp('store') / 'new' / 'runs.db'}"
+        import psycopg
+
+        host, name = request.getfixturevalue("postgres_host"), f"store_{next(numbers)}"
+        with psycopg.connect(host=host, user="tester", dbname="postgres", autocommit=True) as admin:
+            admin.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
+        return f"postgresql://tester:s3cret@/{name}?host={host}"
+
+    return make
 
 
 @pytest.fixture
-def postgres_url(postgres_host: str, _numbers: Iterator[int]) -> Iterator[str]:
-    """An empty database of its own for each test."""
-    import psycopg
-
-    name = f"store_{next(_numbers)}"
-    with psycopg.connect(host=postgres_host, user="tester", dbname="postgres", autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        yield f"postgresql://tester:s3cret@/{name}?host={postgres_host}"
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def postgres_url(new_url: NewUrl) -> str:
+    """The address of an empty store on PostgreSQL."""
+    return new_url("postgresql")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, new_url: NewUrl) -> str:
     """The address of an empty store, once for each kind of database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store' / 'runs.db'}"
-    return str(request.getfixturevalue("postgres_url"))
+    return new_url(str(request.param))
 
 
 @pytest.fixture

@@ -1,0 +1,332 @@
+"""What a run writes is what is read back; a chunk is there once, whatever happens between."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from sqlalchemy import func, inspect, select
+
+from pipeline.errors import OutputError, StoreError
+from pipeline.store.chunk import (
+    ChunkData,
+    EventColumns,
+    FrameCounts,
+    FrameDetections,
+    GapColumns,
+    ObservationColumns,
+    TrackColumns,
+)
+from pipeline.store.database import Database, open_database
+from pipeline.store.packing import unpack_detections
+from pipeline.store.records import SourceRecord
+from pipeline.store.states import RequestedState, RunStatus, SourceStatus
+from pipeline.store.tables import (
+    Base,
+    DetectionChunk,
+    Embedding,
+    Event,
+    Gap,
+    Media,
+    Object,
+    Observation,
+    Run,
+    RunSource,
+    Session,
+    Source,
+    Track,
+)
+from pipeline.store.vector import INDEX_PREFIX
+from pipeline.store.writer import RunWriter
+from tests.integration.store.examples import DETECTOR, EMBEDDER, RUN, START, STEP, VIDEO, chunk
+
+
+@pytest.fixture
+def writer(database: Database, tmp_path: Path) -> RunWriter:
+    """A run that has begun."""
+    return RunWriter.begin(database, RUN, media_folder=tmp_path / "media")
+
+
+def counted(database: Database) -> dict[str, int]:
+    """Rows by table."""
+    with database.read() as connection:
+        return {
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in Base.metadata.sorted_tables
+        }
+
+
+def test_a_chunk_comes_back(database: Database, writer: RunWriter) -> None:
+    writer.register_model(DETECTOR)
+    model = writer.register_model(EMBEDDER)
+    source = writer.add_source(VIDEO)
+    given = chunk(0, 100, model_id=model, crop_quality=0.5)
+    assert writer.write_chunk(source, given)
+    with database.read() as connection:
+        tracks = connection.execute(select(Track).order_by(Track.local_id)).all()
+        rows = connection.execute(select(Observation).order_by(Observation.at, Observation.track_id)).all()
+        vectors = connection.execute(select(Embedding.vector).order_by(Embedding.id)).scalars().all()
+        payload = connection.execute(select(DetectionChunk.payload)).scalar_one()
+        names = connection.scalars(select(Object.class_name)).all()
+        counters = connection.execute(select(RunSource)).one()
+    assert [(row.local_id, row.first_at, row.last_at, row.count) for row in tracks] == [
+        (1, START, START + 99 * STEP, 100),
+        (2, START, START + 99 * STEP, 100),
+    ]
+    np.testing.assert_array_equal([[r.x1, r.y1, r.x2, r.y2] for r in rows], given.observations.boxes)
+    assert [r.frame for r in rows] == given.observations.frames.tolist()
+    assert [r.at for r in rows] == given.observations.at.tolist()
+    assert [r.det_row for r in rows] == given.observations.det_rows.tolist()
+    assert [r.mask_rle for r in rows][:2] == [b"mask", None]
+    np.testing.assert_array_equal(np.stack(vectors), given.embeddings[0].vectors, strict=True)
+    found = unpack_detections(payload)
+    np.testing.assert_array_equal(found.detections[99].boxes, given.detections.detections[99].boxes, strict=True)
+    assert names == ["person", "person"]
+    assert (counters.frames_read, counters.processed, counters.dropped, counters.repaired) == (101, 100, 1, 2)
+    assert counters.status == SourceStatus.RUNNING
+
+
+def test_the_same_chunk_again_is_skipped(database: Database, writer: RunWriter) -> None:
+    source = writer.add_source(VIDEO)
+    assert writer.write_chunk(source, chunk(0, 100, crop_quality=0.5))
+    before = counted(database)
+    assert not writer.write_chunk(source, chunk(0, 100, crop_quality=0.5))
+    assert counted(database) == before
+
+
+@pytest.mark.parametrize(("first", "end"), [(0, 150), (50, 150), (101, 150)])
+def test_chunks_must_follow_each_other(writer: RunWriter, first: int, end: int) -> None:
+    source = writer.add_source(VIDEO)
+    writer.write_chunk(source, chunk(0, 100))
+    whole = replace(chunk(first, first + 10), end_frame=end)
+    with pytest.raises(StoreError, match="do not begin at frame 100"):
+        writer.write_chunk(source, whole)
+
+
+def test_a_second_chunk_goes_on(database: Database, writer: RunWriter) -> None:
+    model = writer.register_model(EMBEDDER)
+    source = writer.add_source(VIDEO)
+    writer.write_chunk(source, chunk(0, 100, model_id=model))
+    writer.write_chunk(source, chunk(100, 150, local_ids=(1, 3), model_id=model, evidence=3, score=0.75))
+    with database.read() as connection:
+        tracks = connection.execute(select(Track).order_by(Track.local_id)).all()
+        objects = connection.execute(select(Object).order_by(Object.id)).all()
+        kinds = connection.execute(select(Embedding.kind, func.count()).group_by(Embedding.kind)).all()
+    assert [(t.local_id, t.count, t.evidence_bits) for t in tracks] == [
+        (1, 150, 0b1001),
+        (2, 100, 0b1),
+        (3, 150, 0b1000),
+    ]
+    assert [(o.count, o.evidence_bits, o.last_at) for o in objects] == [
+        (150, 0b1001, START + 149 * STEP),
+        (100, 0b1, START + 99 * STEP),
+        (150, 0b1000, START + 149 * STEP),
+    ]
+    assert [o.score_max for o in objects] == [0.75, 0.5, 0.75]
+    assert {tuple(row) for row in kinds} == {("exemplar", 4), ("mean", 3)}
+
+
+def test_nothing_at_all_is_a_chunk(database: Database, writer: RunWriter) -> None:
+    source = writer.add_source(VIDEO)
+    empty = ChunkData(
+        0, 3, "hash", FrameDetections.empty(), TrackColumns.empty(), ObservationColumns.empty(), FrameCounts()
+    )
+    assert writer.write_chunk(source, empty)
+    assert writer.write_chunk(source, chunk(3, 5, local_ids=()))
+    assert counted(database)["tracks"] == 0
+    saved = writer.checkpoint(source)
+    assert saved is not None
+    assert saved.next_frame == 5
+
+
+def test_the_checkpoint_comes_back(database: Database, writer: RunWriter, tmp_path: Path) -> None:
+    source = writer.add_source(VIDEO)
+    assert writer.checkpoint(source) is None
+    writer.write_chunk(source, replace(chunk(0, 10), state_format=4))
+    resumed = RunWriter.resume(database, writer.public_id, media_folder=tmp_path)
+    saved = resumed.checkpoint(source)
+    assert saved is not None
+    assert (saved.next_frame, saved.format_version) == (10, 4)
+    np.testing.assert_array_equal(saved.state["mean"], np.full((2, 8), 10.0), strict=True)
+    assert resumed.add_source(VIDEO) == source
+    assert resumed.write_chunk(source, chunk(10, 20))
+
+
+def test_a_failure_within_a_chunk_leaves_nothing(database: Database, writer: RunWriter) -> None:
+    source = writer.add_source(VIDEO)
+    before = counted(database)
+    good = chunk(0, 100, crop_quality=0.5)
+    twice = replace(good.observations, at=np.full(len(good.observations), START))
+    with pytest.raises(StoreError, match=r"cannot write frames 0 to 100 in .*contradicts"):
+        writer.write_chunk(source, replace(good, observations=twice))
+    assert counted(database) == before
+    assert writer.write_chunk(source, good)
+
+
+def test_a_crash_between_file_and_row_leaves_no_file_over(
+    database: Database, writer: RunWriter, tmp_path: Path
+) -> None:
+    source = writer.add_source(VIDEO)
+    good = chunk(0, 100, crop_quality=0.5)
+    broken = replace(good, state={"unstorable": np.array([{}], dtype=object)})  # fails after the crops are written
+    with pytest.raises(StoreError, match="unstorable"):
+        writer.write_chunk(source, broken)
+    assert counted(database)["media"] == 0
+    assert len(list((tmp_path / "media").rglob("*.jpg"))) == 2
+    assert writer.write_chunk(source, good)
+    assert_media_agree(database, tmp_path / "media")
+
+
+def assert_media_agree(database: Database, folder: Path) -> None:
+    """Every row has its file and every file its row."""
+    with database.read() as connection:
+        rows = connection.execute(select(Media)).all()
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    assert {row.path for row in rows} == files.keys()
+    for row in rows:
+        content = files[row.path].read_bytes()
+        assert (row.sha256, row.bytes) == (hashlib.sha256(content).hexdigest(), len(content))
+
+
+def test_a_better_crop_takes_the_place(database: Database, writer: RunWriter, tmp_path: Path) -> None:
+    source = writer.add_source(VIDEO)
+    for number, quality in enumerate((0.5, 0.75, 0.25)):
+        writer.write_chunk(source, chunk(number * 10, number * 10 + 10, crop_quality=quality))
+        assert_media_agree(database, tmp_path / "media")
+    with database.read() as connection:
+        assert connection.scalars(select(Media.quality)).all() == [0.75, 0.75]
+        assert connection.scalars(select(Track.best_quality)).all() == [0.75, 0.75]
+        assert connection.scalars(select(Object.best_quality)).all() == [0.75, 0.75]
+
+
+def test_a_crop_that_cannot_be_written_undoes_the_chunk(database: Database, writer: RunWriter, tmp_path: Path) -> None:
+    source = writer.add_source(VIDEO)
+    (tmp_path / "media").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot write the crop"):
+        writer.write_chunk(source, chunk(0, 100, crop_quality=0.5))
+    assert counted(database)["tracks"] == 0
+
+
+def test_gaps_and_events(database: Database, writer: RunWriter) -> None:
+    source = writer.add_source(VIDEO)
+    gaps = GapColumns(np.array([START]), np.array([START + 5]), ("stream lost",))
+    events = EventColumns(np.array([2, 0]), np.array([START, START]), ("gate", "alarm"), ("enter", "tamper"))
+    writer.write_chunk(source, replace(chunk(0, 10), gaps=gaps, events=events))
+    with database.read() as connection:
+        assert connection.execute(select(Gap.from_at, Gap.to_at, Gap.reason)).one() == (START, START + 5, "stream lost")
+        found = connection.execute(select(Track.local_id, Event.rule).outerjoin_from(Event, Track).order_by(Event.id))
+        assert [tuple(row) for row in found] == [(2, "gate"), (None, "alarm")]
+
+
+def test_rows_of_an_unknown_track_are_refused(writer: RunWriter) -> None:
+    source = writer.add_source(VIDEO)
+    good = chunk(0, 10)
+    with pytest.raises(StoreError, match=r"track 1 has observations but no summary in the same chunk \(and 1 more"):
+        writer.write_chunk(source, replace(good, tracks=TrackColumns.empty()))
+    stray = EventColumns(np.array([9]), np.array([START]), ("gate",), ("enter",))
+    with pytest.raises(StoreError, match="track 9 has rows but was never summarised"):
+        writer.write_chunk(source, replace(good, events=stray))
+
+
+def test_vectors_must_fit_the_model(writer: RunWriter) -> None:
+    detector, source = writer.register_model(DETECTOR), writer.add_source(VIDEO)
+    with pytest.raises(StoreError, match="length 4 do not fit model"):
+        writer.write_chunk(source, chunk(0, 10, model_id=detector))
+
+
+def test_two_runs_over_one_file_share_its_detections(database: Database, tmp_path: Path) -> None:
+    for _ in range(2):
+        writer = RunWriter.begin(database, RUN, media_folder=tmp_path)
+        writer.write_chunk(writer.add_source(VIDEO), chunk(0, 10))
+    rows = counted(database)
+    assert (rows["runs"], rows["sources"], rows["run_sources"], rows["detection_chunks"]) == (2, 1, 2, 1)
+
+
+def test_a_camera_keeps_the_detections_of_each_run(database: Database, tmp_path: Path) -> None:
+    camera = SourceRecord("stream", "gate", "rtsp://***:***@10.0.0.4/stream", None)
+    for _ in range(2):
+        writer = RunWriter.begin(database, RUN, media_folder=tmp_path)
+        writer.write_chunk(writer.add_source(camera), chunk(0, 10))
+    rows = counted(database)
+    assert (rows["sources"], rows["detection_chunks"]) == (1, 2)
+
+
+def test_no_password_gets_in(database: Database, writer: RunWriter) -> None:
+    with pytest.raises(StoreError, match="holds a password") as caught:
+        writer.add_source(SourceRecord("stream", "gate", "rtsp://admin:hunter2@10.0.0.4/stream", None))
+    assert "hunter2" not in str(caught.value)
+    assert counted(database)["sources"] == 0
+
+
+def test_models_are_known_by_name_and_hash(database: Database, writer: RunWriter, tmp_path: Path) -> None:
+    first = writer.register_model(EMBEDDER)
+    other = RunWriter.begin(database, RUN, media_folder=tmp_path)
+    assert other.register_model(EMBEDDER) == first
+    assert other.register_model(EMBEDDER) == first
+    with pytest.raises(StoreError, match="already has another model for the task 'embed'"):
+        other.register_model(replace(EMBEDDER, sha256="ef" * 32))
+    with pytest.raises(StoreError, match="other classes or another vector length"):
+        writer.register_model(replace(EMBEDDER, dimension=5))
+
+
+def test_postgresql_gets_an_index_for_each_model(postgres_url: str, tmp_path: Path) -> None:
+    with open_database(postgres_url) as database:
+        writer = RunWriter.begin(database, RUN, media_folder=tmp_path)
+        model = writer.register_model(EMBEDDER)
+        with database.read() as connection:
+            names = {index["name"] for index in inspect(connection).get_indexes("embeddings")}
+        assert f"{INDEX_PREFIX}{model}" in names
+
+
+def test_sessions_are_there_once(database: Database, writer: RunWriter) -> None:
+    source = writer.add_source(VIDEO)
+    for _ in range(2):
+        writer.add_session(source, 0, started_at=START, time_base="1/90000")
+    writer.add_session(source, 1, started_at=START + 5, time_offset=2.5)
+    with database.read() as connection:
+        found = connection.execute(select(Session.n, Session.time_offset, Session.time_base).order_by(Session.n)).all()
+    assert [tuple(row) for row in found] == [(0, 0.0, "1/90000"), (1, 2.5, None)]
+
+
+def test_the_life_of_a_run(database: Database, tmp_path: Path) -> None:
+    ticks = iter(range(1000, 2000))
+    writer = RunWriter.begin(database, RUN, media_folder=tmp_path, clock=lambda: next(ticks))
+    source = writer.add_source(VIDEO)
+    assert writer.heartbeat() is RequestedState.RUN
+    writer.set_status(RunStatus.PAUSED)
+    writer.finish_source(source, SourceStatus.DAMAGED, error="broke off")
+    writer.finish_run(RunStatus.FINISHED)
+    with database.read() as connection:
+        run = connection.execute(select(Run)).one()
+        part = connection.execute(select(RunSource)).one()
+    assert (run.status, run.created_at, run.finished_at, run.heartbeat_at) == ("finished", 1000, 1003, 1003)
+    assert run.settings == {"tracker": {"name": "deepsort"}}
+    assert (part.status, part.error, part.finished_at) == ("damaged", "broke off", 1002)
+    resumed = RunWriter.resume(database, writer.public_id, media_folder=tmp_path, clock=lambda: 5000)
+    with database.read() as connection:
+        run = connection.execute(select(Run)).one()
+    assert (run.status, run.finished_at, run.heartbeat_at) == ("running", None, 5000)
+    assert resumed.public_id == writer.public_id
+
+
+def test_runs_that_do_not_exist(database: Database, writer: RunWriter, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no run"):
+        RunWriter.resume(database, uuid4(), media_folder=tmp_path)
+    with pytest.raises(StoreError, match="to track again"):
+        RunWriter.begin(database, replace(RUN, parent=uuid4()), media_folder=tmp_path)
+    with pytest.raises(StoreError, match="to track again in this project"):
+        RunWriter.begin(database, replace(RUN, parent=writer.public_id, project="other"), media_folder=tmp_path)
+    other = RunWriter.begin(database, replace(RUN, parent=writer.public_id), media_folder=tmp_path)
+    with pytest.raises(StoreError, match="has no source"):
+        other.write_chunk(writer.add_source(VIDEO), chunk(0, 10))
+
+
+def test_a_source_keeps_what_was_known_of_it(database: Database, writer: RunWriter) -> None:
+    writer.add_source(VIDEO)
+    writer.add_source(replace(VIDEO, width=None, fps=30.0))
+    with database.read() as connection:
+        assert tuple(connection.execute(select(Source.width, Source.fps)).one()) == (640, 30.0)
