@@ -1,7 +1,7 @@
 """Arrays as bytes and back, without loss: the payload of a detection chunk and the state of a checkpoint.
 
-Layout: magic (4), format (u16), CRC-32 of the body (u32), all little-endian; then the body: a JSON list of names with
-its length (u32) before it, and one NumPy .npy stream a name. The same arrays always give the same bytes.
+Layout: magic (4), format (u16), CRC-32 of magic, format and body (u32), all little-endian; then the body: a JSON list
+of names with its length (u32) before it, and one NumPy .npy stream a name. The same arrays always give the same bytes.
 """
 
 from __future__ import annotations
@@ -128,7 +128,11 @@ def _pack(arrays: State, *, magic: bytes, version: int) -> bytes:
             raise StoreError(f"cannot store the array '{name}': {array.dtype} is neither number nor fixed-length text")
         np.lib.format.write_array(body, array, version=(1, 0), allow_pickle=False)
     content = body.getvalue()
-    return _HEADER.pack(magic, version, zlib.crc32(content)) + content
+    return _HEADER.pack(magic, version, _checksum(magic, version, content)) + content
+
+
+def _checksum(magic: bytes, version: int, content: bytes) -> int:
+    return zlib.crc32(content, zlib.crc32(magic + version.to_bytes(2, "little")))
 
 
 def _unpack(payload: bytes, *, magic: bytes, version: int) -> State:
@@ -142,7 +146,7 @@ def _unpack(payload: bytes, *, magic: bytes, version: int) -> State:
             f"a stored payload has format {number}, this Sightline reads up to {version}: update Sightline"
         )
     content = payload[_HEADER.size :]
-    if zlib.crc32(content) != checksum:
+    if _checksum(found, number, content) != checksum:
         raise StoreError(f"a stored payload of {len(payload)} bytes is damaged: its checksum does not fit")
     body = io.BytesIO(content)
     (length,) = _LENGTH.unpack(body.read(_LENGTH.size))

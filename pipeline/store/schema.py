@@ -69,6 +69,7 @@ def _known() -> set[str]:
 
 
 def alembic_config() -> Config:
+    """Where Alembic finds the migrations."""
     from alembic.config import Config
 
     config = Config()
