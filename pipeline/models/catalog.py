@@ -23,7 +23,6 @@ COCO = (  # the 80 classes of the COCO detection task, in the order of YOLO mode
 # Classes of models whose files do not name them, by the beginning of the file's name.
 KNOWN_STEMS: dict[str, tuple[str, ...]] = {
     "person-vehicle-bike-detection": ("vehicle", "person", "bike"),
-    "person-detection": ("person",),
 }
 
 

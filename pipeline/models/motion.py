@@ -17,7 +17,7 @@ from trackers.structures import Detections, FloatArray, Frame, ImageArray
 
 _FOREGROUND = 255  # MOG2's mask: 255 moving, 127 shadow, 0 background
 _BACKGROUND_RATIO = 0.9  # MOG2: share of a pixel's past that counts as background (Zivkovic 2004, eq. 8, 1 - c_f)
-_SOLID = 0.5  # share of its box that a walking person fills
+_SOLID = 0.4  # share of its box that a walking person fills
 _HASTE = 5.0  # how much faster a stream learns while it settles
 _TALL = 3.5  # height by width beyond which stacked blobs are two persons, not parts of one
 

@@ -17,12 +17,12 @@ from trackers.geometry import from_xywh
 from trackers.structures import Detections, FloatArray, Frame, IntArray
 
 Crowd = tuple[list[Frame], list[Detections], IntArray, IntArray]
-EVERY = 40
+EVERY = 60
 
 
 @pytest.fixture(scope="module")
 def crowd(shared: Path) -> Crowd:
-    """Every 40th frame with its true boxes; identities and frame numbers (n,) of all boxes in order."""
+    """Every 60th frame with its true boxes; identities and frame numbers (n,) of all boxes in order."""
     truth = np.loadtxt(shared / "data/mot15/PETS09-S2L1/gt/gt_at_video_scale.txt", delimiter=",")
     frames, boxes, identities, numbers = [], [], [], []
     with av.open(str(shared / "data/mot15/PETS09-S2L1/video.mp4")) as container:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.models.inputs import IMAGENET, PLAIN, UNIT_RGB, YOLOX, Fit, place, to_batch, to_blob
@@ -39,6 +39,7 @@ def test_stretch_by_hand() -> None:
     np.testing.assert_allclose(placed.to_picture(np.array([[8, 8, 16, 16]])), [[16, 4, 32, 8]])
 
 
+@settings(deadline=None)
 @given(
     width=st.integers(1, 400),
     height=st.integers(1, 400),
