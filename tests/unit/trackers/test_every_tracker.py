@@ -1,0 +1,306 @@
+"""What holds for every multi-object tracker, whatever it is shown."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.trackers.scenes import assert_same, person, random_walk, see, watch
+from trackers import kalman
+from trackers.bytetrack import ByteTrack
+from trackers.deepsort import DeepSort
+from trackers.structures import Detections, Evidence, FloatArray, MultiObjectTracker, Stage, State, Tracks
+
+DIMENSION = 8
+Make = Callable[[], MultiObjectTracker]
+every_tracker = pytest.mark.parametrize(
+    ("make", "dimension"),
+    [
+        pytest.param(DeepSort, None, id="deepsort"),
+        pytest.param(DeepSort, DIMENSION, id="deepsort with features"),
+        pytest.param(lambda: DeepSort(model=kalman.XYSR7), DIMENSION, id="deepsort xysr7"),
+        pytest.param(ByteTrack, None, id="bytetrack"),
+    ],
+)
+every_seed = given(seed=st.integers(0, 2**32))
+
+
+def ids_where_seen(tracks: Tracks) -> dict[int, int]:
+    """Detection row to track id."""
+    seen = tracks.rows >= 0
+    return dict(zip(tracks.rows[seen].tolist(), tracks.ids[seen].tolist(), strict=True))
+
+
+def moved(frame: Detections, change: Callable[[FloatArray], FloatArray]) -> Detections:
+    return Detections(change(frame.boxes), frame.scores, frame.labels, frame.features)
+
+
+def on_eighths(frames: Iterable[Detections]) -> list[Detections]:
+    """Boxes on eighths of a pixel, so that shifting and scaling them is exact in float32."""
+    return [moved(frame, lambda boxes: np.round(boxes * 8) / 8) for frame in frames]
+
+
+@every_tracker
+@settings(max_examples=5)
+@every_seed
+def test_the_order_of_detections_does_not_matter(make: Make, dimension: int | None, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    frames = list(random_walk(seed, 40, dimension=dimension))
+    orders = [rng.permutation(len(frame)) for frame in frames]
+    plain = watch(make(), frames, fps=10)
+    mixed = watch(make(), [frame[order] for frame, order in zip(frames, orders, strict=True)], fps=10)
+    names: dict[int, int] = {}  # ids count up in the order of detections, so they are the same but for their names
+    for ours, theirs, order in zip(plain, mixed, orders, strict=True):
+        original = np.append(order, -1)[theirs.rows]
+        for row, identity in zip(original.tolist(), theirs.ids.tolist(), strict=True):
+            if row >= 0:
+                assert names.setdefault(identity, ids_where_seen(ours)[row]) == ids_where_seen(ours)[row]
+        assert len(set(names.values())) == len(names)
+        renamed = np.array([names[identity] for identity in theirs.ids.tolist()], np.int64)
+        back = np.argsort(renamed)
+        np.testing.assert_array_equal(renamed[back], ours.ids)
+        np.testing.assert_array_equal(original[back], ours.rows)
+        np.testing.assert_allclose(theirs.boxes[back], ours.boxes, rtol=1e-5)
+        for column in ("scores", "labels", "stages", "evidence"):
+            np.testing.assert_array_equal(getattr(theirs, column)[back], getattr(ours, column))
+
+
+@every_tracker
+@settings(max_examples=5)
+@every_seed
+def test_shifting_the_image_shifts_the_boxes(make: Make, dimension: int | None, seed: int) -> None:
+    shift = np.array([512, -128, 512, -128], np.float32)
+    frames = on_eighths(random_walk(seed, 40, dimension=dimension))
+    plain = watch(make(), frames, fps=10)
+    aside = watch(make(), [moved(frame, lambda boxes: boxes + shift) for frame in frames], fps=10)
+    for ours, theirs in zip(plain, aside, strict=True):
+        np.testing.assert_array_equal(ours.ids, theirs.ids)
+        np.testing.assert_array_equal(ours.rows, theirs.rows)
+        np.testing.assert_allclose(theirs.boxes - shift, ours.boxes, atol=2e-3)
+
+
+@every_tracker
+@settings(max_examples=5)
+@every_seed
+def test_scaling_the_image_scales_the_boxes(make: Make, dimension: int | None, seed: int) -> None:
+    frames = on_eighths(random_walk(seed, 40, dimension=dimension))
+    plain = watch(make(), frames, fps=10)
+    larger = watch(make(), [moved(frame, lambda boxes: boxes * 4) for frame in frames], fps=10)
+    for ours, theirs in zip(plain, larger, strict=True):
+        np.testing.assert_array_equal(ours.ids, theirs.ids)
+        np.testing.assert_array_equal(ours.rows, theirs.rows)
+        np.testing.assert_allclose(theirs.boxes / 4, ours.boxes, rtol=1e-4, atol=2e-3)
+
+
+def check(tracks: Tracks, frame: Detections, ended: set[int], newest: int) -> int:
+    """What must hold of any answer; the newest id so far."""
+    assert (np.diff(tracks.ids) > 0).all()  # at most once a frame, in order of birth
+    assert not ended & set(tracks.ids.tolist())  # ended is for good
+    ended |= set(tracks.ids[tracks.stages == Stage.ENDED].tolist())
+    seen = tracks.rows >= 0
+    rows = tracks.rows[seen]
+    assert len(set(rows.tolist())) == len(rows)
+    assert (rows < len(frame)).all()
+    assert frame.usable[rows].all()
+    np.testing.assert_array_equal(tracks.labels[seen], frame.labels[rows])
+    np.testing.assert_array_equal(tracks.scores[seen], frame.scores[rows])
+    np.testing.assert_array_equal(tracks.evidence, np.where(seen, Evidence.DETECTED, Evidence.PREDICTED))
+    assert (seen >= (tracks.stages == Stage.CONFIRMED)).all()
+    fresh = tracks.ids[tracks.ids > newest]
+    np.testing.assert_array_equal(fresh, np.arange(newest + 1, newest + 1 + len(fresh)))
+    assert seen[tracks.ids > newest].all()
+    assert tracks.boxes.dtype == np.float32
+    assert np.isfinite(tracks.boxes).all()
+    assert (tracks.boxes[:, 2:] >= tracks.boxes[:, :2]).all()
+    return newest + len(fresh)
+
+
+@every_tracker
+@settings(max_examples=5)
+@every_seed
+def test_ids_and_rows_are_sound(make: Make, dimension: int | None, seed: int) -> None:
+    tracker, ended, newest = make(), set[int](), 0
+    for index, frame in enumerate(random_walk(seed, 60, dimension=dimension)):
+        newest = check(tracker.update(frame, index / 10), frame, ended, newest)
+    assert newest > 0
+
+
+def spoiled(seed: int, frames: int, dimension: int | None) -> Iterator[Detections]:
+    """Walkers among boxes that are not numbers, infinite, empty, inside out, huge, tiny and repeated."""
+    rng = np.random.default_rng(seed)
+    inf, nan = np.inf, np.nan
+    bad = np.array(
+        [
+            [nan, 0, 10, 10],
+            [nan, nan, nan, nan],
+            [0, 0, inf, 10],
+            [-inf, -inf, inf, inf],
+            [5, 5, 5, 5],
+            [5, 5, 5, 90],
+            [90, 90, 10, 10],
+            [-3e38, -3e38, 3e38, 3e38],
+            [0, 0, 1e20, 1e20],
+            [-1e9, -1e9, 1e9, 1e9],
+            [0, 0, 1e9, 1],
+            [0, 0, 1e-3, 900],
+            [1, 1, 1.0000001, 1.0000001],
+            [0, 0, 1e-44, 1e-44],
+            [300, 300, 340, 400],
+        ],
+        np.float32,
+    )
+    for frame in random_walk(seed, frames, dimension=dimension):
+        extra = bad[rng.integers(0, len(bad), rng.integers(0, 8))]
+        again = frame.boxes[rng.integers(0, max(1, len(frame)), min(2, len(frame)))]
+        boxes = np.concatenate([frame.boxes, extra, again])
+        boxes = boxes if rng.random() < 0.95 else boxes[:0]
+        scores = rng.uniform(0.05, 1, len(boxes)).astype(np.float32)
+        scores[rng.random(len(boxes)) < 0.05] = rng.choice(np.array([nan, inf, -inf, -1, 2], np.float32))
+        features = None
+        if dimension and rng.random() < 0.9:
+            features = rng.normal(size=(len(boxes), dimension)).astype(np.float32)
+            features[rng.random(len(boxes)) < 0.1] = rng.choice(np.array([nan, inf, 0], np.float32))
+        yield Detections(boxes, scores, rng.integers(0, 2, len(boxes)), features)
+
+
+@every_tracker
+def test_bad_input_is_survived(make: Make, dimension: int | None) -> None:
+    rng = np.random.default_rng(5)
+    tracker, ended, newest, time = make(), set[int](), 0, 0.0
+    for frame in spoiled(6, 700, dimension):
+        newest = check(tracker.update(frame, time), frame, ended, newest)
+        time += 10 ** rng.uniform(-6, -1) if rng.random() < 0.98 else 10 ** rng.uniform(0, 6)
+    for name, array in tracker.to_arrays().items():
+        assert np.isfinite(array).all(), name
+    assert newest > 50
+
+
+@every_tracker
+def test_two_trackers_side_by_side_give_what_each_gives_alone(make: Make, dimension: int | None) -> None:
+    videos = [list(random_walk(seed, 60, dimension=dimension)) for seed in (1, 2)]
+    alone = [watch(make(), video, fps=10) for video in videos]
+    trackers = make(), make()
+    for index in range(60):
+        for tracker, video, expected in zip(trackers, videos, alone, strict=True):
+            assert_same(tracker.update(video[index], index / 10), expected[index])
+
+
+def through_a_file(state: State) -> State:
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **state)
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as loaded:
+        return dict(loaded)
+
+
+@every_tracker
+@pytest.mark.parametrize(
+    "keep", [pytest.param(lambda state: state, id="arrays"), pytest.param(through_a_file, id="npz")]
+)
+@pytest.mark.parametrize("cut", [0, 1, 37, 80])
+def test_saved_and_restored_a_tracker_goes_on_to_the_last_bit(
+    make: Make, dimension: int | None, keep: Callable[[State], State], cut: int
+) -> None:
+    frames = list(random_walk(3, 80, dimension=dimension))
+    whole = make()
+    expected = watch(whole, frames, fps=10)
+    first, second = make(), make()
+    watch(first, frames[:cut], fps=10)
+    state = keep(first.to_arrays())
+    watch(first, frames[cut:], fps=10, start=cut / 10)  # going on must not change what was saved
+    second.from_arrays(state)
+    for index, frame in enumerate(frames[cut:], start=cut):
+        assert_same(second.update(frame, index / 10), expected[index])
+    for name, array in whole.to_arrays().items():
+        np.testing.assert_array_equal(second.to_arrays()[name], array, err_msg=name)
+
+
+@every_tracker
+def test_an_empty_scene_stays_empty(make: Make, dimension: int | None) -> None:
+    tracker = make()
+    nothing = Detections.empty(dimension=dimension)
+    assert all(len(tracks) == 0 for tracks in watch(tracker, [nothing] * 3, fps=10))
+
+
+@every_tracker
+def test_after_a_long_time_without_anybody_ids_go_on(make: Make, dimension: int | None) -> None:
+    tracker = make()
+    frames = list(random_walk(4, 20, dimension=dimension))
+    newest = max(int(tracks.ids.max(initial=0)) for tracks in watch(tracker, frames, fps=10))
+    empty = watch(tracker, [Detections.empty(dimension=dimension)] * 1000, fps=10, start=2.0)
+    assert all(len(tracks) == 0 for tracks in empty[20:])
+    size = {name: array.size for name, array in tracker.to_arrays().items() if array.ndim}
+    assert set(size.values()) == {0}  # nothing is kept of those who left
+    later = [tracks for tracks in watch(tracker, frames, fps=10, start=200.0) if len(tracks)]
+    assert later[0].ids[0] == newest + 1
+
+
+def walkers(frame_times: FloatArray) -> list[Detections]:
+    """Four people in four lanes who walk at up to 90 px/s, seen at the given times."""
+    starts, speeds = np.array([100, 300, 700, 900]), np.array([90, 60, -60, -90])
+    return [
+        see(*[person(float(x), 100 + 150 * lane) for lane, x in enumerate(starts + speeds * time)])
+        for time in frame_times
+    ]
+
+
+@every_tracker
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param(np.arange(0, 5, 1 / 30), id="30 frames/s"),
+        pytest.param(np.arange(0, 5, 1 / 7), id="7 frames/s"),
+        pytest.param(np.concatenate([np.arange(0, 2, 1 / 30), np.arange(2, 6, 1 / 6)]), id="30, then 6 frames/s"),
+        pytest.param(np.sort(np.random.default_rng(7).uniform(0, 6, 60)), id="at random times"),
+        pytest.param(np.delete(np.arange(0, 6, 1 / 25), np.r_[20:35, 60:75, 100:112]), id="with frames dropped"),
+    ],
+)
+def test_ids_last_whatever_the_rate_of_frames(make: Make, dimension: int | None, times: FloatArray) -> None:
+    tracker = make()
+    for time, frame in zip(times, walkers(times), strict=True):
+        tracks = tracker.update(frame, float(time))
+        assert tracks.ids.tolist() == [1, 2, 3, 4]
+        assert tracks.rows.tolist() == [0, 1, 2, 3]
+
+
+@every_tracker
+def test_known_camera_motion_keeps_ids(make: Make, dimension: int | None) -> None:
+    # A camera that jerks by 60 px to and fro, people 40 px wide who stand still.
+    offsets = [60 * (frame // 3 % 2) for frame in range(40)]
+    frames = [see(*[person(x + offset) for x in (100, 400, 700)]) for offset in offsets]
+    still, blind = make(), make()
+    for index, frame in enumerate(frames):
+        by = offsets[index] - offsets[index - 1] if index else 0
+        tracks = still.update(frame, index / 30, camera_motion=np.array([[1.0, 0, by], [0, 1, 0]]))
+        assert tracks.ids.tolist() == [1, 2, 3]
+        assert tracks.rows.tolist() == [0, 1, 2]
+    assert max(tracks.ids.max() for tracks in watch(blind, frames, fps=30)) > 3  # without it they are lost
+
+
+@every_tracker
+def test_a_zooming_camera_keeps_ids(make: Make, dimension: int | None) -> None:
+    tracker, scale = make(), 1.0
+    for index in range(40):
+        zoom = 1.0 if index == 0 else 1.08
+        scale *= zoom
+        frame = see(*[tuple(side * scale for side in person(x)) for x in (100, 400, 700)])
+        tracks = tracker.update(frame, index / 30, camera_motion=np.array([[zoom, 0, 0], [0, zoom, 0]]))
+        assert tracks.rows.tolist() == [0, 1, 2]
+
+
+@every_tracker
+def test_a_refused_frame_leaves_no_trace(make: Make, dimension: int | None) -> None:
+    frames = list(random_walk(8, 20, dimension=dimension))
+    tracker, twin = make(), make()
+    watch(tracker, frames[:10], fps=10)
+    watch(twin, frames[:10], fps=10)
+    for time in (0.9, 0.5, np.nan, np.inf):
+        with pytest.raises(ValueError, match="does not follow"):
+            tracker.update(frames[10], time)
+    for index in range(10, 20):
+        assert_same(tracker.update(frames[index], index / 10), twin.update(frames[index], index / 10))
