@@ -79,6 +79,12 @@ class YoloDetector:
         _require_safe()
         file = files.inspect(weights)
         file.require(files.Form.TORCH, files.Form.YAML, files.Form.ONNX, backend=BACKEND)
+        if (
+            file.form is files.Form.ONNX and device.upper() != "CPU"
+        ):  # ultralytics would fall back to the CPU in silence
+            raise ModelError(
+                f"backend {BACKEND!r} runs ONNX files on the CPU; use backend 'onnx' for device {device!r}"
+            )
         self._device = _device(device)
         if threads > 0:
             torch.set_num_threads(threads)

@@ -123,6 +123,12 @@ def test_unknown_device(yolo_yaml: Path) -> None:
         YoloDetector(yolo_yaml, device="TOASTER")
 
 
+def test_onnx_files_do_not_pretend_to_run_on_a_gpu(tmp_path: Path) -> None:
+    path = channel_means(tmp_path / "tiny.onnx", batch=1, size=(64, 64))
+    with pytest.raises(ModelError, match="runs ONNX files on the CPU"):
+        YoloDetector(path, device="CUDA")
+
+
 def test_it_is_quiet(yolo_yaml: Path, capfd: pytest.CaptureFixture[str]) -> None:
     YoloDetector(yolo_yaml).detect([frame()])
     captured = capfd.readouterr()
