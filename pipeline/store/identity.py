@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
 from uuid import UUID
 
 from sqlalchemy import Connection, select, update
@@ -12,6 +12,8 @@ from pipeline.models.base import ModelCard
 from pipeline.store.inserting import insert_unless_there
 from pipeline.store.records import SourceRecord
 from pipeline.store.tables import Model, Project, Run, Source
+
+_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^:@/]*:([^@/]*)@", re.IGNORECASE)
 
 
 def project_row(connection: Connection, name: str) -> int:
@@ -35,8 +37,8 @@ def source_row(connection: Connection, source: SourceRecord, *, project_id: int,
 
     Raises StoreError if its address holds a password.
     """
-    password = urlsplit(source.uri_redacted).password
-    if password is not None and set(password) != {"*"}:
+    found = _PASSWORD.match(source.uri_redacted)
+    if found and found[1].strip("*"):
         raise StoreError(f"the address of the source '{source.name}' holds a password; redact it before storing")
     identity = {
         "project_id": project_id,

@@ -262,6 +262,14 @@ def test_no_password_gets_in(database: Database, writer: RunWriter) -> None:
     assert counted(database)["sources"] == 0
 
 
+@pytest.mark.parametrize(
+    "uri", ["//[odd/name@2x.mp4", "http://host:8080/clip@2x.mp4", "rtsp://***:***@10.0.0.4/", "rtsp://viewer@10.0.0.4/"]
+)
+def test_addresses_without_a_password_get_in(database: Database, tmp_path: Path, uri: str) -> None:
+    writer = RunWriter.begin(database, RUN, media_folder=tmp_path)
+    assert writer.add_source(replace(VIDEO, uri_redacted=uri))
+
+
 def test_models_are_known_by_name_and_hash(database: Database, writer: RunWriter, tmp_path: Path) -> None:
     first = writer.register_model(EMBEDDER)
     other = RunWriter.begin(database, RUN, media_folder=tmp_path)
