@@ -119,26 +119,26 @@ class Engine:
             ("detect", self._detect),
         ]
         stages += [(f"read {number}", self._reader(number)) for number in range(len(self._streams))]
-        threads = [
-            threading.Thread(target=self._guard, args=(name, work), name=f"sightline {name}") for name, work in stages
-        ]
+        running: list[tuple[threading.Thread, threading.Event]] = []
         try:
-            for thread in threads:
+            for name, work in stages:
+                ended = threading.Event()
+                thread = threading.Thread(target=self._guard, args=(name, work, ended), name=f"sightline {name}")
+                running.append((thread, ended))
                 thread.start()
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(SIGNAL_INTERVAL)
+            _wait(running)
         except BaseException as error:  # KeyboardInterrupt in this thread, or no more threads
             self._fail(error)
             raise
         finally:
-            for thread in threads:
+            _wait(running)
+            for thread, _ in running:
                 if thread.ident is not None:
                     thread.join()
         if self._failure is not None:
             raise self._failure
 
-    def _guard(self, name: str, work: Callable[[], None]) -> None:
+    def _guard(self, name: str, work: Callable[[], None], ended: threading.Event) -> None:
         """Run one stage; its failure ends all others."""
         try:
             work()
@@ -147,6 +147,8 @@ class Engine:
         except BaseException as error:  # noqa: BLE001 (re-raised by `run`)
             error.add_note(f"in stage '{name}' of the engine")
             self._fail(error)
+        finally:
+            ended.set()
 
     def _fail(self, error: BaseException) -> None:
         with self._failure_lock:
@@ -257,6 +259,17 @@ class Engine:
         stages["embed"].high_water = self._detected.high_water
         stages["track"].high_water = self._embedded.high_water
         stages["write"].high_water = self._results.high_water
+
+
+def _wait(running: Sequence[tuple[threading.Thread, threading.Event]]) -> None:
+    """Until the work of every thread that was started has ended. Signal handlers run meanwhile, and may raise.
+
+    `Thread.join` alone would not do: interrupted by an exception, Python 3.11 takes the thread for ended
+    (cpython issue 90882) and the next `join` returns at once.
+    """
+    for thread, ended in running:
+        while thread.ident is not None and not ended.wait(SIGNAL_INTERVAL):
+            pass
 
 
 def _timed(source: Source, report: StreamReport) -> Iterator[Frame]:
