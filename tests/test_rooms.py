@@ -1,0 +1,269 @@
+"""The rooms of the house: every module lies in one, and imports only from rooms below its own."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+# From the ground up. A room holds modules and packages; what lies in one package may import each other, and all may
+# import from lower rooms. Neighbours in a room do not know each other. A longer name wins over its package's.
+ROOMS: tuple[tuple[str, ...], ...] = (
+    ("trackers",),
+    ("pipeline.errors",),
+    # what the parts promise each other, and settings
+    ("pipeline.models.base", "pipeline.sinks.base", "pipeline.sources.base", "pipeline.channel", "pipeline.config"),
+    ("pipeline.report", "pipeline.schedule"),
+    # the parts
+    (
+        "pipeline.analytics",
+        "pipeline.annotate",
+        "pipeline.engine",
+        "pipeline.evaluation",
+        "pipeline.models",
+        "pipeline.sources",
+        "pipeline.store",
+    ),
+    # what joins two of them: results into files and the store, scenes into benchmarks
+    ("pipeline.sinks", "pipeline.synthetic"),
+    ("pipeline.training",),
+    ("pipeline.build",),
+    ("pipeline.runs", "pipeline.track_file"),
+    ("pipeline.batch",),
+    # what people see
+    ("pipeline.doctor", "pipeline.demo"),
+    ("pipeline.console",),
+    ("pipeline.api",),
+    ("pipeline.cli",),
+    ("pipeline.__main__",),
+    ("app_ui",),
+)
+
+# Settings end at the modules that take them apart.
+READS_SETTINGS = {
+    "pipeline.build",
+    "pipeline.runs",
+    "pipeline.batch",
+    "pipeline.doctor",
+    "pipeline.demo",
+    "pipeline.api",
+    "pipeline.cli",
+    "app_ui",
+}
+
+# Only build knows which classes there are: outside their package these are all that may be imported of the parts.
+OPEN_DOORS = {
+    "pipeline.models": {"pipeline.models.base", "pipeline.models.catalog"},
+    "pipeline.sources": {"pipeline.sources.base"},
+    "pipeline.sinks": {
+        "pipeline.sinks.base",
+        "pipeline.sinks.part_file",
+        "pipeline.sinks.h264_file",
+    },  # two are no sinks
+}
+TRACKERS = {
+    f"trackers.{name}" for name in ("sort", "bytetrack", "ocsort", "deepsort", "correlation", "siamese", "mdnet")
+}
+KNOWS_CLASSES = "pipeline.build"
+EXCEPTIONS = {
+    ("pipeline.runs", "pipeline.sinks.database"),  # not a choice: every run writes to its own open database
+}
+
+LIBRARIES_OF_TRACKERS = {"numpy", "scipy", "cv2", "filterpy"}
+LIBRARIES_OF = {"trackers.mdnet": LIBRARIES_OF_TRACKERS | {"torch"}}  # trains while it tracks
+OURS = {"trackers", "pipeline", "app_ui", "tests"}
+
+
+def read_modules(root: Path) -> dict[str, str]:
+    """Name and source of every module of ours; a package goes by its own name."""
+    files = [*root.glob("trackers/**/*.py"), *root.glob("pipeline/**/*.py"), *root.glob("app_ui.py")]
+    modules = {}
+    for file in sorted(files):
+        parts = file.relative_to(root).with_suffix("").parts
+        modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file.read_text(encoding="utf-8")
+    return modules
+
+
+def imports(name: str, source: str, known: Mapping[str, str]) -> Iterator[str]:
+    """Full names of the modules that a module imports, at its top, in functions, under conditions or by name."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=aliases):
+                yield from (alias.name for alias in aliases)
+            case ast.ImportFrom(module=module, names=aliases, level=level):
+                above = name.split(".")[:-level] if level else []
+                base = ".".join([*above, *([module] if module else [])])
+                for alias in aliases:
+                    inner = f"{base}.{alias.name}"
+                    yield inner if inner in known else base  # `from package import module` names the module
+            case ast.Call(
+                func=ast.Attribute(attr="import_module") | ast.Name(id="import_module" | "__import__"),
+                args=[ast.Constant(value=str(target)), *_],
+            ):
+                yield target
+
+
+def room_of(module: str) -> tuple[int, str] | None:
+    """Floor and name of the room's entry that a module belongs to: the longest that fits."""
+    fitting = [
+        (entry, floor)
+        for floor, entries in enumerate(ROOMS)
+        for entry in entries
+        if module == entry or module.startswith(f"{entry}.")
+    ]
+    entry, floor = max(fitting, key=lambda pair: len(pair[0]), default=("", -1))
+    return (floor, entry) if entry else None
+
+
+def violations(modules: Mapping[str, str]) -> list[str]:
+    """Every import that goes against the arrows of the design."""
+    found = []
+    for name, source in modules.items():
+        for target in sorted(set(imports(name, source, modules))):
+            reasons = [
+                _direction(name, target),
+                _settings(name, target),
+                _classes(name, target),
+                _library(name, target),
+            ]
+            found += [f"{name} imports {target}: {reason}" for reason in reasons if reason]
+    return found
+
+
+def _ours(module: str) -> bool:
+    return module.split(".")[0] in OURS
+
+
+def _direction(name: str, target: str) -> str:
+    if not _ours(target) or target == "pipeline":  # the bare package is empty
+        return ""
+    own, other = room_of(name), room_of(target)
+    if own is None:
+        return f"{name} lies in no room"
+    if other is None:
+        return "that lies in no room"
+    return "" if other[0] < own[0] or other == own else "that lies beside or above it"
+
+
+def _settings(name: str, target: str) -> str:
+    return "settings end at build and its callers" if target == "pipeline.config" and name not in READS_SETTINGS else ""
+
+
+def _classes(name: str, target: str) -> str:
+    reason = "concrete classes are named in build alone"
+    if name == KNOWS_CLASSES or (name, target) in EXCEPTIONS:
+        return ""
+    if target in TRACKERS:
+        return reason
+    for package, doors in OPEN_DOORS.items():
+        inside = target == package or target.startswith(f"{package}.")
+        if inside and target not in doors and not name.startswith(f"{package}."):
+            return reason
+    return ""
+
+
+def _library(name: str, target: str) -> str:
+    top = target.split(".")[0]
+    if not name.startswith("trackers") or _ours(target) or top in sys.stdlib_module_names:
+        return ""
+    return "" if top in LIBRARIES_OF.get(name, LIBRARIES_OF_TRACKERS) else "trackers stand on few libraries"
+
+
+def loaded_by(module: str) -> set[str]:
+    """Top-level names that are loaded after importing a module in a new process."""
+    code = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+MODULES = read_modules(ROOT)
+
+
+def test_every_module_lies_in_exactly_one_room() -> None:
+    entries = [entry for entries in ROOMS for entry in entries]
+    assert len(entries) == len(set(entries))
+    homeless = [name for name in MODULES if name != "pipeline" and room_of(name) is None]
+    assert not homeless, f"give these a room in ROOMS: {homeless}"
+
+
+def test_imports_go_downwards_only() -> None:
+    assert violations(MODULES) == []
+
+
+def test_exceptions_are_still_needed() -> None:
+    actual = {(name, target) for name, source in MODULES.items() for target in imports(name, source, MODULES)}
+    assert actual >= EXCEPTIONS
+
+
+def test_packages_load_nothing_by_themselves() -> None:
+    full = [path for folder in ("trackers", "pipeline") for path in (ROOT / folder).rglob("__init__.py")]
+    assert full
+    assert [path for path in full if path.read_text(encoding="utf-8").strip()] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("trackers.deepsort", {"pipeline", "torch", "cv2"}),
+        ("trackers.bytetrack", {"pipeline", "torch", "cv2"}),
+        ("pipeline.cli", {"torch", "torchvision", "ultralytics", "openvino", "onnxruntime", "gradio", "ray"}),
+        ("pipeline.config", {"torch", "trackers", "sqlalchemy"}),
+        ("pipeline.build", {"torch", "torchvision", "ultralytics", "openvino", "onnxruntime", "gradio", "ray"}),
+    ],
+)
+def test_importing_stays_light(module: str, absent: set[str]) -> None:
+    loaded = loaded_by(module)
+    assert module.split(".")[0] in loaded
+    assert not loaded & absent
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "reason"),
+    [
+        pytest.param("trackers.kalman", "import pipeline.errors", "above", id="trackers import pipeline"),
+        pytest.param("trackers.kalman", "import torch.nn as nn", "few libraries", id="trackers import torch"),
+        pytest.param("trackers.mdnet", "import torchvision", "few libraries", id="mdnet imports more than torch"),
+        pytest.param("trackers.kalman", "import tests.fakes", "no room", id="code imports tests"),
+        pytest.param("pipeline.errors", "from pipeline.channel import Channel", "above", id="upwards"),
+        pytest.param("pipeline.errors", "def f():\n    import pipeline.engine", "above", id="upwards in a function"),
+        pytest.param("pipeline.errors", "from . import engine", "above", id="upwards by a relative import"),
+        pytest.param("pipeline.store.tables", "from ..engine import Engine", "beside", id="beside, relative"),
+        pytest.param("pipeline.store.tables", "from pipeline import engine", "beside", id="a module from its package"),
+        pytest.param(
+            "pipeline.errors", "import importlib\nimportlib.import_module('pipeline.engine')", "above", id="by name"
+        ),
+        pytest.param("pipeline.errors", "if x:\n    from app_ui import page", "above", id="the page"),
+        pytest.param("pipeline.models.base", "import pipeline.models.yolo", "above", id="within a package, upwards"),
+        pytest.param("pipeline.engine", "import pipeline.evaluation.mot", "beside", id="a neighbour"),
+        pytest.param("pipeline.engine", "from pipeline.config import Settings", "settings end", id="settings"),
+        pytest.param("pipeline.runs", "from pipeline.models.yolo import YoloDetector", "in build", id="a model"),
+        pytest.param("pipeline.runs", "from trackers.deepsort import DeepSort", "in build", id="a tracker"),
+        pytest.param("pipeline.cli", "from pipeline.sources import files", "in build", id="a source"),
+        pytest.param("pipeline.demo", "import pipeline.sinks.video", "in build", id="a sink"),
+        pytest.param("pipeline.nowhere", "import pipeline.errors", "no room", id="a module without a room"),
+    ],
+)
+def test_the_check_catches(name: str, source: str, reason: str) -> None:
+    caught = [line for line in violations(MODULES | {name: source}) if line.startswith(f"{name} imports")]
+    assert caught
+    assert any(reason in line for line in caught)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("trackers.kalman", "from __future__ import annotations\nimport math, numpy as np, scipy.linalg\nimport cv2"),
+        ("trackers.mdnet", "import torch.nn.functional"),
+        ("pipeline.store.tables", "from pipeline.store import vector\nfrom .states import RunStatus"),
+        ("pipeline.build", "def f():\n    from pipeline.models.yolo import YoloDetector\n    import trackers.deepsort"),
+        ("app_ui", "import gradio\nfrom pipeline import api, config\nfrom pipeline.store import queries"),
+    ],
+)
+def test_the_check_lets_pass(name: str, source: str) -> None:
+    assert violations({name: source} | {module: "" for module in MODULES if module != name}) == []
