@@ -9,13 +9,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
 from pipeline.errors import OutputError, SightlineError
+
+if TYPE_CHECKING:
+    from pipeline.runs import Run
 
 BAD_INPUT = 2  # exit code: nothing was done
 INCOMPLETE = 1  # exit code: something was done, but not all
@@ -171,14 +174,19 @@ def demo(
 
     Example: `sightline demo --out demo`
     """
-    from pipeline.console import RunDisplay
+    from pipeline.console import RunDisplay, demo_lines, outcome_tables
     from pipeline.demo import run_demo
+    from pipeline.evaluation.report import to_table
 
     console = Console()
     with RunDisplay(console) as display:
-        report = run_demo(out, seconds=seconds, seed=seed, display=display, stopping=_stopping)
-    for part in report:
-        console.print(part, soft_wrap=True, highlight=False)
+        report = run_demo(
+            out, seconds=seconds, seed=seed, observer=display, rendered=display.rendered, stopping=_stopping
+        )
+    for table in (*outcome_tables(report.outcome), to_table(report.evaluation)):
+        console.print(table)
+    for line in demo_lines(report):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()
@@ -198,11 +206,8 @@ def doctor(
 
 
 @contextmanager
-def _stopping(work: object) -> Iterator[None]:
+def _stopping(work: Run) -> Iterator[None]:
     """The first Ctrl-C or SIGTERM lets the run finish what it has read; a second Ctrl-C ends the process."""
-    from pipeline.runs import Run
-
-    assert isinstance(work, Run)
 
     def handle(number: int, _: object) -> None:
         _err().print(f"{signal.Signals(number).name}: finishing what was read ...")

@@ -52,7 +52,7 @@ class MotionSettings(Section):
     absorb_seconds: PositiveFloat = Field(10.0, description="who stands still for so long becomes background")
     settle_seconds: Seconds = Field(10.0, description="learn faster for so long at the start")
     warm_up_frames: Annotated[int, Field(ge=0)] = Field(5, description="frames without detections at the start")
-    sensitivity: PositiveFloat = Field(16.0, description="squared distance from which a pixel differs; less finds more")
+    sensitivity: PositiveFloat = Field(20.0, description="squared distance from which a pixel differs; less finds more")
     work_width: Annotated[int, Field(ge=16)] = Field(640, description="wider pictures are shrunk to it, pixels")
 
 

@@ -20,11 +20,13 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.demo import DemoReport
 from pipeline.runs import RunObserver, RunOutcome
 from pipeline.sources.base import Source
 from pipeline.store.states import SourceStatus
 
 _STYLES = {SourceStatus.FINISHED: "green", SourceStatus.DAMAGED: "red", SourceStatus.STOPPED: "yellow"}
+_RENDERING = "rendering"
 
 
 class RateColumn(ProgressColumn):
@@ -32,7 +34,7 @@ class RateColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """E.g. "61.3 frames/s"."""
-        return Text(f"{task.speed:6.1f} frames/s" if task.speed else "     – frames/s", style="cyan")
+        return Text(f"{task.speed:6.1f} frames/s" if task.speed else "     - frames/s", style="cyan")
 
 
 class RunDisplay(RunObserver):
@@ -69,6 +71,12 @@ class RunDisplay(RunObserver):
         """Move its bar."""
         self._progress.update(self._tasks[source.uri], completed=frames, tracks=tracks)
 
+    def rendered(self, done: int, total: int) -> None:
+        """Move the bar of a scene that is being rendered."""
+        if _RENDERING not in self._tasks:
+            self._tasks[_RENDERING] = self._progress.add_task("rendering the plaza", total=total, tracks=0)
+        self._progress.update(self._tasks[_RENDERING], completed=done)
+
 
 def outcome_tables(outcome: RunOutcome) -> list[Table]:
     """Sources with their figures, and where the time went."""
@@ -103,6 +111,21 @@ def outcome_lines(outcome: RunOutcome) -> list[str]:
     return lines
 
 
+def demo_lines(report: DemoReport) -> list[str]:
+    """What was in the scene, how well it was tracked, and where everything is."""
+    counts, scores, files = report.counts, report.evaluation.combined, report.files
+    frames, seconds = report.outcome.frames, report.outcome.seconds
+    return [
+        f"scene     {counts.walkers} walkers, {counts.crossings} crossings, {counts.full_occlusions} full occlusions, "
+        f"{counts.returns} returns",
+        f"tracks    {report.outcome.tracks}, of {counts.walkers} walkers; IDF1 {scores.identity.idf1:.3f}, "
+        f"HOTA {scores.hota.hota:.3f} against the truth; {frames / seconds:.1f} frames/s",
+        *outcome_lines(report.outcome),
+        f"scene     {files.video}",
+        f"truth     {files.truth / 'plaza'}",
+    ]
+
+
 def _stage_table(outcome: RunOutcome) -> Table:
     table = Table(title="Time by stage (stages overlap)", title_justify="left")
     table.add_column("stage")
@@ -113,5 +136,5 @@ def _stage_table(outcome: RunOutcome) -> Table:
         stages = [one.report.stages[name] for one in outcome.sources]
         seconds, frames = sum(stage.seconds for stage in stages), sum(stage.frames for stage in stages)
         if frames:
-            table.add_row(name, f"{1000 * seconds / frames:.2f}", f"{100 * seconds / wall:.0f} %" if wall else "–")
+            table.add_row(name, f"{1000 * seconds / frames:.2f}", f"{100 * seconds / wall:.0f} %" if wall else "")
     return table

@@ -19,6 +19,7 @@ from pipeline.models.base import Detector, Embedder
 from pipeline.report import EngineReport
 from pipeline.sinks.base import Sink
 from pipeline.sinks.database import DatabaseSink
+from pipeline.sinks.part_file import PartFile
 from pipeline.sources.base import Source, microseconds
 from pipeline.store.database import Database, open_database
 from pipeline.store.records import RunRecord, SourceRecord
@@ -71,6 +72,21 @@ class RunOutcome:
     detector: str  # name and runtime
     embedder: str | None
     sources: list[SourceOutcome] = field(default_factory=list)
+
+    @property
+    def frames(self) -> int:
+        """Of all sources."""
+        return sum(source.report.frames for source in self.sources)
+
+    @property
+    def tracks(self) -> int:
+        """Of all sources."""
+        return sum(source.report.tracks for source in self.sources)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time spent on the sources."""
+        return sum(source.report.seconds for source in self.sources)
 
     @property
     def damaged(self) -> bool:
@@ -145,7 +161,10 @@ class Run:
         return outcome
 
     def _file_sinks(self, source: Source, detector: Detector) -> list[Sink]:
+        """Made, and tried out: what cannot be written is refused before the store hears of the run."""
         wanted = self._outputs.of(source)
+        for path in wanted.paths:
+            PartFile(path).check()
         return build.file_sinks(detector.card.classes, mot_out=wanted.mot, csv_out=wanted.csv, video_out=wanted.video)
 
     def _process(

@@ -204,16 +204,18 @@ def grid_cells(size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
     return cells
 
 
-def choose(outputs: Sequence[TensorSpec], size: tuple[int, int], *, form: Form | str | None = None) -> Decoder:
+def choose(
+    outputs: Sequence[TensorSpec], size: tuple[int, int], *, form: Form | str | None = None, name: str = "the network"
+) -> Decoder:
     """The decoder for a network with these outputs and an input of `size` (height, width).
 
-    `form`: taken instead of what the outputs suggest. Raises ModelError where no form fits.
+    `form`: taken instead of what the outputs suggest. `name`: of the file, for errors. Raises ModelError where none fits.
     """
     if form is not None:
         return _decoder(_parse(form), outputs, size)
     if len(outputs) == 1 and len(outputs[0].shape) == 2:
         raise ModelError(
-            f"the network's only output {outputs[0].name!r} {_written(outputs[0].shape)} is a feature vector: "
+            f"{name}: its only output {outputs[0].name!r} {_written(outputs[0].shape)} is a feature vector: "
             "an embedder, not a detector; set it as embedder.weights"
         )
     for candidate in Form:
@@ -221,7 +223,7 @@ def choose(outputs: Sequence[TensorSpec], size: tuple[int, int], *, form: Form |
             return _decoder(candidate, outputs, size)
     listed = ", ".join(f"{spec.name} {_written(spec.shape)}" for spec in outputs)
     raise ModelError(
-        f"the network's outputs ({listed}) are of no known form; known: {', '.join(Form)}. "
+        f"{name}: its outputs ({listed}) are of no known form; known: {', '.join(Form)}. "
         "If it is one of these, set detector.decoder"
     )
 

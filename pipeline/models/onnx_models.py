@@ -122,7 +122,7 @@ def open_detector(
     """
     opened = OnnxSession(weights, device=device, threads=threads)
     size = opened.input_size(input_size)
-    found = decoders.choose(opened.outputs, size, form=decoder)
+    found = decoders.choose(opened.outputs, size, form=decoder, name=opened.file.path.name)
     embedded = catalog.embedded_names(opened.file.metadata)
     names = catalog.class_names(opened.file.stem, explicit=classes, embedded=embedded, count=found.class_count)
     if batch > 1 and opened.batch == 1:

@@ -94,7 +94,7 @@ def open_detector(
     file, model = _read(weights)
     size = _input_size(model, file, input_size)
     _set_size(model, size)
-    found = decoders.choose(_outputs(model), size, form=decoder)
+    found = decoders.choose(_outputs(model), size, form=decoder, name=file.path.name)
     embedded = catalog.embedded_names(file.metadata) or _rt_names(model)
     names = catalog.class_names(file.stem, explicit=classes, embedded=embedded, count=found.class_count)
     at_once = batch if batch == 1 or (found.batches and _can_batch(model, batch)) else 1

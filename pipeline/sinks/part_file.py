@@ -21,15 +21,13 @@ class PartFile:
         self.part = self.path.with_name(f"{self.path.name}.part")
 
     def __enter__(self) -> Self:
-        if not self.path.parent.is_dir():
-            raise OutputError(f"{self.path} cannot be written: there is no folder {self.path.parent}; create it first")
-        if self.path.is_dir():
-            raise OutputError(f"{self.path} is a folder; name a file in it")
-        try:
-            self.part.write_bytes(b"")
-        except OSError as error:
-            raise self.failure(error) from error
+        self._open()
         return self
+
+    def check(self) -> None:
+        """Raise OutputError if it could not be written now. Leaves nothing behind."""
+        self._open()
+        self.discard()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -50,3 +48,13 @@ class PartFile:
     def failure(self, error: OSError) -> OutputError:
         """The error to raise where the operating system refuses to write."""
         return OutputError(f"{self.path} cannot be written: {error.strerror or error}; check the folder and the disk")
+
+    def _open(self) -> None:
+        if not self.path.parent.is_dir():
+            raise OutputError(f"{self.path} cannot be written: there is no folder {self.path.parent}; create it first")
+        if self.path.is_dir():
+            raise OutputError(f"{self.path} is a folder; name a file in it")
+        try:
+            self.part.write_bytes(b"")
+        except OSError as error:
+            raise self.failure(error) from error

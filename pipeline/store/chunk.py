@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.errors import StoreError
 from pipeline.store.states import EmbeddingKind
-from trackers.structures import Detections, FloatArray, IntArray, State
+from trackers.structures import BoolArray, Detections, FloatArray, IntArray, State
 
 CHUNK_FRAMES = 100  # a killed run repeats at most so many
 NO_PTS = -(2**63)  # stands for "the container gave no time stamp"
@@ -51,7 +51,7 @@ class TrackColumns:
     first_at: IntArray  # (n,) int64 microseconds UTC
     last_at: IntArray  # (n,) int64
     counts: IntArray  # (n,) int64 observation rows since the track began
-    ended: IntArray  # (n,) bool
+    ended: BoolArray  # (n,)
 
     def __post_init__(self) -> None:
         _check_lengths(self, len(self.local_ids))
@@ -65,7 +65,7 @@ class TrackColumns:
     def empty(cls) -> TrackColumns:
         """No track."""
         none = np.zeros(0, np.int64)
-        return cls(none, none, np.zeros(0, np.float32), none, none, none, np.zeros(0, np.int8))
+        return cls(none, none, np.zeros(0, np.float32), none, none, none, np.zeros(0, np.bool_))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -103,7 +103,7 @@ def _summaries(chunk: ChunkData, seen: dict[int, Row]) -> dict[int, Row]:
         tracks.first_at,
         tracks.last_at,
         tracks.counts,
-        tracks.ended.astype(bool),
+        tracks.ended,
     )
     unseen = {"seen_first": None, "seen_last": None, "seen_score": 0.0, "seen_bits": 0, "seen_count": 0}
     summaries = {}

@@ -1,0 +1,48 @@
+"""Real models and videos by name, and one long run that several tests look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.integration.command import Finished, sightline
+
+PERSON_2004 = "person-vehicle-bike-detection-2004"
+REID_0288 = "person-reidentification-retail-0288"
+
+
+@dataclass(frozen=True)
+class RealRun:
+    """All of PETS09-S2L1 through the command line."""
+
+    folder: Path  # holds runs/, tracks.txt, tracks.csv, tracks.mp4
+    done: Finished
+
+
+@pytest.fixture(scope="session")
+def pets(shared: Path) -> Path:
+    """A sequence with video and ground truth: people on a lawn, 795 frames."""
+    return shared / "data" / "mot15" / "PETS09-S2L1"
+
+
+@pytest.fixture(scope="session")
+def people(shared: Path) -> list[str]:
+    """Options for `--config people` with a small detector and a small embedder."""
+    weights = shared / "weights"
+    return [
+        *("--config", "people"),
+        *("--set", f"detector.weights={weights / PERSON_2004 / PERSON_2004}.xml"),
+        *("--set", f"embedder.weights={weights / REID_0288 / REID_0288}.xml"),
+    ]
+
+
+@pytest.fixture(scope="session")
+def real_run(pets: Path, people: list[str], tmp_path_factory: pytest.TempPathFactory) -> RealRun:
+    """Every frame of PETS, with every output."""
+    folder = tmp_path_factory.mktemp("pets")
+    outputs = ["--mot-out", "tracks.txt", "--csv-out", "tracks.csv", "--video-out", "tracks.mp4"]
+    done = sightline("run", pets / "video.mp4", *people, *outputs, folder=folder, seconds=600)
+    assert done.code == 0, done.err
+    return RealRun(folder, done)
