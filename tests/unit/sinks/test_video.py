@@ -53,7 +53,7 @@ def test_colours_survive_and_players_are_told_them(tmp_path: Path) -> None:
         sink.write(results(width=640, height=480)[0])
     with av.open(str(path)) as container:
         context = container.streams.video[0].codec_context
-        assert (context.pix_fmt, context.colorspace, context.color_range) == ("yuv420p", 1, 1)
+        assert (context.pix_fmt, context.colorspace, context.color_range) == ("yuv420p", 6, 1)
     with VideoFile(path) as video:
         image = next(iter(video)).image
     assert np.abs(np.subtract(corners(image), [RED, GREEN, BLUE, WHITE])).max() < 12
