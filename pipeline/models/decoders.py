@@ -209,7 +209,7 @@ def choose(
 ) -> Decoder:
     """The decoder for a network with these outputs and an input of `size` (height, width).
 
-    `form`: taken instead of what the outputs suggest. `name`: of the file, for errors. Raises ModelError where none fits.
+    `form`: taken instead of what the outputs suggest. `name`: of the file, for errors. ModelError where none fits.
     """
     if form is not None:
         return _decoder(_parse(form), outputs, size)
