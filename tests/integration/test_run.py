@@ -67,7 +67,7 @@ def test_database_text_and_csv_say_the_same(real_run: RealRun, store: Database) 
         rows = list(csv.DictReader(file))
     assert len(stored) == len(text) == len(rows) > 4000
     for row, frame, local_id, box, line in zip(stored, text.frames, text.ids, text.boxes, rows, strict=True):
-        assert (row.frame + 1, row.local_id) == (frame, local_id) == (int(line["frame"]), int(line["id"]))
+        assert (row.frame + 1, row.local_id) == (frame, local_id) == (int(line["frame"]) + 1, int(line["id"]))
         assert (row.x1, row.y2) == pytest.approx((box[0], box[3]), abs=0.01)
 
 

@@ -151,6 +151,11 @@ def test_full_masks_show_the_part_inside_the_frame(origin: tuple[int, int], expe
     assert [tuple(place) for place in np.argwhere(pasted[0]).tolist()] == expected
 
 
+@pytest.mark.parametrize("origin", [(0, 5), (6, 0), (6, 5), (0, -20), (-20, 0)])
+def test_a_large_mask_wholly_outside_the_frame_shows_nothing(origin: tuple[int, int]) -> None:
+    assert not Masks(np.array([origin]), (np.ones((9, 9), dtype=bool),)).full(3, 4).any()
+
+
 def test_no_masks() -> None:
     masks = Masks(np.zeros((0, 2), np.int64), ())
     assert len(masks) == len(masks[np.zeros(0, dtype=bool)]) == 0

@@ -61,6 +61,7 @@ def times_until_confirmed(times: Sequence[float], *, confirm: float) -> float:
         pytest.param([i / 30 for i in range(20)], 5 / 30, 5 / 30, id="30 frames/s, exactly on a frame"),
         pytest.param([i / 5 for i in range(20)], 0.15, 0.2, id="5 frames/s"),
         pytest.param([0.0, 0.01, 0.05, 0.149, 0.151, 0.3], 0.15, 0.151, id="irregular"),
+        pytest.param([0.1, 0.2, 0.3, 0.4], 0.2, 0.3, id="exactly, though 0.3 - 0.1 is less than 0.2 in floats"),
         pytest.param([7.0, 7.1, 9.0], 0.15, 9.0, id="not counted from zero"),
         pytest.param([0.0, 0.1], 0.0, 0.1, id="never on the first sight"),
         pytest.param([1e6 + i / 10 for i in range(9)], 0.3, 1e6 + 0.3, id="after days"),
@@ -106,6 +107,24 @@ def test_a_confirmed_track_is_lost_at_once_and_ends_after_seconds(fps: float) ->
     assert 1.0 < ended_at <= 1.0 + 1 / fps + 1e-9
     assert len(table) == 0
     assert len(step(table, NOTHING, 99.0)) == 0  # its end is told once
+
+
+def test_a_track_unseen_for_exactly_its_patience_stays() -> None:
+    table = TrackTable(kalman.XYWH8)
+    step(table, see(HERE), 0.1)
+    assert step(table, NOTHING, 0.4, lost=0.3).stages.tolist() == [Stage.LOST]  # 0.4 - 0.1 is more than 0.3 in floats
+    assert step(table, NOTHING, 0.401, lost=0.3).stages.tolist() == [Stage.ENDED]
+
+
+def test_uncertainty_grows_with_the_height_last_measured() -> None:
+    table = TrackTable(kalman.XYWH8)
+    step(table, see(person(100, height=100)), 0.0)
+    step(table, see(person(100, height=130)), 0.1, owners=[0])
+    step(table, NOTHING, 0.2)
+    expected = kalman.predict(table.model, table.mean, table.covariance, 0.3, np.array([130.0]))
+    table.predict(0.5)
+    np.testing.assert_allclose(table.mean, expected[0])
+    np.testing.assert_allclose(table.covariance, expected[1])
 
 
 def test_seen_again_a_lost_track_is_confirmed_at_once() -> None:
