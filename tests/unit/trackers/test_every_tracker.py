@@ -172,12 +172,12 @@ def spoiled(seed: int, frames: int, dimension: int | None) -> Iterator[Detection
 def test_bad_input_is_survived(make: Make, dimension: int | None) -> None:
     rng = np.random.default_rng(5)
     tracker, ended, newest, time = make(), set[int](), 0, 0.0
-    for frame in spoiled(6, 700, dimension):
+    for frame in spoiled(6, 2000, dimension):
         newest = check(tracker.update(frame, time), frame, ended, newest)
         time += 10 ** rng.uniform(-6, -1) if rng.random() < 0.98 else 10 ** rng.uniform(0, 6)
     for name, array in tracker.to_arrays().items():
         assert np.isfinite(array).all(), name
-    assert newest > 50
+    assert newest > 100
 
 
 @every_tracker
