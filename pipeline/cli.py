@@ -36,7 +36,7 @@ app.add_typer(evaluate_app, name="evaluate")
 
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one setting. May be given several times."),
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one setting; may be given several times."),
 ]
 
 

@@ -239,7 +239,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"config {path} must hold 'section: {{key: value}}' pairs, not a {type(values).__name__}")
-    return values
+    return {section: value for section, value in values.items() if value is not None}  # "detector:" alone is empty
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -252,6 +252,8 @@ def _apply(values: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {path}: {text!r} is not a YAML value") from error
+    if keys == ["tracker", "name"] and (values.get("tracker") or {}).get("name", value) != value:
+        values["tracker"] = {}  # another tracker starts from its own defaults: the file's numbers were the other's
     for key in keys[:-1]:
         inner = values.setdefault(key, {})
         if not isinstance(inner, dict):

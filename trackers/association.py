@@ -67,6 +67,12 @@ def assign(cost: FloatArray, *, limit: float) -> tuple[IntArray, IntArray]:
     return rows[i[kept]], columns[j[kept]]
 
 
+def surest_first(mask: BoolArray, detections: Detections) -> IntArray:
+    """Rows of a mask (m,) by falling score, equal ones by box: an order that no detector's row order can change."""
+    rows = np.flatnonzero(mask)
+    return rows[np.lexsort((*detections.boxes[rows].T, -detections.scores[rows]))]
+
+
 class Pairing:
     """One frame's bookkeeping over the stages of a tracker: who is still free, who belongs to whom."""
 

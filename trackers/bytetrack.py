@@ -6,7 +6,7 @@ Motion and overlap only. Defaults are the paper's and its released tracker's; ti
 from __future__ import annotations
 
 from trackers import kalman
-from trackers.association import Pairing, overlap, scored_overlap
+from trackers.association import Pairing, overlap, scored_overlap, surest_first
 from trackers.structures import Detections, FloatArray, ImageArray, Stage, State, Tracks
 from trackers.track_table import TrackTable
 
@@ -64,7 +64,7 @@ class ByteTrack:
 
         table.correct(pairing, detections)
         table.confirm(after=self.confirm_seconds)
-        born = pairing.free & usable & (detections.scores >= self.new_score)
+        born = surest_first(pairing.free & usable & (detections.scores >= self.new_score), detections)
         tracks, _ = table.turn_over(pairing, detections, born, tentative=self.tentative_seconds, lost=self.lost_seconds)
         return tracks
 

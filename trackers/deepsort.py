@@ -11,7 +11,7 @@ import numpy as np
 
 from trackers import kalman
 from trackers.appearance import Gallery
-from trackers.association import CostFunction, Pairing, forbid, overlap, same_class
+from trackers.association import CostFunction, Pairing, forbid, overlap, same_class, surest_first
 from trackers.structures import BoolArray, Detections, FloatArray, ImageArray, IntArray, Stage, State, Tracks
 from trackers.track_table import TrackTable
 
@@ -73,7 +73,7 @@ class DeepSort:
 
         table.correct(pairing, detections)
         table.confirm(after=self.confirm_seconds)
-        born = pairing.free & usable & (detections.scores >= self.new_score)
+        born = surest_first(pairing.free & usable & (detections.scores >= self.new_score), detections)
         self._remember(pairing, detections, strong, born)
         tracks, kept = table.turn_over(
             pairing, detections, born, tentative=self.tentative_seconds, lost=self.lost_seconds
@@ -114,12 +114,12 @@ class DeepSort:
 
         return cost
 
-    def _remember(self, pairing: Pairing, detections: Detections, strong: BoolArray, born: BoolArray) -> None:
+    def _remember(self, pairing: Pairing, detections: Detections, strong: BoolArray, born: IntArray) -> None:
         """Take the features of strong matches and of new tracks into the gallery."""
         if detections.features is None:
-            self.gallery.start(int(born.sum()), None)
+            self.gallery.start(len(born), None)
             return
         rows = pairing.matched
         rows = rows[strong[pairing.detection_of[rows]]]
         self.gallery.add(rows, detections.features[pairing.detection_of[rows]])
-        self.gallery.start(int(born.sum()), detections.features[born])
+        self.gallery.start(len(born), detections.features[born])

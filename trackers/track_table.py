@@ -103,15 +103,15 @@ class TrackTable:
         self.next_id += count
 
     def turn_over(
-        self, pairing: Pairing, detections: Detections, born: BoolArray, *, tentative: float, lost: float
+        self, pairing: Pairing, detections: Detections, born: IntArray, *, tentative: float, lost: float
     ) -> tuple[Tracks, BoolArray]:
-        """End a frame: start tracks from the detections `born` (m,), report all, drop those unseen for too long.
+        """End a frame: start tracks from the detections `born` (rows), report all, drop those unseen for too long.
 
         `tentative`, `lost`: patience in seconds. On the very first frame tracks are born confirmed.
         Returns the report and which of its rows stay in the table.
         """
         self.start(detections[born], Stage.CONFIRMED if self.opening else Stage.TENTATIVE)
-        rows = np.concatenate([pairing.detection_of, np.flatnonzero(born)])
+        rows = np.concatenate([pairing.detection_of, born])
         patience = np.where(self.confirmed, lost, tentative)
         kept = self.time - self.seen_at <= patience + _ROUNDING
         tracks = self.report(rows, ~kept)

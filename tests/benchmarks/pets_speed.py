@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.pets_speed [--rounds 3]
 
-Everything runs in turn in one process on the same clip, since the speed of a machine drifts; ratios are what counts. The
-peer needs `pip install lap`. Nothing here passes or fails.
+Everything runs in turn in one process on the same clip, since the speed of a machine drifts; ratios are what counts.
+The peer needs `pip install lap`. Nothing here passes or fails.
 """
 
 from __future__ import annotations

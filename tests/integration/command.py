@@ -25,7 +25,7 @@ def sightline(*words: object, folder: Path, seconds: float = 240) -> Finished:
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", *map(str, words)],
         cwd=folder,
-        env=_environment(),
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=seconds,
@@ -34,5 +34,6 @@ def sightline(*words: object, folder: Path, seconds: float = 240) -> Finished:
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Of the process: the packages of this tree, a wide terminal, no colours."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}

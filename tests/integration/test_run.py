@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import av
@@ -17,7 +21,7 @@ from pipeline.evaluation.sequences import read_tracks
 from pipeline.store import tables
 from pipeline.store.database import Database, open_database
 from pipeline.store.packing import unpack_detections
-from tests.integration.command import sightline
+from tests.integration.command import environment, sightline
 from tests.integration.conftest import RealRun
 
 FRAMES = 795
@@ -192,3 +196,22 @@ def test_track_and_evaluate_commands_score_as_the_library_does(shared: Path, tmp
         scores = json.loads((tmp_path / "s.json").read_text())["COMBINED"]
         assert scores["HOTA"] > 0.6
         assert "HOTA" in done.out
+
+
+def test_ctrl_c_finishes_and_stores_what_was_read(pets: Path, people: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipeline", "run", str(pets / "video.mp4"), *people, "--mot-out", "tracks.txt"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL) as process:
+        while not (tmp_path / "tracks.txt.part").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    with open_database(tmp_path / "runs" / "sightline.db") as store, store.read() as connection:
+        assert connection.scalar(select(tables.Run.status)) == "stopped"
+        status, frames = connection.execute(select(tables.RunSource.status, tables.RunSource.frames_read)).one()
+        assert status == "stopped"
+        assert 0 < frames < FRAMES
+        assert connection.scalar(select(tables.Checkpoint.next_frame)) == frames
+        rows = connection.scalar(select(func.count()).select_from(tables.Observation))
+    assert rows == len(read_tracks(tmp_path / "tracks.txt"))

@@ -34,7 +34,7 @@ def step(
         pairing.detection_of[row], pairing.free[column] = column, False
     table.correct(pairing, detections)
     table.confirm(after=confirm)
-    tracks, _ = table.turn_over(pairing, detections, pairing.free, tentative=tentative, lost=lost)
+    tracks, _ = table.turn_over(pairing, detections, np.flatnonzero(pairing.free), tentative=tentative, lost=lost)
     return tracks
 
 
@@ -158,7 +158,7 @@ def test_a_matched_track_reports_its_detection() -> None:
     pairing.detection_of[:] = [2, 1]
     pairing.free[[1, 2]] = False
     table.correct(pairing, seen)
-    tracks, kept = table.turn_over(pairing, seen, pairing.free, tentative=0.0, lost=1.0)
+    tracks, kept = table.turn_over(pairing, seen, np.flatnonzero(pairing.free), tentative=0.0, lost=1.0)
     assert tracks.ids.tolist() == [1, 2, 3]
     assert tracks.rows.tolist() == [2, 1, 0]
     assert tracks.labels.tolist() == [5, 4, 3]
@@ -177,7 +177,7 @@ def test_which_rows_stay_is_told() -> None:
     pairing = Pairing(3, 1)
     pairing.detection_of[1], pairing.free[0] = 0, False
     table.correct(pairing, see(person(500)))
-    tracks, kept = table.turn_over(pairing, see(person(500)), pairing.free, tentative=0.0, lost=1.0)
+    tracks, kept = table.turn_over(pairing, see(person(500)), np.flatnonzero(pairing.free), tentative=0.0, lost=1.0)
     assert kept.tolist() == [False, True, False]
     assert tracks.stages.tolist() == [Stage.ENDED, Stage.CONFIRMED, Stage.ENDED]
     assert table.ids.tolist() == [2]
@@ -259,5 +259,5 @@ def test_no_track_and_no_detection() -> None:
         pairing = Pairing(0, 0)
         table.correct(pairing, NOTHING)
         table.confirm(after=0.1)
-        tracks, kept = table.turn_over(pairing, NOTHING, np.zeros(0, dtype=bool), tentative=0.0, lost=1.0)
+        tracks, kept = table.turn_over(pairing, NOTHING, np.zeros(0, np.int64), tentative=0.0, lost=1.0)
         assert len(tracks) == len(kept) == 0
