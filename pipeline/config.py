@@ -72,7 +72,9 @@ class DetectorSettings(Section):
     nms_iou: Share = Field(0.65, description="of two boxes of a class that overlap more the weaker one is dropped")
     max_detections: PositiveInt = Field(300, description="most boxes a frame")
     batch: PositiveInt = Field(1, description="frames given to the network at once")
-    precision: Literal["f32", "bf16", "f16", "auto"] = Field("f32", description="openvino: arithmetic")
+    precision: Literal["auto", "f32", "bf16", "f16"] = Field(
+        "auto", description="openvino: arithmetic; auto: the fastest the device is good at, f32: the same everywhere"
+    )
     device: str = Field("CPU", description="as the backend names it: CPU, GPU, cuda:0")
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
     motion: MotionSettings = MotionSettings()
@@ -99,7 +101,9 @@ class EmbedderSettings(Section):
     )
     input_size: ImageSize | None = Field(None, description="height, width in pixels, where the file leaves it open")
     min_score: Share | None = Field(None, description="weaker detections are not described; default: strong_score")
-    precision: Literal["f32", "bf16", "f16", "auto"] = Field("f32", description="openvino: arithmetic")
+    precision: Literal["auto", "f32", "bf16", "f16"] = Field(
+        "auto", description="openvino: arithmetic; auto: the fastest the device is good at, f32: the same everywhere"
+    )
     device: str = Field("CPU", description="as the backend names it")
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
 

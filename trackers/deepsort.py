@@ -11,7 +11,7 @@ import numpy as np
 
 from trackers import kalman
 from trackers.appearance import Gallery
-from trackers.association import CostFunction, Pairing, forbid, overlap, same_class, surest_first
+from trackers.association import Pairing, forbid, overlap, same_class, surest_first
 from trackers.structures import BoolArray, Detections, FloatArray, ImageArray, IntArray, Stage, State, Tracks
 from trackers.track_table import TrackTable
 
@@ -95,24 +95,25 @@ class DeepSort:
         """Listing 1: tracks seen more recently choose first, by appearance within the motion gate."""
         if detections.features is None:
             return
-        table, cost = self.table, self._gated_appearance(detections, detections.features)
-        for seen_at in np.unique(table.seen_at[table.confirmed])[::-1]:
-            pairing.match(table.confirmed & (table.seen_at == seen_at), among, cost, limit=np.inf)
-
-    def _gated_appearance(self, detections: Detections, features: FloatArray) -> CostFunction:
-        """c = lambda d1 + (1 - lambda) d2 where d1 <= t1 and d2 <= t2 (eqs. 5 and 6)."""
         table = self.table
+        cost = np.full((len(table), len(detections)), np.inf)
+        rows, columns = np.flatnonzero(table.confirmed), np.flatnonzero(among)
+        cost[np.ix_(rows, columns)] = self._gated_appearance(rows, detections[columns])
+        for seen_at in np.unique(table.seen_at[rows])[::-1]:
+            level = table.confirmed & (table.seen_at == seen_at)
+            pairing.match(level, among, lambda i, j: cost[np.ix_(i, j)], limit=np.inf)
 
-        def cost(rows: IntArray, columns: IntArray) -> FloatArray:
-            d1 = kalman.squared_mahalanobis(
-                table.model, table.mean[rows], table.covariance[rows], detections.boxes[columns], table.heights[rows]
-            )
-            d2 = self.gallery.cost(rows, features[columns])
-            gate = (d1 <= kalman.GATE_95) & (d2 <= self.appearance_limit)
-            gate &= same_class(table.labels[rows], detections.labels[columns])
-            return forbid(self.motion_weight * d1 + (1 - self.motion_weight) * d2, gate)
-
-        return cost
+    def _gated_appearance(self, rows: IntArray, detections: Detections) -> FloatArray:
+        """c = lambda d1 + (1 - lambda) d2 where d1 <= t1 and d2 <= t2 (eqs. 5 and 6), infinite elsewhere (n, m)."""
+        table = self.table
+        assert detections.features is not None
+        d1 = kalman.squared_mahalanobis(
+            table.model, table.mean[rows], table.covariance[rows], detections.boxes, table.heights[rows]
+        )
+        d2 = self.gallery.cost(rows, detections.features)
+        gate = (d1 <= kalman.GATE_95) & (d2 <= self.appearance_limit)
+        gate &= same_class(table.labels[rows], detections.labels)
+        return forbid(self.motion_weight * d1 + (1 - self.motion_weight) * d2, gate)
 
     def _remember(self, pairing: Pairing, detections: Detections, strong: BoolArray, born: IntArray) -> None:
         """Take the features of strong matches and of new tracks into the gallery."""

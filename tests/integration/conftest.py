@@ -35,6 +35,7 @@ def people(shared: Path) -> list[str]:
         *("--config", "people"),
         *("--set", f"detector.weights={weights / PERSON_2004 / PERSON_2004}.xml"),
         *("--set", f"embedder.weights={weights / REID_0288 / REID_0288}.xml"),
+        *("--set", "detector.precision=f32", "--set", "embedder.precision=f32"),  # scores that hold everywhere
     ]
 
 

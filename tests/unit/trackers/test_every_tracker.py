@@ -30,7 +30,6 @@ every_tracker = pytest.mark.parametrize(
 every_seed = given(seed=st.integers(0, 2**32))
 
 
-
 def moved(frame: Detections, change: Callable[[FloatArray], FloatArray]) -> Detections:
     return Detections(change(frame.boxes), frame.scores, frame.labels, frame.features)
 
