@@ -38,7 +38,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.batch",),
     # what people see
     ("pipeline.doctor", "pipeline.demo"),
-    ("pipeline.console",),
+    ("pipeline.console", "pipeline.page"),
     ("pipeline.api",),
     ("pipeline.cli",),
     ("pipeline.__main__",),
