@@ -25,6 +25,8 @@ class Gallery:
 
     def start(self, tracks: int, features: FloatArray | None) -> None:
         """Append rows for new tracks with their first features (tracks, d), or none."""
+        if tracks == 0:
+            return
         if features is not None:
             self._widen(features.shape[1])
         dimension = self.means.shape[1]
@@ -48,6 +50,8 @@ class Gallery:
 
     def keep(self, mask: BoolArray) -> None:
         """Forget the other tracks."""
+        if mask.all():
+            return
         self.exemplars, self.means, self.counts = self.exemplars[mask], self.means[mask], self.counts[mask]
 
     def cost(self, rows: IntArray, features: FloatArray) -> FloatArray:

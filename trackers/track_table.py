@@ -83,6 +83,8 @@ class TrackTable:
     def start(self, detections: Detections, stage: Stage = Stage.TENTATIVE) -> None:
         """Begin a track for each detection."""
         count = len(detections)
+        if count == 0:
+            return
         boxes = np.asarray(detections.boxes, np.float64)
         mean, covariance = kalman.initiate(self.model, boxes)
         born = {
@@ -120,6 +122,8 @@ class TrackTable:
 
     def keep(self, mask: BoolArray) -> None:
         """Drop the other rows."""
+        if mask.all():
+            return
         for name in _COLUMNS:
             setattr(self, name, getattr(self, name)[mask])
 
