@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from fractions import Fraction
 from types import TracebackType
 from typing import Self
 
@@ -37,6 +38,8 @@ class FakeSource:
     start_origin = StartOrigin.GIVEN
     repaired = 0
     damaged = 0
+    time_base: Fraction | None = None
+    time_offset = 0.0
 
     def __init__(
         self,

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
+from fractions import Fraction
 from types import TracebackType
 from typing import Protocol, Self
 
 from pipeline.errors import SourceError
 from trackers.structures import Frame
+
+# Version of how a coded picture becomes an array: colour conversion, orientation, bit depth. Part of the key under
+# which detections are kept. Raise it with every change that gives a file other pixels; detections are then made again.
+DECODING = 1
 
 
 class StartOrigin(StrEnum):
@@ -66,6 +71,14 @@ class Source(Protocol):
     @property
     def start_origin(self) -> StartOrigin:
         """How `start_at` is known."""
+
+    @property
+    def time_base(self) -> Fraction | None:
+        """Seconds per unit of the frames' raw pts, None for pictures."""
+
+    @property
+    def time_offset(self) -> float:
+        """Seconds: a frame's time is pts * time_base + time_offset, unless it was repaired; 0.0 for pictures."""
 
     @property
     def fingerprint(self) -> str:

@@ -102,6 +102,19 @@ class VideoFile:
         return float(self._rate)
 
     @property
+    def time_base(self) -> Fraction | None:
+        """Seconds per unit of the frames' pts."""
+        base: Fraction | None = self._head.time_base
+        return base
+
+    @property
+    def time_offset(self) -> float:
+        """Seconds: a frame's time is pts * time_base + time_offset, unless it was repaired."""
+        if self._head.pts is None or self.time_base is None:
+            return 0.0
+        return -float(self._head.pts * self.time_base)
+
+    @property
     def frame_count(self) -> int | None:
         """How many frames iteration should give: by the container, or duration times rate."""
         if self._count is None:

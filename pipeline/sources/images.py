@@ -30,6 +30,8 @@ class ImageFolder:
     """
 
     kind = "images"
+    time_base: Fraction | None = None  # pictures have no time stamps
+    time_offset = 0.0
 
     def __init__(
         self,

@@ -138,6 +138,25 @@ def test_a_late_first_stamp_is_time_zero(tmp_path: Path) -> None:
     assert [frame.time for frame in frames] == pytest.approx([0, 0.1, 0.2], abs=1e-3)
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_times_follow_from_the_raw_stamps(tmp_path: Path, suffix: str) -> None:
+    with VideoFile(write_clip(tmp_path / f"clip.{suffix}", count=4, stamps=[7000, 7100, 7250, 7300])) as source:
+        frames = list(source)
+        base, offset = source.time_base, source.time_offset
+    assert base is not None
+    assert frames[0].pts is not None
+    assert offset == pytest.approx(-frames[0].pts * base)
+    for frame in frames:
+        assert frame.pts is not None
+        assert frame.time_base == base
+        assert float(frame.pts * base) + offset == pytest.approx(frame.time, abs=1e-9)
+
+
+def test_a_file_without_stamps_has_no_offset(tmp_path: Path) -> None:
+    with VideoFile(write_clip(tmp_path / "clip.h264")) as source:
+        assert source.time_offset == 0.0
+
+
 def test_missing_stamps_are_repaired_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "clip.h264"  # an elementary stream has no time stamps at all
     write_clip(path)

@@ -31,6 +31,7 @@ def test_natural_order_and_even_times(folder: Path) -> None:
         frames = list(source)
         assert (source.width, source.height, source.frame_count, source.duration) == (96, 64, 3, 0.75)
         assert (source.kind, source.codec, source.start_origin) == ("images", "png", StartOrigin.GIVEN)
+        assert (source.time_base, source.time_offset) == (None, 0.0)
     assert [number_in(frame.image) for frame in frames] == [0, 1, 2]
     assert [frame.time for frame in frames] == [0.0, 0.25, 0.5]
     assert [frame.at - frames[0].at for frame in frames] == [0, 250_000, 500_000]
