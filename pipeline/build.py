@@ -13,10 +13,11 @@ from pipeline.config import (
     SourceSettings,
     TrackerSettings,
 )
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, SourceError
 from pipeline.models.base import Detector, Embedder
 from pipeline.models.inputs import IMAGENET, PLAIN, Recipe
 from pipeline.models.selection import SelectedClasses, StrongOnly
+from pipeline.redaction import redact
 from pipeline.sinks.base import Sink
 from pipeline.sources.base import Source
 from trackers.structures import MultiObjectTracker
@@ -24,7 +25,11 @@ from trackers.structures import MultiObjectTracker
 
 def source(address: str, settings: SourceSettings) -> Source:
     """Open what a command line names: a video file or a folder of pictures. Raises SourceError."""
+    if "://" in address:
+        raise SourceError(f"{redact(address)}: streams cannot be read yet; give a video file or a folder of pictures")
     path = Path(address)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise SourceError(f"{address} is a device or a pipe; give a video file or a folder of pictures")
     if path.is_dir():
         from pipeline.sources.images import ImageFolder
 
@@ -40,10 +45,10 @@ def detector(settings: DetectorSettings) -> Detector:
     return found if settings.keep is None else SelectedClasses(found, settings.keep)
 
 
-def embedder(settings: EmbedderSettings, *, min_score: float = 0.0) -> Embedder | None:
-    """Load the embedder; None where there is to be none. Weaker detections are left out. Raises ModelError."""
+def embedder(settings: EmbedderSettings) -> Embedder | None:
+    """Load the embedder; None where there is to be none. Raises ModelError."""
     found = _whole_embedder(settings)
-    return None if found is None else StrongOnly(found, min_score)
+    return None if found is None else StrongOnly(found, settings.min_score)
 
 
 def tracker(settings: TrackerSettings) -> MultiObjectTracker:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.text import Text
 
-from pipeline.errors import OutputError, SightlineError
+from pipeline.errors import ConfigError, SightlineError
 
 if TYPE_CHECKING:
     from pipeline.runs import Run
@@ -48,7 +49,7 @@ def main() -> None:
     try:
         app()
     except SightlineError as error:
-        _err().print(f"[bold red]error:[/] {' '.join(str(error).split())}", soft_wrap=True, highlight=False)
+        _say_error(error)
         sys.exit(BAD_INPUT)
 
 
@@ -73,11 +74,12 @@ def run(
 
     Example: `sightline run street.mp4 --config people --set detector.weights=yolox_nano.onnx --video-out out.mp4`
 
-    Exit code 0: all done. 1: a source broke off in the middle; what came before is stored. 2: bad input, nothing done.
+    Exit code 0: all done. 1: not all could be done, what came before is stored. 2: bad input, nothing was done.
     """
     from pipeline.config import load_settings
     from pipeline.console import RunDisplay, outcome_lines, outcome_tables
-    from pipeline.runs import Outputs, Run
+    from pipeline.outputs import Outputs
+    from pipeline.runs import Run
 
     overrides = list(settings or [])
     if database is not None:
@@ -93,11 +95,16 @@ def run(
             observer=display,
         )
         with _stopping(work):
-            outcome = work.execute()
+            failure = _attempt(work)
+    outcome = work.outcome
+    assert outcome is not None, "a run that did not fail has begun"
     for table in outcome_tables(outcome):
         console.print(table)
     for line in outcome_lines(outcome):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
+    if failure is not None:
+        _say_error(failure)
+        raise typer.Exit(INCOMPLETE)
     if work.stopped:
         raise typer.Exit(INTERRUPTED)
     if outcome.damaged:
@@ -125,6 +132,8 @@ def track(
     from pipeline.config import load_settings
     from pipeline.track_file import track_file
 
+    if any(one.removeprefix("tracker.").partition("=")[0].strip() == "name" for one in settings or []):
+        raise ConfigError("the tracker's name is given by --tracker, not by --set")
     keys = [one if one.startswith("tracker.") else f"tracker.{one}" for one in settings or []]
     chosen = load_settings(None, [f"tracker.name={json.dumps(tracker)}", *keys])
     summary = track_file(detections, sequence, build.tracker(chosen.tracker), camera_motion=gmc, out=out)
@@ -151,6 +160,7 @@ def evaluate_mot(
     Example: `sightline evaluate mot --truth data/mot17 --tracks results --benchmark mot17`
     """
     from pipeline.evaluation.benchmark import Benchmark, evaluate_files, evaluate_folders
+    from pipeline.evaluation.number_table import write_text
     from pipeline.evaluation.report import to_dict, to_table
 
     rules = None if benchmark is None else Benchmark(benchmark)
@@ -158,10 +168,7 @@ def evaluate_mot(
     result = evaluate(truth, tracks, benchmark=rules)
     Console().print(to_table(result))
     if json_out is not None:
-        try:
-            json_out.write_text(json.dumps(to_dict(result), indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"cannot write {json_out}: {error.strerror}") from error
+        write_text(json_out, json.dumps(to_dict(result), indent=2) + "\n")
 
 
 @app.command()
@@ -183,6 +190,8 @@ def demo(
         report = run_demo(
             out, seconds=seconds, seed=seed, observer=display, rendered=display.rendered, stopping=_stopping
         )
+    if report is None:
+        raise typer.Exit(INTERRUPTED)
     for table in (*outcome_tables(report.outcome), to_table(report.evaluation)):
         console.print(table)
     for line in demo_lines(report):
@@ -207,12 +216,13 @@ def doctor(
 
 @contextmanager
 def _stopping(work: Run) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM lets the run finish what it has read; a second Ctrl-C ends the process."""
+    """The first Ctrl-C or SIGTERM lets the run finish what it has read; a second one ends the process."""
 
     def handle(number: int, _: object) -> None:
         _err().print(f"{signal.Signals(number).name}: finishing what was read ...")
         work.stop()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -220,6 +230,22 @@ def _stopping(work: Run) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _attempt(work: Run) -> SightlineError | None:
+    """Execute a run. A failure after it began is returned, since there is something to show; an earlier one raised."""
+    try:
+        work.execute()
+    except SightlineError as error:
+        if work.outcome is None:
+            raise
+        return error
+    return None
+
+
+def _say_error(error: SightlineError) -> None:
+    line = Text.assemble(("error: ", "bold red"), " ".join(str(error).split()))
+    _err().print(line, soft_wrap=True)
 
 
 def _err() -> Console:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -28,6 +29,7 @@ from pipeline.errors import ConfigError
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Section = TypeVar("_Section", bound="Section")
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 ImageSize = tuple[PositiveInt, PositiveInt]
 
 
@@ -35,6 +37,12 @@ class Section(BaseModel):
     """Base of all sections."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+def _refuse_unused(section: Section, backend: str, used: tuple[str, ...]) -> None:
+    """Settings that a backend does not look at are mistakes."""
+    if unused := section.model_fields_set - set(used):
+        raise ValueError(f"backend {backend} has no setting {', '.join(sorted(unused))}; remove it")
 
 
 class SourceSettings(Section):
@@ -65,8 +73,8 @@ class DetectorSettings(Section):
     weights: str | None = Field(None, description="file; for torchvision also 'default' (download) or 'none' (random)")
     architecture: str = Field("fasterrcnn_mobilenet_v3_large_320_fpn", description="torchvision: name of the model")
     decoder: str | None = Field(None, description="form of the network's output; found from the file where empty")
-    classes: tuple[str, ...] | None = Field(None, description="class names in label order, where the file has none")
-    keep: tuple[str, ...] | None = Field(None, description="names of the classes to use; all where empty")
+    classes: Names | None = Field(None, description="class names in label order, where the file has none")
+    keep: Names | None = Field(None, description="names of the classes to use; all where empty")
     input_size: ImageSize | None = Field(None, description="height, width in pixels, where the file leaves it open")
     min_score: Share = Field(0.1, description="weaker boxes are dropped and not stored")
     nms_iou: Share = Field(0.65, description="of two boxes of a class that overlap more the weaker one is dropped")
@@ -85,6 +93,8 @@ class DetectorSettings(Section):
             raise ValueError(f"backend {self.backend} needs weights; set detector.weights to a file")
         if self.weights is not None and self.backend == "motion":
             raise ValueError("backend motion takes no weights; set detector.backend=auto to use the file")
+        if self.backend == "motion":
+            _refuse_unused(self, "motion", ("backend", "keep", "min_score", "max_detections", "motion"))
         return self
 
 
@@ -100,7 +110,7 @@ class EmbedderSettings(Section):
         "auto", description="input: plain = BGR 0..255, imagenet = RGB normalised; auto: plain for .xml, else imagenet"
     )
     input_size: ImageSize | None = Field(None, description="height, width in pixels, where the file leaves it open")
-    min_score: Share | None = Field(None, description="weaker detections are not described; default: strong_score")
+    min_score: Share = Field(0.3, description="weaker detections are not described")
     precision: Literal["auto", "f32", "bf16", "f16"] = Field(
         "auto", description="openvino: arithmetic; auto: the fastest the device is good at, f32: the same everywhere"
     )
@@ -113,6 +123,8 @@ class EmbedderSettings(Section):
             raise ValueError(f"backend {self.backend} needs weights; set embedder.weights to a file")
         if self.weights is not None and self.backend in ("none", "colour"):
             raise ValueError(f"backend {self.backend} takes no weights; set embedder.backend=auto to use the file")
+        if self.backend in ("none", "colour"):
+            _refuse_unused(self, self.backend, ("backend", "min_score"))
         return self
 
 
@@ -130,7 +142,7 @@ class DeepSortSettings(Section):
     confirm_seconds: Seconds = Field(0.15, description="a track is confirmed when it was matched for so long")
     tentative_seconds: Seconds = Field(0.0, description="a tentative track ends when unseen for longer")
     lost_seconds: Seconds = Field(1.0, description="a confirmed track ends when unseen for longer")
-    gallery_budget: PositiveInt = Field(100, description="features kept of a track")
+    gallery_budget: Annotated[int, Field(ge=1, le=10_000)] = Field(100, description="features kept of a track")
 
 
 class ByteTrackSettings(Section):
@@ -154,7 +166,7 @@ TrackerSettings = Annotated[DeepSortSettings | ByteTrackSettings, Field(discrimi
 class EngineSettings(Section):
     """How the work is spread; changes nothing in the results."""
 
-    capacity: PositiveInt = Field(4, description="frames that may wait in front of each stage")
+    capacity: Annotated[int, Field(ge=1, le=1000)] = Field(4, description="frames that may wait in front of each stage")
 
 
 class StoreSettings(Section):
@@ -181,12 +193,6 @@ class Settings(Section):
         """`tracker: {lost_seconds: 2}` without a name means the default tracker."""
         return {"name": "deepsort"} | value if isinstance(value, dict) else value
 
-    @property
-    def describe_from(self) -> float:
-        """Score from which detections are described: what the tracker compares, unless set otherwise."""
-        own = self.embedder.min_score
-        return self.tracker.strong_score if own is None else own
-
     def digest(self, *sections: str) -> str:
         """SHA-256 of the named sections' values."""
         return digest({name: getattr(self, name).model_dump(mode="json") for name in sections})
@@ -203,8 +209,13 @@ def load_settings(config: str | Path | None = None, overrides: Iterable[str] = (
     `config`: a path, or the name of a file in configs/ without its suffix; None: the defaults. Raises ConfigError.
     """
     values: dict[str, Any] = {} if config is None else _read_yaml(find_config(config))
-    for override in overrides:
-        _apply(values, override)
+    changes = [_read_change(one) for one in overrides]
+    for keys, value in changes:
+        section = values.get("tracker", {})
+        if keys == ["tracker", "name"] and isinstance(section, dict) and section.get("name", value) != value:
+            values["tracker"] = {}  # another tracker starts from its own defaults: the file's numbers were the other's
+    for keys, value in changes:
+        _apply(values, keys, value)
     return parse(values, Settings)
 
 
@@ -246,8 +257,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return {section: value for section, value in values.items() if value is not None}  # "detector:" alone is empty
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
-    """Put `key.path=value` into nested dictionaries."""
+def _read_change(override: str) -> tuple[list[str], Any]:
+    """Keys and value of `key.path=value`."""
     path, equals, text = override.partition("=")
     keys = path.strip().split(".")
     if not equals or not all(keys):
@@ -256,12 +267,15 @@ def _apply(values: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {path}: {text!r} is not a YAML value") from error
-    if keys == ["tracker", "name"] and (values.get("tracker") or {}).get("name", value) != value:
-        values["tracker"] = {}  # another tracker starts from its own defaults: the file's numbers were the other's
+    return keys, value
+
+
+def _apply(values: dict[str, Any], keys: list[str], value: Any) -> None:
+    """Put a value into nested dictionaries."""
     for key in keys[:-1]:
         inner = values.setdefault(key, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override!r}: {key} is a value, not a section")
+            raise ConfigError(f"--set {'.'.join(keys)}: {key} is a value, not a section")
         values = inner
     values[keys[-1]] = value
 
@@ -277,6 +291,8 @@ def _explain(error: Any, kind: type[Section]) -> str:
         return f"unknown setting {path}; {hint}"
     if error["type"] == "union_tag_invalid":
         return f"setting {path}.name: there is no tracker {error['ctx']['tag']!r}; known: {', '.join(trackers)}"
+    if error["type"] in ("model_type", "model_attributes_type"):
+        return f"setting {path} is a section; write {path}: {{key: value}}, or --set {path}.key=value"
     return f"setting {path}: {error['msg'].removeprefix('Value error, ')}"
 
 

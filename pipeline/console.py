@@ -42,7 +42,7 @@ class RunDisplay(RunObserver):
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", markup=False, style="bold"),
             BarColumn(),
             MofNCompleteColumn(),
             RateColumn(),
@@ -89,7 +89,7 @@ def outcome_tables(outcome: RunOutcome) -> list[Table]:
         report = one.report
         rate = report.frames / report.seconds if report.seconds else 0.0
         sources.add_row(
-            one.name,
+            Text(one.name),
             Text(one.status.value, style=_STYLES.get(one.status, "")),
             str(report.frames),
             str(report.detections),
@@ -102,12 +102,16 @@ def outcome_tables(outcome: RunOutcome) -> list[Table]:
 
 def outcome_lines(outcome: RunOutcome) -> list[str]:
     """What ran, and where everything is."""
-    lines = [f"detector  {outcome.detector}", f"embedder  {outcome.embedder or 'none'}"]
+    lines = [f"detector  {outcome.detector}", f"embedder  {outcome.embedder}"]
     lines.append(f"database  {outcome.database}")
     for one in outcome.sources:
         lines += [f"written   {path}" for path in one.outputs.paths]
         if one.error is not None:
             lines.append(f"damaged   {one.error}")
+        elif one.damaged:
+            lines.append(
+                f"damaged   {one.name}: {one.damaged} packets or frames could not be decoded; the rest is here"
+            )
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from pathlib import Path
 from pipeline.config import load_settings
 from pipeline.errors import OutputError
 from pipeline.evaluation.benchmark import Benchmark, Evaluation, evaluate_folders
-from pipeline.runs import Outputs, Run, RunObserver, RunOutcome
+from pipeline.outputs import Outputs
+from pipeline.runs import Run, RunObserver, RunOutcome
 from pipeline.sinks.h264_file import H264File
 from pipeline.synthetic.counts import SceneCounts, count
 from pipeline.synthetic.ground_truth import write_truth
@@ -66,10 +68,10 @@ class DemoReport:
 
 def run_demo(
     folder: Path, *, seconds: float, seed: int, observer: RunObserver, rendered: Advanced, stopping: Stopping
-) -> DemoReport:
+) -> DemoReport | None:
     """Render, run with the default settings, score. Earlier results in `folder` are replaced but the database grows.
 
-    Raises OutputError where `folder` cannot be written.
+    None where the run was stopped: a part of it is no result. Raises OutputError where `folder` cannot be written.
     """
     files = DemoFiles(folder)
     try:
@@ -79,12 +81,14 @@ def run_demo(
     counts = render(Scene(seconds, seed=seed), files, rendered)
     run = Run(
         [str(files.video)],
-        load_settings("default", [f"store.database={files.database}"]),
+        load_settings("default", [f"store.database={json.dumps(str(files.database))}"]),
         outputs=Outputs(mot=files.tracks / f"{NAME}.txt", video=files.annotated),
         observer=observer,
     )
     with stopping(run):
         outcome = run.execute()
+    if run.stopped:
+        return None
     evaluation = evaluate_folders(files.truth, files.tracks, benchmark=Benchmark.MOT17)
     return DemoReport(files, counts, outcome, evaluation)
 

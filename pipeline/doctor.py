@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import platform
@@ -104,20 +105,33 @@ def _packages() -> list[Finding]:
 
 
 def _devices() -> list[Finding]:
+    return [_openvino_devices(), _cuda()]
+
+
+def _openvino_devices() -> Finding:
+    subject = "OpenVINO devices"
+    if (problem := _import_problem("openvino")) is not None:
+        return Finding(subject, Verdict.BAD, problem)
     import openvino
-    import torch
 
     devices = ", ".join(openvino.Core().available_devices)
-    found = [
-        Finding("OpenVINO devices", Verdict.GOOD if devices else Verdict.BAD, devices or "none; reinstall openvino")
-    ]
-    if torch.cuda.is_available():
-        names = ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
-        return [*found, Finding("CUDA", Verdict.GOOD, names)]
-    return [*found, Finding("CUDA", Verdict.ABSENT, "no GPU that torch can use; detection runs on the CPU")]
+    return Finding(subject, Verdict.GOOD if devices else Verdict.BAD, devices or "none; reinstall openvino")
+
+
+def _cuda() -> Finding:
+    if (problem := _import_problem("torch")) is not None:
+        return Finding("CUDA", Verdict.BAD, problem)
+    import torch
+
+    if not torch.cuda.is_available():
+        return Finding("CUDA", Verdict.ABSENT, "no GPU that torch can use; detection runs on the CPU")
+    names = ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
+    return Finding("CUDA", Verdict.GOOD, names)
 
 
 def _codecs() -> list[Finding]:
+    if (problem := _import_problem("av")) is not None:
+        return [Finding("video codecs", Verdict.BAD, problem)]
     import av.codec
 
     found = []
@@ -130,6 +144,15 @@ def _codecs() -> list[Finding]:
         else:
             found.append(Finding(subject, Verdict.GOOD, ", ".join(names)))
     return found
+
+
+def _import_problem(name: str) -> str | None:
+    """Why a library cannot be loaded, None if it can. A broken one fails in its own ways."""
+    try:
+        importlib.import_module(name)
+    except (ImportError, OSError, RuntimeError) as error:
+        return f"cannot be loaded: {' '.join(str(error).split())}; run: pip install --force-reinstall {name}"
+    return None
 
 
 def _has_codec(codec: Callable[[str, str], object], name: str, mode: str) -> bool:

@@ -38,7 +38,7 @@ class _Item:
 
     stream: int
     frame: Frame
-    last: bool  # of its stream
+    ends_chunk: bool  # the next frame of its stream belongs to another chunk, or there is none
     detections: Detections = field(default_factory=Detections.empty)
 
 
@@ -62,8 +62,9 @@ class Engine:
     ) -> None:
         """`batch`: frames given to the networks at once. `capacity`: items that may wait in front of a stage.
 
-        `chunk`: a tracker's state is handed to the sinks with every frame whose index + 1 is a multiple of it, and
-        with the last frame. `progress`: called from a thread of the engine, at most ten times a second a stream.
+        `chunk`: frames whose indices have the same quotient by it are one chunk; a tracker's state is handed to the
+        sinks with the last frame of each. `progress`: called from a thread of the engine, at most ten times a second
+        for a stream.
         """
         if not streams or batch < 1 or chunk < 1:
             raise ValueError("an engine needs at least one stream, one frame a batch and one frame a chunk")
@@ -164,18 +165,19 @@ class Engine:
         return lambda: self._read(number)
 
     def _read(self, number: int) -> None:
-        """One frame is held back, to know which one is the last."""
+        """One frame is held back, to know which one is the last of its chunk."""
         source, channel, report = self._streams[number].source, self._frames[number], self.report.streams[number]
         held: Frame | None = None
         try:
             for frame in _timed(source, report):
                 if held is not None:
-                    channel.put(_Item(number, held, last=False))
+                    ends_chunk = held.index // self._chunk != frame.index // self._chunk
+                    channel.put(_Item(number, held, ends_chunk))
                 held = frame if frame.stream == number else replace(frame, stream=number)
         except DamagedSourceError as damage:
             report.damage = damage
         if held is not None:
-            channel.put(_Item(number, held, last=True))
+            channel.put(_Item(number, held, ends_chunk=True))
         elif report.damage is None and not self._stopped:
             raise SourceError(f"{source.name} gave no frame; check that it holds pictures")
         channel.close()
@@ -229,8 +231,7 @@ class Engine:
     def _update(self, item: _Item) -> Result:
         tracker, frame = self._streams[item.stream].tracker, item.frame
         tracks = tracker.update(item.detections, frame.time, image=frame.image)
-        ends_chunk = item.last or (frame.index + 1) % self._chunk == 0
-        return Result(frame, item.detections, tracks, tracker.to_arrays() if ends_chunk else None)
+        return Result(frame, item.detections, tracks, tracker.to_arrays() if item.ends_chunk else None)
 
     def _write(self) -> None:
         told = [float("-inf")] * len(self._streams)

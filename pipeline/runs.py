@@ -3,53 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy.engine import make_url
-
 from pipeline import build
 from pipeline.config import Settings, digest
 from pipeline.engine import Engine, Stream
-from pipeline.errors import ConfigError, DamagedSourceError
+from pipeline.errors import DamagedSourceError, SightlineError
 from pipeline.models.base import Detector, Embedder
+from pipeline.outputs import Outputs, check_outputs
 from pipeline.report import EngineReport
 from pipeline.sinks.base import Sink
 from pipeline.sinks.database import DatabaseSink
-from pipeline.sinks.part_file import PartFile
-from pipeline.sources.base import Source, microseconds
-from pipeline.store.database import Database, open_database
+from pipeline.sources.base import DECODING, Source, microseconds
+from pipeline.store.database import open_database
+from pipeline.store.engines import read_address
 from pipeline.store.records import RunRecord, SourceRecord
 from pipeline.store.states import RunStatus, SourceStatus
 from pipeline.store.writer import RunWriter
 
-NAME = "{name}"  # in an output path: stands for the source's name without suffix
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """The files that are wanted beside the database."""
-
-    mot: Path | None = None
-    csv: Path | None = None
-    video: Path | None = None
-
-    def of(self, source: Source) -> Outputs:
-        """The paths for one source."""
-        stem = Path(source.name).stem
-
-        def place(path: Path | None) -> Path | None:
-            return None if path is None else Path(str(path).replace(NAME, stem))
-
-        return Outputs(place(self.mot), place(self.csv), place(self.video))
-
-    @property
-    def paths(self) -> list[Path]:
-        """Those that are wanted."""
-        return [path for path in (self.mot, self.csv, self.video) if path is not None]
+WHERE_AND_HOW = {"weights", "device", "threads"}  # settings of a model that its card tells better: content, runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +35,7 @@ class SourceOutcome:
     status: SourceStatus
     report: EngineReport
     outputs: Outputs
+    damaged: int  # packets and frames that could not be decoded
     error: str | None = None
 
 
@@ -70,7 +46,7 @@ class RunOutcome:
     public_id: UUID
     database: str  # without password
     detector: str  # name and runtime
-    embedder: str | None
+    embedder: str  # likewise, or "none"
     sources: list[SourceOutcome] = field(default_factory=list)
 
     @property
@@ -115,15 +91,14 @@ class Run:
         outputs: Outputs | None = None,
         observer: RunObserver | None = None,
     ) -> None:
-        self._addresses = list(dict.fromkeys(addresses))  # the same source twice is one source
+        by_place = {Path(address).resolve(): address for address in reversed(addresses)}
+        self._addresses = list(reversed(by_place.values()))  # the same source twice is one source
         self._settings = settings
         self._outputs = outputs or Outputs()
         self._observer = observer or RunObserver()
         self._stop: Callable[[], None] | None = None
         self.stopped = False  # by `stop`
-        for path in self._outputs.paths:
-            if len(self._addresses) > 1 and NAME not in str(path):
-                raise ConfigError(f"{path} would be written for {len(self._addresses)} sources; put {NAME} in its name")
+        self.outcome: RunOutcome | None = None  # once the store knows of the run; grows source by source
 
     def stop(self) -> None:
         """End early: what was read is finished and stored."""
@@ -134,110 +109,176 @@ class Run:
     def execute(self) -> RunOutcome:
         """Process every source to its end.
 
-        Everything is opened before anything is written, so that bad input leaves no trace. A damaged source is an
-        outcome; every other failure is raised as a SightlineError, after the store has been told.
+        Everything is tried out before anything is written, so that bad input leaves no trace. A damaged source is an
+        outcome; every other failure is raised, after the store has been told.
         """
         settings = self._settings
-        with ExitStack() as opened:
-            sources = [opened.enter_context(build.source(one, settings.source)) for one in self._addresses]
-            detector = build.detector(settings.detector)
-            embedder = build.embedder(settings.embedder, min_score=settings.describe_from)
-            work = [(source, self._file_sinks(source, detector)) for source in sources]
-            database = opened.enter_context(open_database(settings.store.database))
-            writer = RunWriter.begin(database, _record(settings), media_folder=media_folder(settings))
-            outcome = _outcome(writer, database, detector, embedder)
+        check_outputs(self._outputs, self._addresses, _inputs(settings))
+        records = []
+        for address in self._addresses:
+            with build.source(address, settings.source) as source:  # it opens and gives a first frame
+                records.append(_source_record(source))
+        detector = build.detector(settings.detector)
+        embedder = build.embedder(settings.embedder)
+        build.tracker(settings.tracker)
+        with open_database(settings.store.database) as database:
+            record = _record(settings, detector, embedder, self._outputs)
+            writer = RunWriter.begin(database, record, media_folder=media_folder(settings))
+            outcome = RunOutcome(writer.public_id, database.name, _described(detector), _described(embedder))
+            work = _Work(settings, writer, detector, embedder, outcome)
+            self.outcome = outcome
             try:
-                writer.register_model(detector.card)
-                embedder_id = None if embedder is None else writer.register_model(embedder.card)
-                for source, sinks in work:
+                for record_of_source in records:  # all are known from the start, pending
+                    writer.add_source(record_of_source)
+                for address in self._addresses:
                     if self.stopped:
                         break
-                    self._observer.source_opened(source)
-                    outcome.sources.append(self._process(writer, source, sinks, detector, embedder, embedder_id))
+                    self._process(address, work)
             except BaseException as error:
-                writer.finish_run(RunStatus.FAILED, error=_one_line(error))
+                _tell_failure(error, lambda message: writer.finish_run(RunStatus.FAILED, error=message))
                 raise
             writer.finish_run(RunStatus.STOPPED if self.stopped else RunStatus.FINISHED)
         return outcome
 
-    def _file_sinks(self, source: Source, detector: Detector) -> list[Sink]:
-        """Made, and tried out: what cannot be written is refused before the store hears of the run."""
-        wanted = self._outputs.of(source)
-        for path in wanted.paths:
-            PartFile(path).check()
-        return build.file_sinks(detector.card.classes, mot_out=wanted.mot, csv_out=wanted.csv, video_out=wanted.video)
+    def _process(self, address: str, work: _Work) -> None:
+        """One source to its end, or to its damage, or until `stop`."""
+        outputs = self._outputs.of(address)
+        with build.source(address, self._settings.source) as source:
+            self._observer.source_opened(source)
+            run_source_id = work.add(source)
+            sinks = build.file_sinks(
+                work.detector.card.classes, mot_out=outputs.mot, csv_out=outputs.csv, video_out=outputs.video
+            )
+            engine = work.engine(
+                source,
+                [*sinks, work.store_sink(source, run_source_id)],
+                lambda frames, tracks: self._observer.advanced(source, frames, tracks),
+            )
+            self._stop = engine.stop
+            if self.stopped:  # before there was an engine to stop
+                engine.stop()
+            status, message = SourceStatus.FINISHED, None
+            try:
+                engine.run()
+            except DamagedSourceError as damage:
+                status, message = SourceStatus.DAMAGED, _one_line(damage)
+            except BaseException as error:
+                failed = SourceStatus.FAILED
+                _tell_failure(error, lambda message: work.writer.finish_source(run_source_id, failed, error=message))
+                work.outcome.sources.append(SourceOutcome(source.name, failed, engine.report, outputs, source.damaged))
+                raise
+        if self.stopped and status is SourceStatus.FINISHED:
+            status = SourceStatus.STOPPED
+        work.writer.finish_source(run_source_id, status, error=message)
+        outcome = SourceOutcome(source.name, status, engine.report, outputs, source.damaged, message)
+        work.outcome.sources.append(outcome)
 
-    def _process(
-        self,
-        writer: RunWriter,
-        source: Source,
-        sinks: list[Sink],
-        detector: Detector,
-        embedder: Embedder | None,
-        embedder_id: int | None,
-    ) -> SourceOutcome:
-        settings = self._settings
-        run_source_id = writer.add_source(_source_record(source))
-        writer.add_session(run_source_id, 0, started_at=microseconds(source.start_at))
-        store = DatabaseSink(
-            writer,
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """What the sources of a run share."""
+
+    settings: Settings
+    writer: RunWriter
+    detector: Detector
+    embedder: Embedder | None
+    outcome: RunOutcome
+
+    def add(self, source: Source) -> int:
+        """Tell the store of a source and the models that look at it."""
+        self.writer.register_model(self.detector.card)
+        run_source_id = self.writer.add_source(_source_record(source))
+        self.writer.add_session(
+            run_source_id,
+            0,
+            started_at=microseconds(source.start_at),
+            time_offset=source.time_offset,
+            time_base=None if source.time_base is None else str(source.time_base),
+        )
+        return run_source_id
+
+    def store_sink(self, source: Source, run_source_id: int) -> DatabaseSink:
+        """The sink into the store."""
+        return DatabaseSink(
+            self.writer,
             run_source_id,
             source,
-            detect_hash=detect_hash(settings, detector, embedder),
-            embedder_id=embedder_id,
+            detect_hash=detect_hash(self.settings, source, self.detector, self.embedder),
+            embedder_id=None if self.embedder is None else self.writer.register_model(self.embedder.card),
         )
-        engine = Engine(
-            [Stream(source, build.tracker(settings.tracker), [*sinks, store])],
-            detector,
-            embedder=embedder,
+
+    def engine(self, source: Source, sinks: Sequence[Sink], advanced: Callable[[int, int], None]) -> Engine:
+        """The threads from one source to its sinks."""
+        settings = self.settings
+        return Engine(
+            [Stream(source, build.tracker(settings.tracker), sinks)],
+            self.detector,
+            embedder=self.embedder,
             batch=settings.detector.batch,
             capacity=settings.engine.capacity,
             chunk=settings.store.chunk,
-            progress=lambda _, frames, tracks: self._observer.advanced(source, frames, tracks),
+            progress=lambda _, frames, tracks: advanced(frames, tracks),
         )
-        self._stop = engine.stop
-        status, message = SourceStatus.FINISHED, None
-        try:
-            engine.run()
-        except DamagedSourceError as damage:
-            status, message = SourceStatus.DAMAGED, _one_line(damage)
-        except BaseException as error:
-            writer.finish_source(run_source_id, SourceStatus.FAILED, error=_one_line(error))
-            raise
-        if self.stopped and status is SourceStatus.FINISHED:
-            status = SourceStatus.STOPPED
-        writer.finish_source(run_source_id, status, error=message)
-        return SourceOutcome(source.name, status, engine.report, self._outputs.of(source), message)
 
 
 def media_folder(settings: Settings) -> Path:
     """Where crops go: as set, else beside the SQLite file, else runs/media."""
     if settings.store.media is not None:
         return settings.store.media
-    address = settings.store.database
-    if "://" not in address:
-        return Path(address).parent / "media"
-    url = make_url(address)
-    if url.get_backend_name() == "sqlite" and url.database:
-        return Path(url.database).parent / "media"
-    return Path("runs") / "media"
+    database = database_file(settings)
+    return Path("runs") / "media" if database is None else database.parent / "media"
 
 
-def detect_hash(settings: Settings, detector: Detector, embedder: Embedder | None) -> str:
-    """Key of everything that decides a source's raw detections and their features."""
-    cards = [card for card in (detector.card, embedder.card if embedder else None) if card is not None]
+def database_file(settings: Settings) -> Path | None:
+    """The SQLite file, None for a server. Raises StoreError for an address that is none."""
+    address = read_address(settings.store.database)
+    return Path(address.database) if address.get_backend_name() == "sqlite" and address.database else None
+
+
+def detect_hash(settings: Settings, source: Source, detector: Detector, embedder: Embedder | None) -> str:
+    """Key of everything but the source's content that decides its raw detections and their features."""
     values = {
-        "settings": settings.digest("detector", "embedder"),
-        "describe_from": settings.describe_from,
-        "models": [[card.name, card.version, card.sha256, card.runtime] for card in cards],
+        "decoding": DECODING,
+        "rate": source.fps if source.time_base is None else None,  # pictures have no times of their own
+        "detector": settings.detector.model_dump(mode="json", exclude=WHERE_AND_HOW),
+        "embedder": settings.embedder.model_dump(mode="json", exclude=WHERE_AND_HOW),
+        "models": _model_keys(detector, embedder),
     }
     return digest(values)
 
 
-def _record(settings: Settings) -> RunRecord:
-    """The database's address stays out: it may hold a password, and it decides no result."""
-    values = settings.model_dump(mode="json", exclude={"store": {"database", "media"}, "engine": True})
-    return RunRecord("files", values, digest(values), version("sightline"))
+def _record(settings: Settings, detector: Detector, embedder: Embedder | None, outputs: Outputs) -> RunRecord:
+    """What is kept of the settings, and the hash of what decides results.
+
+    The database's address stays out: it may hold a password. Models count by their content, not by their path.
+    """
+    kept = settings.model_dump(mode="json", exclude={"store": {"database", "media"}})
+    deciding = settings.model_dump(
+        mode="json",
+        exclude={"engine": True, "store": {"database", "media"}, "detector": WHERE_AND_HOW, "embedder": WHERE_AND_HOW},
+    )
+    wanted = {"mot": outputs.mot, "csv": outputs.csv, "video": outputs.video}
+    kept["outputs"] = {name: str(path.resolve()) for name, path in wanted.items() if path is not None}
+    hashed = digest(deciding | {"models": _model_keys(detector, embedder)})
+    return RunRecord("files", kept, hashed, version("sightline"))
+
+
+def _model_keys(detector: Detector, embedder: Embedder | None) -> list[list[str]]:
+    cards = [one.card for one in (detector, embedder) if one is not None]
+    return [[card.name, card.version, card.sha256, card.runtime] for card in cards]
+
+
+def _inputs(settings: Settings) -> dict[Path, str]:
+    """Files that no output may overwrite, and what they are."""
+    files = {}
+    for section, weights in (("detector", settings.detector.weights), ("embedder", settings.embedder.weights)):
+        if weights is not None:
+            files[Path(weights)] = f"{section}.weights"
+            files[Path(weights).with_suffix(".bin")] = f"{section}.weights"
+    if (database := database_file(settings)) is not None:
+        for suffix in ("", "-wal", "-shm"):
+            files[Path(f"{database}{suffix}")] = "the database"
+    return files
 
 
 def _source_record(source: Source) -> SourceRecord:
@@ -255,9 +296,16 @@ def _source_record(source: Source) -> SourceRecord:
     )
 
 
-def _outcome(writer: RunWriter, database: Database, detector: Detector, embedder: Embedder | None) -> RunOutcome:
-    described = [f"{one.card.name} ({one.card.runtime})" if one else None for one in (detector, embedder)]
-    return RunOutcome(writer.public_id, database.name, described[0] or "", described[1])
+def _described(model: Detector | Embedder | None) -> str:
+    return "none" if model is None else f"{model.card.name} ({model.card.runtime})"
+
+
+def _tell_failure(error: BaseException, tell: Callable[[str], None]) -> None:
+    """Tell the store of an error; what stands in the way of that is told with the error."""
+    try:
+        tell(_one_line(error))
+    except SightlineError as second:
+        error.add_note(f"the store could not be told of it: {second}")
 
 
 def _one_line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import FormatError
+from pipeline.errors import ConfigError, FormatError
 from pipeline.evaluation.sequences import SequenceBoxes, read_detections, write_tracks
 from pipeline.evaluation.sidecars import SequenceInfo, read_camera_motion, read_seqinfo
 from trackers.structures import Detections, FloatArray, MultiObjectTracker, Tracks
@@ -31,8 +31,11 @@ def track_file(
 
     `sequence`: folder with seqinfo.ini, which gives frame rate and length; every frame up to that length is a step,
     with detections or without. `camera_motion`: file of affine maps from the previous frame. Raises FormatError for
-    files that are not what they should be, OutputError where `out` cannot be written.
+    files that are not what they should be, ConfigError or OutputError where `out` cannot be written.
     """
+    for taken in (detections, sequence / "seqinfo.ini", camera_motion):
+        if taken is not None and out.resolve() == taken.resolve():
+            raise ConfigError(f"{out} is read, so it cannot be written; name another file with --out")
     info = read_seqinfo(sequence / "seqinfo.ini")
     boxes = read_detections(detections)
     motion = {} if camera_motion is None else read_camera_motion(camera_motion)

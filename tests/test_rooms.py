@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 # import from lower rooms. Neighbours in a room do not know each other. A longer name wins over its package's.
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("trackers",),
-    ("pipeline.errors",),
+    ("pipeline.errors", "pipeline.redaction"),
     # what the parts promise each other, and settings
     ("pipeline.models.base", "pipeline.sinks.base", "pipeline.sources.base", "pipeline.channel", "pipeline.config"),
     ("pipeline.report", "pipeline.schedule"),
@@ -32,7 +32,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ),
     # what joins two of them: results into files and the store, scenes into benchmarks
     ("pipeline.sinks", "pipeline.synthetic"),
-    ("pipeline.training",),
+    ("pipeline.training", "pipeline.outputs"),
     ("pipeline.build",),
     ("pipeline.runs", "pipeline.track_file"),
     ("pipeline.batch",),

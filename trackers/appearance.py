@@ -76,14 +76,25 @@ class Gallery:
         return np.asarray(cost)
 
     def to_arrays(self) -> State:
-        """Everything but the settings."""
-        return {"exemplars": self.exemplars.copy(), "means": self.means.copy(), "counts": self.counts.copy()}
+        """Everything but the settings; of the exemplars only as many as the fullest track has."""
+        deepest = int(np.minimum(self.counts, self.budget).max(initial=0))
+        return {
+            "budget": np.array(self.budget),
+            "exemplars": self.exemplars[:, :deepest].copy(),
+            "means": self.means.copy(),
+            "counts": self.counts.copy(),
+        }
 
     def from_arrays(self, state: State) -> None:
         """The inverse of `to_arrays`."""
-        if state["exemplars"].shape[1] != self.budget:
-            raise ValueError(f"the saved gallery holds {state['exemplars'].shape[1]} exemplars, not {self.budget}")
-        self.exemplars, self.means, self.counts = (state[name].copy() for name in ("exemplars", "means", "counts"))
+        if int(state["budget"]) != self.budget:
+            raise ValueError(
+                f"the saved gallery holds up to {int(state['budget'])} exemplars a track, not {self.budget}"
+            )
+        tracks, deepest, dimension = state["exemplars"].shape
+        self.exemplars = np.zeros((tracks, self.budget, dimension), np.float32)
+        self.exemplars[:, :deepest] = state["exemplars"]
+        self.means, self.counts = state["means"].copy(), state["counts"].copy()
 
     def _widen(self, dimension: int) -> None:
         """Learn the feature length; all rows are empty until then."""

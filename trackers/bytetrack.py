@@ -1,6 +1,8 @@
 """ByteTrack (Zhang et al. 2022, algorithm 1): every detection is associated, the weak ones in a second round.
 
-Motion and overlap only. Defaults are the paper's and its released tracker's; times are its frames at 30 frames/s.
+Motion and overlap only. Thresholds and limits are those of the paper and its released tracker, whose frames are taken
+as 1/30 s. Not as there: the motion model is in seconds (see kalman.py), a track and a detection of different classes
+never match, and overlapping duplicates of tracks are not removed.
 """
 
 from __future__ import annotations

@@ -2,7 +2,11 @@
 
 Each frame: predict; match confirmed tracks by looks and motion, recently seen ones first; match what is left by
 overlap; let weak detections carry on the tracks still without one; start new tracks and end old ones. Life is counted
-in seconds. Without features the cascade is skipped, and overlap finds lost tracks too.
+in seconds. Without features the cascade is skipped.
+
+Where this departs from the paper: the overlap stage takes lost tracks too, not only those seen in the last frame (sec.
+2.4), which gains 0.4 to 3.6 HOTA on PETS09-S2L1 and TUD-Campus with three of four pairs of networks and loses 0.2 with
+the fourth; the motion model is in seconds (see kalman.py); a track and a detection of different classes never match.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class Frame:
     """One decoded picture and when it was taken."""
 
     image: ImageArray  # (height, width, 3) blue green red; upright (rotation metadata already applied)
-    index: int  # position in the source, from 0, without holes in batch mode
+    index: int  # position in the source, from 0; skips what could not be decoded
     time: float  # seconds since the source's first frame, strictly increasing within (run, source)
     at: int  # time of capture, microseconds since 1970-01-01 UTC
     stream: int = 0  # which of the run's streams

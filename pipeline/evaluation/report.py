@@ -6,6 +6,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.evaluation.benchmark import Evaluation
 from pipeline.evaluation.scores import ALPHAS, Scores
@@ -66,7 +67,7 @@ def to_table(evaluation: Evaluation) -> Table:
     for name in _PERCENT + _COUNTS:
         table.add_column(name, justify="right", no_wrap=True)
     for name, scores in evaluation.sequences.items():
-        table.add_row(name, *_cells(scores))
+        table.add_row(Text(name), *_cells(scores))
     table.add_section()
     table.add_row(COMBINED, *_cells(evaluation.combined), style="bold")
     return table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +19,7 @@ from pipeline.store.chunk import (
     EmbeddingColumns,
     FrameCounts,
     FrameDetections,
+    GapColumns,
     ObservationColumns,
 )
 from pipeline.store.writer import RunWriter
@@ -29,11 +30,26 @@ PREFIX = "sink."
 BETTER = 1.05  # a picture replaces a track's best one when its quality is that many times higher
 
 
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """A frame without its picture."""
+
+    index: int
+    time: float  # seconds
+    at: int  # microseconds UTC
+    session: int
+    pts: int | None
+
+    @classmethod
+    def of(cls, frame: Frame) -> _Moment:
+        return cls(frame.index, frame.time, frame.at, frame.session, frame.pts)
+
+
 @dataclass(slots=True, eq=False)
 class _Gathering:
     """The frames of the chunk being filled, without their pictures. Entry i of the lists is the same frame."""
 
-    frames: list[Frame] = field(default_factory=list)
+    frames: list[_Moment] = field(default_factory=list)
     detections: list[Detections] = field(default_factory=list)
     tracks: list[Tracks] = field(default_factory=list)  # confirmed ones
     qualities: list[FloatArray] = field(default_factory=list)
@@ -68,6 +84,7 @@ class DatabaseSink:
         self._detect_hash = detect_hash
         self._embedder_id = embedder_id
         self._next_frame = first_frame
+        self._last: _Moment | None = None  # before the frames being gathered
         self._repaired = 0
         self._dossiers = Dossiers()
         self._gathering = _Gathering()
@@ -92,7 +109,7 @@ class DatabaseSink:
         confirmed = result.tracks.confirmed
         quality = qualities(confirmed, frame.width, frame.height)
         self._keep_pictures(frame, confirmed, quality)
-        gathering.frames.append(replace(frame, image=frame.image[:0]))
+        gathering.frames.append(_Moment.of(frame))
         gathering.detections.append(result.detections)
         gathering.tracks.append(confirmed)
         gathering.qualities.append(quality)
@@ -131,9 +148,11 @@ class DatabaseSink:
             state_format=STATE_FORMAT,
             embeddings=embeddings,
             crops=crops,
+            gaps=_gaps(self._last, gathering.frames),
         )
         self._writer.write_chunk(self._run_source_id, chunk)
         self._next_frame = end
+        self._last = gathering.frames[-1]
         self._gathering = _Gathering()
 
     def _counts(self) -> FrameCounts:
@@ -205,12 +224,24 @@ def _observations(gathering: _Gathering) -> ObservationColumns:
     )
 
 
+def _gaps(before: _Moment | None, frames: list[_Moment]) -> GapColumns | None:
+    """Where frame numbers jump, frames were lost: their time is a gap."""
+    pairs = list(zip([before, *frames], frames, strict=False))
+    lost = [(last, this) for last, this in pairs if last is not None and this.index > last.index + 1]
+    if not lost:
+        return None
+    return GapColumns(
+        from_at=np.array([last.at for last, _ in lost], np.int64),
+        to_at=np.array([this.at for _, this in lost], np.int64),
+        reasons=tuple(f"{this.index - last.index - 1} frames could not be decoded" for last, this in lost),
+    )
+
+
 def _frame_detections(gathering: _Gathering) -> FrameDetections:
     frames = gathering.frames
     return FrameDetections(
         frames=np.array([frame.index for frame in frames], np.int64),
         times=np.array([frame.time for frame in frames]),
-        at=np.array([frame.at for frame in frames], np.int64),
         sessions=np.array([frame.session for frame in frames], np.int64),
         pts=np.array([NO_PTS if frame.pts is None else frame.pts for frame in frames], np.int64),
         detections=tuple(gathering.detections),

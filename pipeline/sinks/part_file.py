@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,7 +11,7 @@ from pipeline.errors import OutputError
 
 
 class PartFile:
-    """A file that is written as `<name>.part` in the same folder and renamed at the end.
+    """A file that is written as `.<name>.<process>.part` in the same folder and renamed at the end.
 
     Entering it checks that it can be written. Left without an exception it takes its name, replacing an older file;
     left with one it is removed, and the older file stays.
@@ -18,7 +19,7 @@ class PartFile:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.part = self.path.with_name(f"{self.path.name}.part")
+        self.part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")  # two runs never share one
 
     def __enter__(self) -> Self:
         self._open()

@@ -56,7 +56,8 @@ def shown(url: URL) -> str:
     """The address without its password, fit for messages: a path for SQLite."""
     if url.get_backend_name() == "sqlite":
         return f"'{url.database}'"
-    return f"'{url.render_as_string(hide_password=True)}'"
+    open_words = {key: "hidden" if "password" in key.lower() else value for key, value in url.query.items()}
+    return f"'{url.set(query=open_words).render_as_string(hide_password=True)}'"
 
 
 def advice(error: SQLAlchemyError) -> str:

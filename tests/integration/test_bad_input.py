@@ -167,3 +167,90 @@ def write_faststart(source: Path, target: Path) -> Path:
                 packet.stream = stream
                 writer.mux(packet)
     return target
+
+
+@pytest.mark.parametrize("option", ["--mot-out", "--csv-out", "--video-out"])
+def test_an_output_never_overwrites_what_is_read_or_stored(clip: Path, tmp_path: Path, option: str) -> None:
+    before = clip.read_bytes()
+    done = sightline("run", clip, option, "clip.mp4", folder=tmp_path)
+    refused(done, "clip.mp4", "source", folder=tmp_path, left={"clip.mp4"})
+    assert clip.read_bytes() == before
+    done = sightline("run", clip, "--database", "a.mp4", option, "./a.mp4", folder=tmp_path)
+    refused(done, "a.mp4", "database", folder=tmp_path, left={"clip.mp4"})
+
+
+def test_outputs_that_would_overwrite_each_other(clip: Path, tmp_path: Path) -> None:
+    done = sightline("run", clip, "--mot-out", "x.txt", "--csv-out", "./x.txt", folder=tmp_path)
+    refused(done, "x.txt", folder=tmp_path, left={"clip.mp4"})
+    (tmp_path / "other").mkdir()
+    shutil.copy(clip, tmp_path / "other")
+    done = sightline("run", clip, "other/clip.mp4", "--mot-out", "{name}.txt", folder=tmp_path)
+    refused(done, "clip.txt", folder=tmp_path, left={"clip.mp4", "other"})
+
+
+def test_track_does_not_overwrite_its_input(tmp_path: Path) -> None:
+    (tmp_path / "seqinfo.ini").write_text("[Sequence]\nname=a\nframeRate=10\nseqLength=3\nimWidth=64\nimHeight=48\n")
+    (tmp_path / "det.txt").write_text("1,-1,10,10,20,20,0.9,-1,-1,-1\n")
+    left = {"seqinfo.ini", "det.txt"}
+    done = sightline("track", "det.txt", "--sequence", ".", "--out", "./det.txt", folder=tmp_path)
+    refused(done, "det.txt", "--out", folder=tmp_path, left=left)
+    done = sightline("track", "det.txt", "--sequence", ".", "--out", "a.txt", "--set", "name=x", folder=tmp_path)
+    refused(done, "--tracker", folder=tmp_path, left=left)
+
+
+def test_square_brackets_are_no_markup(tmp_path: Path) -> None:
+    done = sightline("run", "[/bold]no[red]file.mp4", folder=tmp_path)
+    refused(done, "[/bold]no[red]file.mp4", folder=tmp_path, left=set())
+
+
+def test_a_stream_is_refused_without_its_password(tmp_path: Path) -> None:
+    done = sightline("run", "rtsp://me:s3cret@10.0.0.1/live", folder=tmp_path)
+    refused(done, "10.0.0.1", "stream", folder=tmp_path, left=set())
+    assert "s3cret" not in done.err
+
+
+def test_a_pipe_is_refused_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    refused(sightline("run", "pipe.mp4", folder=tmp_path), "pipe.mp4", folder=tmp_path, left={"pipe.mp4"})
+
+
+def test_passwords_in_the_query_of_a_database_address_are_hidden(clip: Path, tmp_path: Path) -> None:
+    done = sightline("run", clip, "--database", "postgresql://u@127.0.0.1:1/x?password=s3cret", folder=tmp_path)
+    refused(done, "127.0.0.1", folder=tmp_path, left={"clip.mp4"})
+    assert "s3cret" not in done.err + done.out
+
+
+def test_settings_that_the_backend_does_not_look_at(clip: Path, tmp_path: Path) -> None:
+    for change in ("detector.device=GPU", "embedder.device=GPU", "detector.weights=a.onnx"):
+        done = sightline("run", clip, "--set", change, folder=tmp_path)
+        refused(done, change.split(".")[0], folder=tmp_path, left={"clip.mp4"})
+
+
+def test_a_failure_after_the_run_began_is_another_exit_code(clip: Path, tmp_path: Path) -> None:
+    """The media folder cannot be made: found out when the first picture is stored."""
+    (tmp_path / "media").write_text("a file")
+    options = ["--set", "store.media=media", "--set", "detector.motion.warm_up_frames=0"]
+    moving = write_moving(tmp_path / "moving.mp4")
+    done = sightline("run", moving, *options, "--mot-out", "out.txt", folder=tmp_path)
+    assert done.code == 1, done.err
+    assert len(done.err.strip().splitlines()) == 1
+    assert "media" in done.err
+    assert "failed" in done.out
+    assert not (tmp_path / "out.txt").exists()
+    with open_database(tmp_path / "runs" / "sightline.db") as store, store.read() as connection:
+        assert connection.scalar(select(tables.Run.status)) == "failed"
+
+
+def write_moving(path: Path) -> Path:
+    """A bright block that walks over a dark floor, 4 s."""
+    import numpy as np
+
+    from pipeline.sinks.h264_file import H264File
+
+    with H264File(path) as video:
+        for index in range(100):
+            image = np.full((240, 320, 3), 40, np.uint8)
+            if index > 10:
+                image[100:180, index * 2 : index * 2 + 40] = 220
+            video.write(image, index / 25)
+    return path

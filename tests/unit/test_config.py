@@ -109,7 +109,7 @@ def test_set_reaches_sections_of_sections() -> None:
             "detector.motion.min_are=1", "unknown setting detector.motion.min_are; did you mean 'min_area'?", id="deep"
         ),
         pytest.param("tracker.name=sort9", "there is no tracker 'sort9'; known: deepsort, bytetrack", id="no tracker"),
-        pytest.param("tracker=bytetrack", "setting tracker: ", id="a section is not a value"),
+        pytest.param("tracker=bytetrack", "setting tracker is a section", id="a section is not a value"),
         pytest.param("detector.min_score=2", "setting detector.min_score: ", id="out of range"),
         pytest.param("detector.min_score=.nan", "setting detector.min_score: ", id="not a number"),
         pytest.param("detector.min_score=high", "setting detector.min_score: ", id="not a number at all"),

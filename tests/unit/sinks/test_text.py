@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.errors import OutputError
 from pipeline.evaluation.sequences import read_tracks
+from pipeline.sinks.part_file import PartFile
 from pipeline.sinks.base import Result, Sink
 from pipeline.sinks.csv_rows import COLUMNS, CsvSink
 from pipeline.sinks.mot_text import MotTextSink
@@ -123,7 +124,7 @@ def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path, kind: str) ->
 
 def test_a_full_disk_is_an_output_error(tmp_path: Path) -> None:
     path = tmp_path / "tracks.txt"
-    (tmp_path / "tracks.txt.part").symlink_to("/dev/full")
+    PartFile(path).part.symlink_to("/dev/full")
     with pytest.raises(OutputError, match="No space left"):
         write(MotTextSink(path))
     assert list(tmp_path.iterdir()) == []

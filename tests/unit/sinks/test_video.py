@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import OutputError
+from pipeline.sinks.part_file import PartFile
 from pipeline.sinks.base import Result
 from pipeline.sinks.video import VideoSink
 from pipeline.sources.files import VideoFile
@@ -113,7 +114,7 @@ def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_an_output_error(tmp_path: Path) -> None:
-    (tmp_path / "out.mkv.part").symlink_to("/dev/full")
+    PartFile(tmp_path / "out.mkv").part.symlink_to("/dev/full")
     with pytest.raises(OutputError, match="cannot be written"):
         write(tmp_path / "out.mkv")
     assert list(tmp_path.iterdir()) == []

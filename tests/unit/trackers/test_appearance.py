@@ -154,5 +154,5 @@ def test_a_saved_state_does_not_change_with_the_gallery() -> None:
 
 def test_a_state_of_another_budget_is_refused() -> None:
     gallery = Gallery(budget=5)
-    with pytest.raises(ValueError, match="holds 5 exemplars, not 6"):
+    with pytest.raises(ValueError, match="up to 5 exemplars a track, not 6"):
         Gallery(budget=6).from_arrays(gallery.to_arrays())
