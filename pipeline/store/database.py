@@ -135,14 +135,18 @@ def _prepare(engine: Engine) -> None:
         due = schema.upgrade_due(schema.revision(connection))
     if engine.dialect.name == "sqlite":
         engines.switch_to_wal(engine)
-    if not due:
-        return
-    with engines.for_writing(engine).begin() as connection:
+    if due:
+        upgrade_tables(engine)
+
+
+def upgrade_tables(engine: Engine, migrations: Path = schema.MIGRATIONS) -> None:
+    """Bring the tables to the newest of `migrations`, all in one transaction. Raises StoreError."""
+    with engines.upgrading(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
             _install_vector(connection)
-        if schema.upgrade_due(schema.revision(connection)):  # unless somebody else did it while we waited
-            schema.upgrade(connection)
+        schema.upgrade_due(schema.revision(connection))  # raises if a newer program upgraded while we waited
+        schema.upgrade(connection, migrations)
 
 
 def _install_vector(connection: Connection) -> None:

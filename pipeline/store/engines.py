@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,27 @@ def for_writing(engine: Engine) -> Engine:
     return engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
 
 
+@contextmanager
+def upgrading(engine: Engine) -> Iterator[Connection]:
+    """A transaction in which tables may be rebuilt. Raises StoreError, and undoes all, if it breaks a foreign key.
+
+    Most changes of a SQLite table copy it, drop the old one and rename the copy. With foreign keys on, the drop would
+    delete all that hangs on the table's rows; they can be switched off only before the transaction begins.
+    """
+    sqlite = engine.dialect.name == "sqlite"
+    with for_writing(engine).connect() as connection:
+        if sqlite:
+            _switch_foreign_keys(connection, "OFF")
+        try:
+            with connection.begin():
+                yield connection
+                if sqlite:
+                    _check_foreign_keys(connection)
+        finally:
+            if sqlite:
+                _switch_foreign_keys(connection, "ON")
+
+
 def switch_to_wal(engine: Engine) -> None:
     """Let readers of a SQLite file go on while somebody writes. Raises StoreError where the disk cannot do it."""
     deadline = time.monotonic() + BUSY_SECONDS
@@ -100,6 +123,21 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = NORMAL")  # with a write-ahead log a killed process loses nothing
     connection.execute("PRAGMA cache_size = -32000")  # KiB, a little more than the objects of a large store
+
+
+def _switch_foreign_keys(connection: Connection, state: str) -> None:
+    """Past SQLAlchemy, which would begin a transaction first."""
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"PRAGMA foreign_keys = {state}")
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchone()
+    if broken is not None:
+        raise StoreError(
+            f"the upgrade would leave rows of '{broken[0]}' without their row in '{broken[2]}', so nothing was "
+            "changed; report this, and use the earlier Sightline until it is mended"
+        )
 
 
 def _begin_sqlite(connection: Connection) -> None:

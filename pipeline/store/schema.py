@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HEAD = "0001"  # the newest revision in migrations/versions
 VERSION_TABLE = "alembic_version"
-_MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
 
 def revision(connection: Connection) -> str | None:
@@ -48,11 +48,11 @@ def upgrade_due(found: str | None) -> bool:
     return True
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring the tables to HEAD within the transaction of the connection."""
+def upgrade(connection: Connection, migrations: Path = MIGRATIONS) -> None:
+    """Bring the tables to the newest revision within the transaction of the connection; see engines.upgrading."""
     from alembic import command
 
-    config = alembic_config()
+    config = alembic_config(migrations)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
@@ -68,12 +68,12 @@ def _known() -> set[str]:
     return {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
 
 
-def alembic_config() -> Config:
+def alembic_config(migrations: Path = MIGRATIONS) -> Config:
     """Where Alembic finds the migrations."""
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
 
