@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
 from pipeline.errors import StoreError
 from pipeline.models.base import ModelCard
+from pipeline.redaction import redact
 from pipeline.store.inserting import insert_unless_there
 from pipeline.store.records import SourceRecord
 from pipeline.store.tables import Model, Project, Run, Source
-
-_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^:@/]*:([^@/]*)@", re.IGNORECASE)
 
 
 def project_row(connection: Connection, name: str) -> int:
@@ -35,10 +33,9 @@ def parent_row(connection: Connection, parent: UUID | None, project_id: int) -> 
 def source_row(connection: Connection, source: SourceRecord, *, project_id: int, public_id: UUID) -> int:
     """The id of a source, which takes on what is newly known of it. `public_id`: for the case that it is made.
 
-    Raises StoreError if its address holds a password.
+    Raises StoreError if its address holds credentials.
     """
-    found = _PASSWORD.match(source.uri_redacted)
-    if found and found[1].strip("*"):
+    if redact(source.uri_redacted) != source.uri_redacted:
         raise StoreError(f"the address of the source '{source.name}' holds a password; redact it before storing")
     identity = {
         "project_id": project_id,
