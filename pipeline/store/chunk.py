@@ -17,11 +17,14 @@ NO_PTS = -(2**63)  # stands for "the container gave no time stamp"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameDetections:
-    """The raw detections of consecutive processed frames. Entry i of every field is the same frame."""
+    """The raw detections of consecutive processed frames. Entry i of every field is the same frame.
+
+    Frame.at is left out: runs of one file share its detections, but each may have been told another start. It follows
+    from the run's session: started_at + time.
+    """
 
     frames: IntArray  # (f,) int64 Frame.index, rising
     times: FloatArray  # (f,) float64 Frame.time, seconds
-    at: IntArray  # (f,) int64 Frame.at, microseconds UTC
     sessions: IntArray  # (f,) int64 Frame.session
     pts: IntArray  # (f,) int64 Frame.pts, NO_PTS where it is None
     detections: tuple[Detections, ...]  # f
@@ -38,7 +41,7 @@ class FrameDetections:
     def empty(cls) -> FrameDetections:
         """No frame."""
         none = np.zeros(0, np.int64)
-        return cls(none, np.zeros(0), none, none, none, ())
+        return cls(none, np.zeros(0), none, none, ())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,6 +171,7 @@ class FrameCounts:
     processed: int = 0
     dropped: int = 0
     repaired: int = 0  # time stamps mended
+    damaged: int = 0  # packets and frames that could not be decoded
 
 
 @dataclass(frozen=True, slots=True, eq=False)

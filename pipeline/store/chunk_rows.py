@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from pipeline.errors import StoreError
+from pipeline.store.batches import batches
 from pipeline.store.chunk import ChunkData, CropColumns, EmbeddingColumns, EventColumns, GapColumns, ObservationColumns
 from pipeline.store.crops import write_crop
 from pipeline.store.inserting import insert_unless_there
@@ -86,7 +88,7 @@ def write_embeddings(connection: Connection, embeddings: EmbeddingColumns, ids: 
             f"which gives {dimension}; register the model that made them"
         )
     rows = [
-        {"track_id": ids[local_id], "model_id": model_id, "at": at, "kind": kind.value}
+        {"track_id": ids[local_id], "model_id": model_id, "at": at, "kind": kind}
         | {"quality": quality, "vector": vector}
         for local_id, at, kind, quality, vector in zip(
             embeddings.local_ids.tolist(),
@@ -98,9 +100,9 @@ def write_embeddings(connection: Connection, embeddings: EmbeddingColumns, ids: 
         )
     ]
     replaced = [row["track_id"] for row in rows if row["kind"] == EmbeddingKind.MEAN]
-    if replaced:
-        old = (Embedding.model_id == model_id, Embedding.kind == EmbeddingKind.MEAN.value)
-        connection.execute(delete(Embedding).where(Embedding.track_id.in_(replaced), *old))
+    old = (Embedding.model_id == model_id, Embedding.kind == EmbeddingKind.MEAN)
+    for batch in batches(replaced):
+        connection.execute(delete(Embedding).where(Embedding.track_id.in_(batch), *old))
     if rows:
         connection.execute(insert(Embedding), rows)
 
@@ -113,12 +115,7 @@ def write_crops(
     Raises OutputError if a file cannot be written.
     """
     best = _best_by_track(crops)
-    known = connection.execute(
-        select(Media.track_id, Media.id, Media.path, Media.quality, Media.protected).where(
-            Media.track_id.in_([ids[local_id] for local_id in best]), Media.kind == MediaKind.BEST.value
-        )
-    )
-    held = {row.track_id: row for row in known}
+    held = _best_media(connection, [ids[local_id] for local_id in best])
     born: list[Row] = []
     better: list[Row] = []
     kept: list[Row] = []
@@ -131,7 +128,7 @@ def write_crops(
         kept.append({"key": ids[local_id], "quality": row["quality"]})
         if old is None:
             named = {"public_id": public_ids.new(), "run_source_id": place.run_source_id, "track_id": ids[local_id]}
-            born.append(row | named | {"kind": MediaKind.BEST.value})
+            born.append(row | named | {"kind": MediaKind.BEST})
         else:
             better.append({f"new_{name}": value for name, value in row.items()} | {"key": old.id})
             if old.path != row["path"]:
@@ -170,6 +167,14 @@ def _best_by_track(crops: CropColumns) -> dict[int, int]:
     order = np.argsort(-crops.qualities, kind="stable")
     ids, first = np.unique(crops.local_ids[order], return_index=True)
     return dict(zip(ids.tolist(), order[first].tolist(), strict=True))
+
+
+def _best_media(connection: Connection, track_ids: Sequence[int]) -> dict[int, Any]:
+    """Track row -> the row of the crop it has."""
+    columns = (Media.track_id, Media.id, Media.path, Media.quality, Media.protected)
+    best = select(*columns).where(Media.kind == MediaKind.BEST)
+    found = (row for batch in batches(track_ids) for row in connection.execute(best.where(Media.track_id.in_(batch))))
+    return {row.track_id: row for row in found}
 
 
 def _crop_row(place: Place, crops: CropColumns, i: int) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import secrets
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from uuid import UUID
 
 from pipeline.errors import OutputError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,9 @@ def write_crop(folder: Path, jpeg: bytes, *, run: UUID, run_source_id: int, loca
 
 
 def remove_crops(folder: Path, paths: list[str]) -> None:
-    """Delete files that no row names any more. Raises OutputError."""
+    """Delete files that no row names any more. One that stays is only logged: what replaced it is stored already."""
     for path in paths:
         try:
             (folder / path).unlink(missing_ok=True)
         except OSError as error:
-            raise OutputError(f"cannot delete the crop {folder / path}: {error.strerror}") from error
+            _log.warning("the old crop %s takes up space, as it cannot be deleted: %s", folder / path, error.strerror)

@@ -46,7 +46,6 @@ def pack_detections(chunk: FrameDetections) -> bytes:
     arrays: State = {
         "frames": chunk.frames,
         "times": chunk.times,
-        "at": chunk.at,
         "sessions": chunk.sessions,
         "pts": chunk.pts,
         "counts": np.array([len(table) for table in tables], np.int64),
@@ -75,7 +74,7 @@ def unpack_detections(payload: bytes) -> FrameDetections:
         Detections(arrays["boxes"][row], arrays["scores"][row], arrays["labels"][row], feature, mask)
         for row, feature, mask in zip(rows, features, masks, strict=True)
     )
-    return FrameDetections(arrays["frames"], arrays["times"], arrays["at"], arrays["sessions"], arrays["pts"], tables)
+    return FrameDetections(arrays["frames"], arrays["times"], arrays["sessions"], arrays["pts"], tables)
 
 
 def _joined(parts: Sequence[npt.NDArray[np.generic]], none: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

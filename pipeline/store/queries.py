@@ -16,7 +16,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.store.filters import EVERYTHING, ObjectFilter, ObjectOrder, Scope, conditions, ordering, visible
 from pipeline.store.rows import EmbeddingTable, MediaRow, MemberRow, ObjectRow, ObservationTable
-from pipeline.store.states import EmbeddingKind, MediaKind
+from pipeline.store.states import MediaKind
 from pipeline.store.tables import (
     Embedding,
     Media,
@@ -157,7 +157,7 @@ def embeddings_of_object(scope: Scope, connection: Connection, public_id: UUID, 
         return EmbeddingTable.empty(connection.scalar(select(Model.dim).where(Model.id == model_id)) or 0)
     return EmbeddingTable(
         at=np.array([row.at for row in rows], np.int64),
-        kinds=tuple(EmbeddingKind(row.kind) for row in rows),
+        kinds=tuple(row.kind for row in rows),
         qualities=np.array([row.quality for row in rows], np.float32),
         vectors=np.stack([row.vector for row in rows]),
     )
@@ -217,14 +217,14 @@ def _best_crops(connection: Connection, object_ids: Sequence[int]) -> dict[int, 
             Media.quality,
         )
         .join(Media, and_(Media.track_id == ObjectMember.track_id, _within_member(Media.from_at)))
-        .where(ObjectMember.object_id.in_(object_ids), Media.kind == MediaKind.BEST.value)
+        .where(ObjectMember.object_id.in_(object_ids), Media.kind == MediaKind.BEST)
         .order_by(func.coalesce(Media.quality, -1.0), Media.id)  # the best comes last and stays
     )
     crops: dict[int, MediaRow] = {}
     for row in connection.execute(query).mappings():
         values = dict(row)
         key = values.pop("key")
-        crops[key] = MediaRow(**values | {"kind": MediaKind(values["kind"])})
+        crops[key] = MediaRow(**values)
     return crops
 
 

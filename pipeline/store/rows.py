@@ -65,7 +65,8 @@ class RunSourceRow:
     frames_read: int
     processed: int
     dropped: int
-    repaired: int
+    repaired: int  # time stamps
+    damaged: int  # packets and frames that could not be decoded
     finished_at: int | None
     next_frame: int  # of the checkpoint, 0 before the first
     tracks: int

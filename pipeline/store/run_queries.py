@@ -10,7 +10,6 @@ from sqlalchemy.orm import aliased
 
 from pipeline.store.filters import Scope
 from pipeline.store.rows import RunDetail, RunModelRow, RunRow, RunSourceRow, SourceRow
-from pipeline.store.states import RequestedState, RunStatus, SourceStatus
 from pipeline.store.tables import Checkpoint, Model, Run, RunModel, RunSource, Source, Track
 
 
@@ -23,7 +22,7 @@ def count_runs(scope: Scope, connection: Connection) -> int:
 def list_runs(scope: Scope, connection: Connection, *, limit: int = 50, offset: int = 0) -> list[RunRow]:
     """One page of runs, the newest first."""
     query = _runs(scope).order_by(Run.created_at.desc(), Run.id.desc()).limit(limit).offset(offset)
-    return [_run(row) for row in connection.execute(query).mappings()]
+    return [RunRow(**row) for row in connection.execute(query).mappings()]
 
 
 def run_detail(scope: Scope, connection: Connection, run: UUID) -> RunDetail | None:
@@ -33,11 +32,10 @@ def run_detail(scope: Scope, connection: Connection, run: UUID) -> RunDetail | N
         return None
     run_id = select(Run.id).where(Run.public_id == run).scalar_subquery()
     sources = tuple(
-        RunSourceRow(**dict(row) | {"status": SourceStatus(row["status"])})
-        for row in connection.execute(_run_sources().where(RunSource.run_id == run_id)).mappings()
+        RunSourceRow(**row) for row in connection.execute(_run_sources().where(RunSource.run_id == run_id)).mappings()
     )
     models = tuple(_model(row) for row in connection.execute(_run_models().where(RunModel.run_id == run_id)).mappings())
-    return RunDetail(_run(found), sources, models)
+    return RunDetail(RunRow(**found), sources, models)
 
 
 def list_sources(scope: Scope, connection: Connection) -> list[SourceRow]:
@@ -74,11 +72,6 @@ def _runs(scope: Scope) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _run(row: Any) -> RunRow:
-    states = {"status": RunStatus(row["status"]), "requested_state": RequestedState(row["requested_state"])}
-    return RunRow(**dict(row) | states)
-
-
 def _run_sources() -> Select[*tuple[Any, ...]]:
     tracks = select(func.count()).where(Track.run_source_id == RunSource.id).scalar_subquery()
     return (
@@ -101,6 +94,7 @@ def _run_sources() -> Select[*tuple[Any, ...]]:
             RunSource.processed,
             RunSource.dropped,
             RunSource.repaired,
+            RunSource.damaged,
             RunSource.finished_at,
             func.coalesce(Checkpoint.next_frame, 0).label("next_frame"),
             tracks.label("tracks"),

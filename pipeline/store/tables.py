@@ -7,7 +7,6 @@ gallery reads one table; who edits members must bring them up to date.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -33,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from pipeline.store.one_of import OneOf
 from pipeline.store.states import EmbeddingKind, MediaKind, RequestedState, RunStatus, SourceStatus, TaskStatus
 from pipeline.store.vector import Float32Array, Vector
 
@@ -41,7 +41,7 @@ _JSON = JSON().with_variant(JSONB(), "postgresql")
 
 Key = Annotated[int, mapped_column(_KEY, primary_key=True)]
 PublicId = Annotated[UUID, mapped_column(Uuid(), unique=True)]
-Word = Annotated[str, mapped_column(String(16))]  # one of an enumeration in states.py
+Word = Annotated[str, mapped_column(String(16))]  # lower case; OneOf where states.py lists the words
 Hash = Annotated[str, mapped_column(String(128))]
 LongText = Annotated[str, mapped_column(Text())]
 At = Annotated[int, mapped_column(BigInteger())]  # microseconds UTC
@@ -53,11 +53,6 @@ Flag = Annotated[bool, mapped_column(server_default=false())]
 def _refer(column: str, *, on_delete: str = "CASCADE") -> Any:
     """A foreign key; by default the row goes when what it belongs to goes."""
     return mapped_column(_KEY, ForeignKey(column, ondelete=on_delete))
-
-
-def _one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
-    listed = ", ".join(f"'{word.value}'" for word in words)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
 class Base(DeclarativeBase):
@@ -124,11 +119,7 @@ class Run(Base):
     """One process over one or more sources with one set of settings."""
 
     __tablename__ = "runs"
-    __table_args__ = (
-        _one_of("status", RunStatus),
-        _one_of("requested_state", RequestedState),
-        Index(None, "project_id", "created_at"),
-    )
+    __table_args__ = (Index(None, "project_id", "created_at"),)
 
     id: Mapped[Key]
     public_id: Mapped[PublicId]
@@ -138,9 +129,9 @@ class Run(Base):
     settings: Mapped[dict[str, Any]] = mapped_column(_JSON)
     settings_hash: Mapped[Hash] = mapped_column(index=True)
     code_version: Mapped[LongText]
-    status: Mapped[Word]
+    status: Mapped[RunStatus] = mapped_column(OneOf(RunStatus))
     error: Mapped[LongText | None]
-    requested_state: Mapped[Word]
+    requested_state: Mapped[RequestedState] = mapped_column(OneOf(RequestedState))
     created_at: Mapped[At]
     finished_at: Mapped[At | None]
     heartbeat_at: Mapped[At | None]
@@ -168,19 +159,21 @@ class RunSource(Base):
     __tablename__ = "run_sources"
     __table_args__ = (
         UniqueConstraint("run_id", "source_id"),
-        _one_of("status", SourceStatus),
-        CheckConstraint("frames_read >= 0 AND processed >= 0 AND dropped >= 0 AND repaired >= 0", name="counters"),
+        CheckConstraint(
+            "frames_read >= 0 AND processed >= 0 AND dropped >= 0 AND repaired >= 0 AND damaged >= 0", name="counters"
+        ),
     )
 
     id: Mapped[Key]
     run_id: Mapped[int] = _refer("runs.id")
     source_id: Mapped[int] = mapped_column(_KEY, ForeignKey("sources.id", ondelete="RESTRICT"), index=True)
-    status: Mapped[Word]
+    status: Mapped[SourceStatus] = mapped_column(OneOf(SourceStatus))
     error: Mapped[LongText | None]
     frames_read: Mapped[Count]
     processed: Mapped[Count]
     dropped: Mapped[Count]
     repaired: Mapped[Count]  # time stamps that had to be mended
+    damaged: Mapped[Count]  # packets and frames that could not be decoded
     finished_at: Mapped[At | None]
 
 
@@ -193,7 +186,7 @@ class Session(Base):
     id: Mapped[Key]
     run_source_id: Mapped[int] = _refer("run_sources.id")
     n: Mapped[int]
-    started_at: Mapped[At]
+    started_at: Mapped[At]  # of time 0: a frame of this session was taken at started_at + its time
     time_offset: Mapped[float] = mapped_column(Double())  # seconds between the run's time and this session's own
     time_base: Mapped[str | None] = mapped_column(String(32))  # seconds per unit of pts, as a fraction "1/90000"
 
@@ -267,7 +260,9 @@ class Observation(Base):
     """Where a track was in one frame."""
 
     __tablename__ = "observations"
-    __table_args__ = (Index(None, "run_source_id", "at"),)
+    # Rows lie in the order of their key instead of beside an index of it: without masks a sixth less space, and a track
+    # is read in half the time.
+    __table_args__ = (Index(None, "run_source_id", "at"), {"sqlite_with_rowid": False})
 
     track_id: Mapped[int] = mapped_column(_KEY, ForeignKey("tracks.id", ondelete="CASCADE"), primary_key=True)
     at: Mapped[int] = mapped_column(BigInteger(), primary_key=True, autoincrement=False)
@@ -290,14 +285,13 @@ class Embedding(Base):
     __table_args__ = (
         UniqueConstraint("track_id", "model_id", "kind", "at"),
         Index(None, "model_id", "id"),
-        _one_of("kind", EmbeddingKind),
     )
 
     id: Mapped[Key]
     track_id: Mapped[int] = _refer("tracks.id")
     model_id: Mapped[int] = _refer("models.id", on_delete="RESTRICT")
     at: Mapped[At]
-    kind: Mapped[Word]
+    kind: Mapped[EmbeddingKind] = mapped_column(OneOf(EmbeddingKind))
     quality: Mapped[Real]
     vector: Mapped[Float32Array] = mapped_column(Vector())
 
@@ -345,7 +339,7 @@ class ObjectMember(Base):
 
 
 class Edit(Base):
-    """One step of review. Append-only: undo is a new edit that the undone one points to."""
+    """One step of review. Append-only: no row ever changes. Undo is a new edit that points to the undone one."""
 
     __tablename__ = "edits"
     __table_args__ = (Index(None, "project_id", "id"),)
@@ -357,7 +351,16 @@ class Edit(Base):
     op: Mapped[Word]
     before: Mapped[dict[str, Any]] = mapped_column(_JSON)
     after: Mapped[dict[str, Any]] = mapped_column(_JSON)
-    undone_by: Mapped[int | None] = _refer("edits.id", on_delete="SET NULL")
+    undoes_id: Mapped[int | None] = mapped_column(_KEY, ForeignKey("edits.id", ondelete="RESTRICT"), unique=True)
+
+
+class EditObject(Base):
+    """An object that an edit touched: the history of an object, without a look into any document."""
+
+    __tablename__ = "edit_objects"
+
+    object_id: Mapped[int] = mapped_column(_KEY, ForeignKey("objects.id", ondelete="CASCADE"), primary_key=True)
+    edit_id: Mapped[int] = mapped_column(_KEY, ForeignKey("edits.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
 class Media(Base):
@@ -365,7 +368,6 @@ class Media(Base):
 
     __tablename__ = "media"
     __table_args__ = (
-        _one_of("kind", MediaKind),
         Index(
             "uq_media_best_of_track",
             "track_id",
@@ -381,7 +383,7 @@ class Media(Base):
     public_id: Mapped[PublicId]
     track_id: Mapped[int | None] = _refer("tracks.id")
     run_source_id: Mapped[int] = _refer("run_sources.id")
-    kind: Mapped[Word]
+    kind: Mapped[MediaKind] = mapped_column(OneOf(MediaKind))
     path: Mapped[str] = mapped_column(Text(), unique=True)  # relative to the media folder, with /
     sha256: Mapped[Hash]
     bytes: Mapped[int] = mapped_column(BigInteger())
@@ -427,7 +429,6 @@ class Task(Base):
     __table_args__ = (
         UniqueConstraint("run_source_id", "stage", "first_frame"),
         Index(None, "status", "lease_until"),
-        _one_of("status", TaskStatus),
         CheckConstraint("0 <= first_frame AND first_frame < end_frame", name="range"),
     )
 
@@ -436,7 +437,7 @@ class Task(Base):
     stage: Mapped[Word]
     first_frame: Mapped[int] = mapped_column(BigInteger())
     end_frame: Mapped[int] = mapped_column(BigInteger())
-    status: Mapped[Word]
+    status: Mapped[TaskStatus] = mapped_column(OneOf(TaskStatus))
     lease_until: Mapped[At | None]
     attempt: Mapped[Count]
     worker: Mapped[LongText | None]

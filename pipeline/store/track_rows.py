@@ -13,11 +13,10 @@ from sqlalchemy import BigInteger, Connection, SmallInteger, bindparam, case, in
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
 from pipeline.errors import StoreError
+from pipeline.store.batches import batches
 from pipeline.store.chunk import ChunkData, ObservationColumns
 from pipeline.store.public_id import PublicIds
 from pipeline.store.tables import Object, ObjectMember, Track
-
-_BATCH = 5000  # ids in one IN (...): databases bound the number of parameters
 
 Row: TypeAlias = dict[str, Any]
 
@@ -115,10 +114,8 @@ def _summaries(chunk: ChunkData, seen: dict[int, Row]) -> dict[int, Row]:
 
 
 def _stored(connection: Connection, place: Place, local_ids: Iterable[int]) -> dict[int, int]:
-    wanted = sorted(local_ids)
     found: dict[int, int] = {}
-    for start in range(0, len(wanted), _BATCH):
-        batch = wanted[start : start + _BATCH]
+    for batch in batches(sorted(local_ids)):
         rows = connection.execute(
             select(Track.local_id, Track.id).where(
                 Track.run_source_id == place.run_source_id, Track.local_id.in_(batch)
@@ -212,7 +209,15 @@ def _object_now() -> ColumnElement[int]:
 
 
 def _class_name(place: Place, class_id: int) -> str:
-    return place.classes[class_id] if 0 <= class_id < len(place.classes) else f"class {class_id}"
+    """Raises StoreError for a label that the registered detector cannot give."""
+    if not place.classes:  # none registered
+        return f"class {class_id}"
+    if not 0 <= class_id < len(place.classes):
+        raise StoreError(
+            f"the detector has {len(place.classes)} classes, but a track has the label {class_id}; "
+            "register the detector that gave it"
+        )
+    return place.classes[class_id]
 
 
 def _refuse(local_ids: Iterable[int], what: str) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Dialect, LargeBinary, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
 from pipeline.errors import DependencyError, StoreError
+from pipeline.store.states import EmbeddingKind
 
 INDEX_PREFIX = "ix_embeddings_vector_model_"
 INDEX_LIMIT = 2000  # pgvector's HNSW takes no longer vectors; longer ones are searched exactly
@@ -65,13 +66,15 @@ def checked(value: Float32Array) -> Float32Array:
 
 
 def create_vector_index(connection: Connection, model_id: int, dimension: int) -> None:
-    """Let PostgreSQL search one model's vectors by cosine with an HNSW graph. Does nothing elsewhere or a second time.
+    """Let PostgreSQL search one model's exemplars by cosine with an HNSW graph. Does nothing elsewhere or again.
 
-    An index needs a fixed length and lengths differ between models, so each model gets its own partial index.
+    An index needs a fixed length and lengths differ between models, so each model gets its own partial index. Means
+    stay out: they are replaced with every chunk, which a graph takes badly, and an object ranks by its best exemplar.
     """
     if connection.dialect.name != "postgresql" or not 0 < dimension <= INDEX_LIMIT:
         return
     connection.exec_driver_sql(
         f"CREATE INDEX IF NOT EXISTS {INDEX_PREFIX}{int(model_id)} ON embeddings "
-        f"USING hnsw ((vector::vector({int(dimension)})) vector_cosine_ops) WHERE model_id = {int(model_id)}"
+        f"USING hnsw ((vector::vector({int(dimension)})) vector_cosine_ops) "
+        f"WHERE model_id = {int(model_id)} AND kind = '{EmbeddingKind.EXEMPLAR}'"
     )

@@ -24,7 +24,7 @@ from pipeline.store.packing import pack_state, unpack_state
 from pipeline.store.public_id import PublicIds
 from pipeline.store.records import Checkpoint, RunRecord, SourceRecord
 from pipeline.store.states import RequestedState, RunStatus, SourceStatus
-from pipeline.store.tables import Model, Run, RunModel, RunSource, Session, Source
+from pipeline.store.tables import Model, Run, RunModel, RunSource, Session, Source, Track
 from pipeline.store.track_rows import Place, write_tracks
 from pipeline.store.vector import create_vector_index
 
@@ -126,7 +126,7 @@ class RunWriter:
         """Say that the run reads a source. Returns the run_source_id; the same one when called again."""
         with self._database.write(f"add the source '{source.name}'") as connection:
             source_id = source_row(connection, source, project_id=self._project_id, public_id=self._public_ids.new())
-            row = {"run_id": self._run_id, "source_id": source_id, "status": SourceStatus.PENDING.value}
+            row = {"run_id": self._run_id, "source_id": source_id, "status": SourceStatus.PENDING}
             insert_unless_there(connection, RunSource, [row])
             mine = (RunSource.run_id == self._run_id, RunSource.source_id == source_id)
             return connection.execute(select(RunSource.id).where(*mine)).scalar_one()
@@ -175,24 +175,30 @@ class RunWriter:
             wanted = connection.scalar(select(Run.requested_state).where(Run.id == self._run_id))
         if wanted is None:
             raise StoreError(f"the run {self._public_id} was deleted while it ran")
-        return RequestedState(wanted)
+        return wanted
 
     def set_status(self, status: RunStatus) -> None:
         """Say that a living run paused or goes on."""
         with self._database.write(f"mark the run as {status}") as connection:
-            connection.execute(update(Run).where(Run.id == self._run_id).values(status=status.value))
+            connection.execute(update(Run).where(Run.id == self._run_id).values(status=status))
 
     def finish_source(self, run_source_id: int, status: SourceStatus, *, error: str | None = None) -> None:
-        """Say how a source ended."""
-        values = {"status": status.value, "error": error, "finished_at": self._clock()}
+        """Say how a source ended. Where nothing more can come of it, its tracks have ended too.
+
+        A stopped or failed source may be resumed, and its tracks go on.
+        """
+        values = {"status": status, "error": error, "finished_at": self._clock()}
         with self._database.write(f"mark a source as {status}") as connection:
             mine = (RunSource.id == run_source_id, RunSource.run_id == self._run_id)
             connection.execute(update(RunSource).where(*mine).values(**values))
+            if status in (SourceStatus.FINISHED, SourceStatus.DAMAGED):
+                going = (Track.run_source_id.in_(select(RunSource.id).where(*mine)), Track.ended.is_(False))
+                connection.execute(update(Track).where(*going).values(ended=True))
 
     def finish_run(self, status: RunStatus, *, error: str | None = None) -> None:
         """Say how the run ended."""
         now = self._clock()
-        values = {"status": status.value, "error": error, "finished_at": now, "heartbeat_at": now}
+        values = {"status": status, "error": error, "finished_at": now, "heartbeat_at": now}
         with self._database.write(f"mark the run as {status}") as connection:
             connection.execute(update(Run).where(Run.id == self._run_id).values(**values))
 
@@ -252,8 +258,9 @@ class RunWriter:
             "processed": RunSource.processed + chunk.counts.processed,
             "dropped": RunSource.dropped + chunk.counts.dropped,
             "repaired": RunSource.repaired + chunk.counts.repaired,
+            "damaged": RunSource.damaged + chunk.counts.damaged,
         }
-        running = {"status": SourceStatus.RUNNING.value, "error": None, "finished_at": None}
+        running = {"status": SourceStatus.RUNNING, "error": None, "finished_at": None}
         connection.execute(update(RunSource).where(RunSource.id == run_source_id).values(**counts, **running))
         connection.execute(update(Run).where(Run.id == self._run_id).values(heartbeat_at=now))
 
@@ -275,8 +282,8 @@ def _is_there(connection: Connection, run_source_id: int, chunk: ChunkData) -> b
 
 def _living(now: int) -> dict[str, Any]:
     return {
-        "status": RunStatus.RUNNING.value,
-        "requested_state": RequestedState.RUN.value,
+        "status": RunStatus.RUNNING,
+        "requested_state": RequestedState.RUN,
         "heartbeat_at": now,
         "host": socket.gethostname(),
         "pid": os.getpid(),

@@ -40,9 +40,7 @@ def detections(first: int, end: int, *, objects: int) -> FrameDetections:
         corner = np.arange(objects, dtype=np.float32)[:, None] * 50 + np.array([[number, 10]], np.float32)
         boxes = np.hstack([corner, corner + 20]).astype(np.float32)
         found.append(Detections(boxes, np.full(objects, 0.5, np.float32), np.zeros(objects, np.int64)))
-    return FrameDetections(
-        numbers, numbers / 25.0, at_of(numbers), numbers * 0, np.full(len(numbers), NO_PTS), tuple(found)
-    )
+    return FrameDetections(numbers, numbers / 25.0, numbers * 0, np.full(len(numbers), NO_PTS), tuple(found))
 
 
 def chunk(
@@ -75,7 +73,7 @@ def chunk(
     observations = ObservationColumns(
         local_ids=np.tile(ids, f),
         frames=np.repeat(seen.frames, n),
-        at=np.repeat(seen.at, n),
+        at=np.repeat(at_of(seen.frames), n),
         boxes=np.concatenate([frame.boxes for frame in seen.detections]),
         scores=np.full(n * f, score, np.float32),
         evidence=np.full(n * f, evidence, np.int8),
@@ -89,7 +87,7 @@ def chunk(
         detections=seen,
         tracks=tracks,
         observations=observations,
-        counts=FrameCounts(read=f + 1, processed=f, dropped=1, repaired=2),
+        counts=FrameCounts(read=f + 1, processed=f, dropped=1, repaired=2, damaged=3),
         state={"mean": np.full((n, 8), float(end)), "next_id": np.array(n + 1)},
         embeddings=() if model_id is None else (_vectors(model_id, ids, last),),
         crops=None if crop_quality is None else _crops(ids, last, crop_quality),

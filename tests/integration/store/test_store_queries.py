@@ -9,14 +9,15 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
 
 from pipeline.errors import StoreError
 from pipeline.store import queries, run_queries
 from pipeline.store.database import Database, open_database
-from pipeline.store.filters import ObjectFilter, ObjectOrder, Scope, scope_of
+from pipeline.store.filters import ObjectFilter, ObjectOrder, Scope, conditions, ordering, scope_of
 from pipeline.store.states import EmbeddingKind, RunStatus, SourceStatus
-from pipeline.store.tables import Model, Object, ObjectMember, Track
+from pipeline.store.tables import Edit, EditObject, Model, Object, ObjectMember, Track
 from pipeline.store.writer import RunWriter
 from tests.integration.store.conftest import KINDS, NewUrl
 from tests.integration.store.examples import DETECTOR, EMBEDDER, RUN, START, STEP, VIDEO, chunk
@@ -87,9 +88,9 @@ def test_runs(scope: Scope, connection: Connection) -> None:
     assert run.settings == RUN.settings
     detail = run_queries.run_detail(scope, connection, run.public_id)
     assert detail is not None
-    assert [(s.name, s.tracks, s.next_frame, s.processed, s.status) for s in detail.sources] == [
-        ("a.mp4", 2, 100, 100, SourceStatus.FINISHED),
-        ("b.mp4", 1, 50, 50, SourceStatus.FINISHED),
+    assert [(s.name, s.tracks, s.next_frame, s.processed, s.damaged, s.status) for s in detail.sources] == [
+        ("a.mp4", 2, 100, 100, 3, SourceStatus.FINISHED),
+        ("b.mp4", 1, 50, 50, 3, SourceStatus.FINISHED),
     ]
     assert [(m.task, m.classes, m.input_size, m.dimension) for m in detail.models] == [
         ("detect", ("person", "car"), (640, 640), None),
@@ -124,6 +125,33 @@ def test_order(scope: Scope, connection: Connection) -> None:
     assert first(ObjectOrder.LONGEST) == "a.mp4"
     assert first(ObjectOrder.SUREST) == "b.mp4"
     assert first(ObjectOrder.CLEAREST) == "b.mp4"
+
+
+def explained(connection: Connection, wanted: ObjectFilter, order: ObjectOrder) -> str:
+    """How the database would find the objects of a page, were the table large."""
+    scope = scope_of(connection, ["default"])
+    asked = select(Object.id).where(*conditions(scope, connection, wanted, order=order)).order_by(*ordering(order))
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+    statement = str(asked.limit(50).compile(connection, compile_kwargs={"literal_binds": True}))
+    prefix = "EXPLAIN" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    return "\n".join(str(row[-1]) for row in connection.execute(text(f"{prefix} {statement}")))
+
+
+@pytest.mark.parametrize("order", [ObjectOrder.NEWEST, ObjectOrder.OLDEST])
+def test_the_first_page_is_read_from_an_index(connection: Connection, order: ObjectOrder) -> None:
+    plan = explained(connection, ObjectFilter(), order)
+    assert "ix_objects_project_id_hidden_first_at_id" in plan
+    assert "sort" not in plan.lower()
+    assert "b-tree" not in plan.lower()
+
+
+def test_other_pages_use_no_index_on_sqlite_only(connection: Connection) -> None:
+    """SQLite would fetch row after row through it; PostgreSQL is free to choose."""
+    wanted = ObjectFilter(min_score=0.5)
+    for order in ObjectOrder:
+        plan = explained(connection, wanted, order)
+        assert ("ix_objects_project_id" in plan) == (connection.dialect.name == "postgresql"), plan
 
 
 @pytest.mark.parametrize(
@@ -239,6 +267,20 @@ def test_a_merged_object_has_the_tracks_of_both(scope: Scope, connection: Connec
     sources = {row.name: row.public_id for row in run_queries.list_sources(scope, connection)}
     assert queries.count_objects(scope, connection, ObjectFilter(sources=(sources["b.mp4"],))) == 1
     assert queries.count_objects(scope, connection, ObjectFilter(sources=(sources["a.mp4"],))) == 2
+
+
+def test_the_history_of_an_object(scope: Scope, connection: Connection) -> None:
+    (kept, gone), project = connection.scalars(select(Object.id).limit(2)).all(), scope.project_ids[0]
+    row = {"project_id": project, "actor": "eve", "before": {}, "after": {}}
+    edit = insert(Edit).returning(Edit.id)
+    merge = connection.execute(edit.values(**row, at=1, op="merge")).scalar_one()
+    undo = connection.execute(edit.values(**row, at=2, op="undo", undoes_id=merge)).scalar_one()
+    touched = [{"edit_id": merge, "object_id": key} for key in (kept, gone)] + [{"edit_id": undo, "object_id": kept}]
+    connection.execute(insert(EditObject), touched)
+    history = select(Edit.op).join(EditObject).where(EditObject.object_id == kept).order_by(Edit.id)
+    assert connection.scalars(history).all() == ["merge", "undo"]
+    with pytest.raises(IntegrityError):  # an edit is undone once
+        connection.execute(edit.values(**row, at=3, op="undo", undoes_id=merge))
 
 
 def test_a_split_object_has_a_part_of_the_track(database: Database, tmp_path: Path) -> None:

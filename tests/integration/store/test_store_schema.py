@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, inspect
 
 from pipeline.store import schema
-from pipeline.store.database import Database
+from pipeline.store.database import Database, open_database
 from pipeline.store.tables import Base
 
 
@@ -43,6 +45,21 @@ def test_public_ids_are_unique_in_every_table(database: Database) -> None:
         for table in Base.metadata.tables.values():
             if "public_id" in table.columns:
                 assert ["public_id"] in [unique["column_names"] for unique in there.get_unique_constraints(table.name)]
+
+
+def test_no_check_lists_words(database: Database) -> None:
+    """SQLite would have to copy the table for each new word."""
+    with database.read() as connection:
+        there = inspect(connection)
+        checks = [check for table in there.get_table_names() for check in there.get_check_constraints(table)]
+    assert checks
+    assert [check["name"] for check in checks if "'" in check["sqltext"]] == []
+
+
+def test_observations_are_stored_once(tmp_path: Path) -> None:
+    with open_database(tmp_path / "runs.db") as database, database.read() as connection:
+        made = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 'observations'").scalar_one()
+    assert made.strip().endswith("WITHOUT ROWID")
 
 
 def test_head_is_the_newest_script() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pytest
-from sqlalchemy import func, inspect, select
+from sqlalchemy import event, func, inspect, select, text, update
 
 from pipeline.errors import OutputError, StoreError
+from pipeline.store.batches import BATCH
 from pipeline.store.chunk import (
     ChunkData,
     EventColumns,
@@ -86,7 +88,8 @@ def test_a_chunk_comes_back(database: Database, writer: RunWriter) -> None:
     found = unpack_detections(payload)
     np.testing.assert_array_equal(found.detections[99].boxes, given.detections.detections[99].boxes, strict=True)
     assert names == ["person", "person"]
-    assert (counters.frames_read, counters.processed, counters.dropped, counters.repaired) == (101, 100, 1, 2)
+    counts = (counters.frames_read, counters.processed, counters.dropped, counters.repaired, counters.damaged)
+    assert counts == (101, 100, 1, 2, 3)
     assert counters.status == SourceStatus.RUNNING
 
 
@@ -263,7 +266,18 @@ def test_no_password_gets_in(database: Database, writer: RunWriter) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["//[odd/name@2x.mp4", "http://host:8080/clip@2x.mp4", "rtsp://***:***@10.0.0.4/", "rtsp://viewer@10.0.0.4/"]
+    "uri", ["rtsp://u:p/hunter2@h/s", "rtsp://h/s?user=a&password=hunter2", "http://h/?token=hunter2"]
+)
+def test_no_password_gets_in_by_another_door(database: Database, writer: RunWriter, uri: str) -> None:
+    with pytest.raises(StoreError, match="holds a password") as caught:
+        writer.add_source(SourceRecord("stream", "gate", uri, None))
+    assert "hunter2" not in str(caught.value)
+    assert counted(database)["sources"] == 0
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["//[odd/name@2x.mp4", "http://cam.local:8080/clip@2x.mp4", "rtsp://***:***@10.0.0.4/", "rtsp://***@10.0.0.4/"],
 )
 def test_addresses_without_a_password_get_in(database: Database, tmp_path: Path, uri: str) -> None:
     writer = RunWriter.begin(database, RUN, media_folder=tmp_path)
@@ -279,6 +293,17 @@ def test_models_are_known_by_name_and_hash(database: Database, writer: RunWriter
         other.register_model(replace(EMBEDDER, sha256="ef" * 32))
     with pytest.raises(StoreError, match="other classes or another vector length"):
         writer.register_model(replace(EMBEDDER, dimension=5))
+
+
+def test_the_index_of_a_model_leaves_out_means(postgres_url: str, tmp_path: Path) -> None:
+    with open_database(postgres_url) as database:
+        model = RunWriter.begin(database, RUN, media_folder=tmp_path).register_model(EMBEDDER)
+        with database.read() as connection:
+            made = connection.execute(
+                text("SELECT indexdef FROM pg_indexes WHERE indexname = :name"), {"name": f"{INDEX_PREFIX}{model}"}
+            ).scalar_one()
+    assert f"model_id = {model}" in made
+    assert "'exemplar'" in made
 
 
 def test_postgresql_gets_an_index_for_each_model(postgres_url: str, tmp_path: Path) -> None:
@@ -319,6 +344,114 @@ def test_the_life_of_a_run(database: Database, tmp_path: Path) -> None:
         run = connection.execute(select(Run)).one()
     assert (run.status, run.finished_at, run.heartbeat_at) == ("running", None, 5000)
     assert resumed.public_id == writer.public_id
+
+
+@pytest.mark.parametrize(
+    ("status", "ended"),
+    [
+        (SourceStatus.FINISHED, True),
+        (SourceStatus.DAMAGED, True),
+        (SourceStatus.STOPPED, False),
+        (SourceStatus.FAILED, False),
+    ],
+)
+def test_tracks_end_with_their_source(
+    database: Database, writer: RunWriter, tmp_path: Path, *, status: SourceStatus, ended: bool
+) -> None:
+    source, other = writer.add_source(VIDEO), writer.add_source(replace(VIDEO, fingerprint="fingerprint-2"))
+    for part in (source, other):
+        writer.write_chunk(part, chunk(0, 10))
+    RunWriter.begin(database, RUN, media_folder=tmp_path).finish_source(source, status)  # another run's: nothing
+    with database.read() as connection:
+        assert not any(connection.scalars(select(Track.ended)))
+    writer.finish_source(source, status)
+    with database.read() as connection:
+        found = connection.execute(select(Track.run_source_id, Track.ended).order_by(Track.id)).all()
+    assert [tuple(row) for row in found] == [(source, ended)] * 2 + [(other, False)] * 2
+
+
+def test_a_label_outside_the_classes_is_refused(database: Database, writer: RunWriter) -> None:
+    source = writer.add_source(VIDEO)
+    writer.write_chunk(source, chunk(0, 10, class_id=7))  # no detector yet
+    writer.register_model(DETECTOR)
+    for wrong in (-3, 2):
+        for local_ids in ((1, 2), (3,)):
+            with pytest.raises(StoreError, match=f"has 2 classes, but a track has the label {wrong}"):
+                writer.write_chunk(source, chunk(10, 20, local_ids=local_ids, class_id=wrong))
+    with database.read() as connection:
+        assert connection.scalars(select(Object.class_name)).all() == ["class 7"] * 2
+
+
+def test_many_tracks_in_one_chunk(database: Database, writer: RunWriter) -> None:
+    """No statement takes more ids than databases allow."""
+    model, source = writer.register_model(EMBEDDER), writer.add_source(VIDEO)
+    longest: dict[str, int] = {}
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        if not many:
+            verb = statement.split()[0]
+            longest[verb] = max(longest.get(verb, 0), len(parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    many = tuple(range(1, BATCH + 2))
+    writer.write_chunk(source, chunk(0, 1, local_ids=many, model_id=model, crop_quality=0.5))
+    assert counted(database)["media"] == len(many)
+    writer.write_chunk(source, chunk(1, 2, local_ids=many, model_id=model, crop_quality=0.5))
+    assert counted(database)["embeddings"] == 3 * len(many)
+    assert BATCH <= longest["SELECT"] <= BATCH + 2
+    assert BATCH <= longest["DELETE"] <= BATCH + 2
+
+
+def test_an_old_crop_that_stays_is_only_logged(
+    database: Database, writer: RunWriter, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = writer.add_source(VIDEO)
+    writer.write_chunk(source, chunk(0, 10, local_ids=(1, 2), crop_quality=0.5))
+    with database.read() as connection:
+        old = [tmp_path / "media" / path for path in connection.scalars(select(Media.path).order_by(Media.id))]
+    old[0].unlink()
+    (old[0] / "in the way").mkdir(parents=True)
+    assert writer.write_chunk(source, chunk(10, 20, local_ids=(1, 2), crop_quality=0.75))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert str(old[0]) in caplog.text
+    assert not old[1].exists()
+    assert counted(database)["media"] == 2
+
+
+def test_runs_share_detections_but_not_their_clock(database: Database, tmp_path: Path) -> None:
+    """The same file, said to begin five seconds later the second time."""
+    for later in (0, 5_000_000):
+        writer = RunWriter.begin(database, RUN, media_folder=tmp_path)
+        source = writer.add_source(VIDEO)
+        writer.add_session(source, 0, started_at=START + later)
+        given = chunk(0, 10)
+        seen = replace(given.observations, at=given.observations.at + later)
+        tracks = replace(given.tracks, first_at=given.tracks.first_at + later, last_at=given.tracks.last_at + later)
+        writer.write_chunk(source, replace(given, observations=seen, tracks=tracks))
+    with database.read() as connection:
+        shared = unpack_detections(connection.execute(select(DetectionChunk.payload)).scalar_one())
+        assert "at" not in {field.name for field in fields(shared)}
+        for source, started_at in connection.execute(select(Session.run_source_id, Session.started_at)):
+            kept = connection.scalars(
+                select(Observation.at).where(Observation.run_source_id == source).distinct().order_by(Observation.at)
+            )
+            assert (started_at + np.round(shared.times * 1e6).astype(np.int64)).tolist() == kept.all()
+
+
+def test_words_are_checked(database: Database, writer: RunWriter) -> None:
+    source = writer.add_source(VIDEO)
+    with pytest.raises(StoreError, match="'asleep' is no SourceStatus; the words are pending, running"):
+        mark(database, source, "asleep")
+    with database.write() as connection:
+        connection.execute(text("UPDATE run_sources SET status = 'asleep'"))
+    with pytest.raises(StoreError, match="'asleep' is no SourceStatus"), database.read() as connection:
+        connection.scalars(select(RunSource.status)).all()
+
+
+def mark(database: Database, source: int, word: str) -> None:
+    """Write a word past the types."""
+    with database.write() as connection:
+        connection.execute(update(RunSource).where(RunSource.id == source).values(status=word))
 
 
 def test_runs_that_do_not_exist(database: Database, writer: RunWriter, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ ONE = np.ones(1, np.int64)
 def frames(count: int) -> FrameDetections:
     """Frames 0, 1, ... without detections."""
     numbers = np.arange(count)
-    return FrameDetections(numbers, numbers / 25, numbers, numbers * 0, numbers, (Detections.empty(),) * count)
+    return FrameDetections(numbers, numbers / 25, numbers * 0, numbers, (Detections.empty(),) * count)
 
 
 def chunk(first: int, end: int, detections: FrameDetections) -> ChunkData:
@@ -42,9 +42,7 @@ def test_a_range_must_hold_its_frames() -> None:
 
 def test_frames_must_rise() -> None:
     with pytest.raises(StoreError, match="rise"):
-        FrameDetections(
-            ONE.repeat(2), np.zeros(2), ONE.repeat(2), ONE.repeat(2), ONE.repeat(2), (Detections.empty(),) * 2
-        )
+        FrameDetections(ONE.repeat(2), np.zeros(2), ONE.repeat(2), ONE.repeat(2), (Detections.empty(),) * 2)
 
 
 def test_columns_must_have_equal_lengths() -> None:

@@ -24,6 +24,7 @@ TABLES = (
     "tracks",
     "tasks",
     "sessions",
+    "edit_objects",
     "objects",
     "gaps",
     "detection_chunks",
@@ -68,10 +69,11 @@ def upgrade() -> None:
         sa.Column("op", sa.String(length=16), nullable=False),
         sa.Column("before", DOCUMENT, nullable=False),
         sa.Column("after", DOCUMENT, nullable=False),
-        sa.Column("undone_by", KEY, nullable=True),
+        sa.Column("undoes_id", KEY, nullable=True),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_edits_project_id"), ondelete="RESTRICT"),
-        sa.ForeignKeyConstraint(["undone_by"], ["edits.id"], name=op.f("fk_edits_undone_by"), ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(["undoes_id"], ["edits.id"], name=op.f("fk_edits_undoes_id"), ondelete="RESTRICT"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_edits")),
+        sa.UniqueConstraint("undoes_id", name=op.f("uq_edits_undoes_id")),
     )
     op.create_index(op.f("ix_edits_project_id_id"), "edits", ["project_id", "id"], unique=False)
     op.create_table(
@@ -92,10 +94,6 @@ def upgrade() -> None:
         sa.Column("heartbeat_at", sa.BigInteger(), nullable=True),
         sa.Column("host", sa.Text(), nullable=True),
         sa.Column("pid", sa.Integer(), nullable=True),
-        sa.CheckConstraint("requested_state IN ('run', 'pause', 'stop')", name=op.f("ck_runs_requested_state")),
-        sa.CheckConstraint(
-            "status IN ('pending', 'running', 'paused', 'finished', 'stopped', 'failed')", name=op.f("ck_runs_status")
-        ),
         sa.ForeignKeyConstraint(
             ["parent_run_id"], ["runs.id"], name=op.f("fk_runs_parent_run_id"), ondelete="SET NULL"
         ),
@@ -154,13 +152,10 @@ def upgrade() -> None:
         sa.Column("processed", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("dropped", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("repaired", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("damaged", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
-            "status IN ('pending', 'running', 'finished', 'damaged', 'stopped', 'failed')",
-            name=op.f("ck_run_sources_status"),
-        ),
-        sa.CheckConstraint(
-            "frames_read >= 0 AND processed >= 0 AND dropped >= 0 AND repaired >= 0",
+            "frames_read >= 0 AND processed >= 0 AND dropped >= 0 AND repaired >= 0 AND damaged >= 0",
             name=op.f("ck_run_sources_counters"),
         ),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_sources_run_id"), ondelete="CASCADE"),
@@ -258,6 +253,17 @@ def upgrade() -> None:
         op.f("ix_objects_run_source_id_first_at_id"), "objects", ["run_source_id", "first_at", "id"], unique=False
     )
     op.create_table(
+        "edit_objects",
+        sa.Column("object_id", KEY, nullable=False),
+        sa.Column("edit_id", KEY, nullable=False),
+        sa.ForeignKeyConstraint(["edit_id"], ["edits.id"], name=op.f("fk_edit_objects_edit_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["object_id"], ["objects.id"], name=op.f("fk_edit_objects_object_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("object_id", "edit_id", name=op.f("pk_edit_objects")),
+    )
+    op.create_index(op.f("ix_edit_objects_edit_id"), "edit_objects", ["edit_id"], unique=False)
+    op.create_table(
         "sessions",
         sa.Column("id", KEY, nullable=False),
         sa.Column("run_source_id", KEY, nullable=False),
@@ -283,7 +289,6 @@ def upgrade() -> None:
         sa.Column("attempt", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("worker", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
-        sa.CheckConstraint("status IN ('waiting', 'leased', 'done', 'failed')", name=op.f("ck_tasks_status")),
         sa.CheckConstraint("0 <= first_frame AND first_frame < end_frame", name=op.f("ck_tasks_range")),
         sa.ForeignKeyConstraint(
             ["run_source_id"], ["run_sources.id"], name=op.f("fk_tasks_run_source_id"), ondelete="CASCADE"
@@ -326,7 +331,6 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("quality", sa.REAL(), nullable=False),
         sa.Column("vector", Vector(), nullable=False),
-        sa.CheckConstraint("kind IN ('exemplar', 'mean')", name=op.f("ck_embeddings_kind")),
         sa.ForeignKeyConstraint(["model_id"], ["models.id"], name=op.f("fk_embeddings_model_id"), ondelete="RESTRICT"),
         sa.ForeignKeyConstraint(["track_id"], ["tracks.id"], name=op.f("fk_embeddings_track_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_embeddings")),
@@ -365,7 +369,6 @@ def upgrade() -> None:
         sa.Column("height", sa.Integer(), nullable=True),
         sa.Column("quality", sa.REAL(), nullable=True),
         sa.Column("protected", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.CheckConstraint("kind IN ('best', 'crop', 'clip', 'snapshot')", name=op.f("ck_media_kind")),
         sa.ForeignKeyConstraint(
             ["run_source_id"], ["run_sources.id"], name=op.f("fk_media_run_source_id"), ondelete="CASCADE"
         ),
@@ -419,6 +422,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["track_id"], ["tracks.id"], name=op.f("fk_observations_track_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("track_id", "at", name=op.f("pk_observations")),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_observations_run_source_id_at"), "observations", ["run_source_id", "at"], unique=False)
     op.bulk_insert(sa.table("projects", sa.column("name", sa.Text())), [{"name": "default"}])
