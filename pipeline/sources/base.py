@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -119,6 +121,15 @@ def microseconds(moment: datetime) -> int:
     """Microseconds since 1970-01-01 UTC, exactly (no float on the way)."""
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def check_name(path: Path) -> None:
+    """Raise SourceError where the path is no text: databases, logs and terminals could not hold it."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise SourceError(f"the name {shown} is not UTF-8; rename it") from error
 
 
 def check_limits(name: str, first_frame: int, max_frames: int | None) -> None:

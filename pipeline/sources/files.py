@@ -17,9 +17,10 @@ from av.error import EOFError as EndOfFile
 from av.error import FFmpegError
 
 from pipeline.errors import DamagedSourceError, SourceError
-from pipeline.sources.base import StartOrigin, check_limits, in_utc, microseconds
+from pipeline.sources.base import StartOrigin, check_limits, check_name, in_utc, microseconds
 from pipeline.sources.clock import FrameClock
 from pipeline.sources.fingerprint import fingerprint_file
+from pipeline.sources.losses import Losses
 from pipeline.sources.picture import Orientation, to_bgr
 from pipeline.sources.truncation import mp4_boxes, promised_size
 from trackers.structures import Frame
@@ -37,9 +38,10 @@ class VideoFile:
     """A video file. Opened by the constructor, closed by `__exit__`; iterated once.
 
     Every frame is decoded, in order. Where packets in the middle are corrupt, the decoder conceals what it can, frames
-    that cannot be decoded are missing, their neighbours keep their true times, and `damaged` counts both. Where the
-    file ends before its container says, or FFmpeg gives up, the frames up to there come first and then
-    DamagedSourceError; so too where the picture size changes, because boxes before and after would not be comparable.
+    that cannot be decoded are missing, their neighbours keep their true times and their numbers (missing ones are
+    counted by the time that passed and the nominal rate), and `damaged` counts the damage. Where the file ends before
+    its container says, or FFmpeg gives up, the frames up to there come first and then DamagedSourceError; so too where
+    the picture size changes, because boxes before and after would not be comparable.
     """
 
     kind = "file"
@@ -56,11 +58,12 @@ class VideoFile:
         """Open the file and read its first frame.
 
         `start_at`: when the first frame was taken; default the container's creation time, else the file's date less
-        its duration. `max_frames`: end after so many. `first_frame`: index of the first to give; those before are
-        decoded, because the later ones depend on them, but not converted. `threads`: of the decoder, 0 for as many
-        as there are cores. Raises SourceError.
+        its duration. `max_frames`: end after so many, lost ones included. `first_frame`: index of the first to give;
+        those before are decoded, because the later ones depend on them, but not converted. `threads`: of the decoder,
+        0 for as many as there are cores. Raises SourceError.
         """
         self.path = Path(path)
+        check_name(self.path)
         self.name = self.path.name
         self.uri = str(self.path.resolve())
         self.repaired = 0
@@ -77,6 +80,7 @@ class VideoFile:
             self._rate: Fraction = self._stream.average_rate or self._stream.guessed_rate or FALLBACK_FPS
             self.duration = _duration(self._container, self._stream)
             self._count = _count(self._stream, self.duration, self._rate)
+            self._losses = Losses(self.fps)
             self._packets = self._container.demux(self._stream)
             self._decoded = self._decode()
             self._head = self._first_picture()
@@ -134,11 +138,16 @@ class VideoFile:
         start = microseconds(self.start_at)
         clock = FrameClock(self._head.time_base or 1 / self._rate, float(self._rate))
         end = None if self._max is None else self._first + self._max
-        index = 0
+        index, count, last = -1, 0, 0.0
         for picture in chain((self._head,), self._decoded):
             time = clock.seconds(picture.pts)
             self.repaired = clock.repaired
+            index += 1 + self._losses.before(picture.pts, time - last)
+            last = time
+            if end is not None and index >= end:
+                return
             self._check_size(picture, index)
+            count += 1
             if index >= self._first:
                 yield Frame(
                     image=self._orientation.apply(to_bgr(picture)),
@@ -148,10 +157,9 @@ class VideoFile:
                     pts=picture.pts,
                     time_base=picture.time_base,
                 )
-            index += 1
-            if index == end or self._stopped:
+            if index + 1 == end or self._stopped:
                 return
-        self._check_end(index)
+        self._check_end(index + 1, count)
 
     def stop(self) -> None:
         """End the iteration after the frame in hand."""
@@ -189,6 +197,10 @@ class VideoFile:
     def _decode(self) -> Generator[av.VideoFrame, None, None]:
         """All pictures that can be decoded; bad packets are counted and skipped."""
         while (packet := self._next_packet()) is not None:
+            if packet.size:  # the last one is empty: it flushes the decoder
+                self._losses.packet(packet.pts, packet.dts)
+            if packet.is_corrupt:
+                self._losses.damage()
             if packet.is_corrupt and self._missing_bytes and packet.pos + packet.size >= self.path.stat().st_size:
                 self.damaged += 1  # the packet in which the file was cut: half a picture
                 continue
@@ -197,12 +209,20 @@ class VideoFile:
             except EndOfFile:
                 return
             except FFmpegError as error:
-                self.damaged += 1
+                self._damage()
                 _log.debug("%s: a packet could not be decoded: %s", self.name, error)
                 continue
             for picture in pictures:
-                self.damaged += picture.is_corrupt
+                if self._losses.late(picture.pts):
+                    self._damage()
+                    continue
+                if picture.is_corrupt:
+                    self._damage()
                 yield picture
+
+    def _damage(self) -> None:
+        self.damaged += 1
+        self._losses.damage()
 
     def _next_packet(self) -> av.Packet | None:
         try:
@@ -217,10 +237,10 @@ class VideoFile:
                 f"{picture.width}x{picture.height} at frame {index}; split the file there and run both parts"
             )
 
-    def _check_end(self, count: int) -> None:
-        """Raise where the frames ended too early. `count`: frames decoded."""
-        if self._first and count <= self._first:
-            raise SourceError(f"{self.name} has {count} frames; it cannot be read from frame {self._first} on")
+    def _check_end(self, end: int, count: int) -> None:
+        """Raise where the frames ended too early. `end`: index after the last; `count`: frames decoded."""
+        if self._first and end <= self._first:
+            raise SourceError(f"{self.name} has {end} frames; it cannot be read from frame {self._first} on")
         if self._missing_bytes:
             expected = "" if self._count is None else f" of about {self._count}"
             raise DamagedSourceError(
@@ -296,10 +316,17 @@ def _video_stream(container: av.container.InputContainer, name: str) -> av.Video
 
 
 def _duration(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
-    """Seconds, of the whole file, as the container says."""
+    """Seconds from the first frame to the end of the whole file, as the container says.
+
+    A recorder's segments may carry on their predecessor's stamps. Matroska keeps the stamp of the end as the duration,
+    and FFmpeg does not subtract the first one there, as it does in its other containers.
+    """
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    return None if container.duration is None else float(container.duration / av.time_base)
+    if container.duration is None:
+        return None
+    before = container.start_time or 0 if "matroska" in container.format.name else 0
+    return max(0, container.duration - before) / float(av.time_base)
 
 
 def _count(stream: av.VideoStream, duration: float | None, rate: Fraction) -> int | None:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from pipeline.errors import DamagedSourceError, SourceError
-from pipeline.sources.base import StartOrigin, check_limits, in_utc, microseconds
+from pipeline.sources.base import StartOrigin, check_limits, check_name, in_utc, microseconds
 from pipeline.sources.fingerprint import fingerprint_files
 from trackers.structures import Frame, ImageArray
 
@@ -26,7 +26,8 @@ class ImageFolder:
     """The pictures of a folder in natural order of their names (2 before 10), at a fixed rate. Iterated once.
 
     Orientation in EXIF is applied, grey becomes blue-green-red, 16 bits become the upper 8 (the same for every
-    picture, so that brightness stays comparable), transparency is dropped.
+    picture, so that brightness stays comparable), transparency is dropped. A picture that cannot be read, or is of
+    another size, ends the source with DamagedSourceError: what came before it is kept.
     """
 
     kind = "images"
@@ -48,6 +49,7 @@ class ImageFolder:
         after so many. `first_frame`: index of the first to give. Raises SourceError.
         """
         self.path = Path(path)
+        check_name(self.path)
         self.name = self.path.name or str(self.path)
         self.uri = str(self.path.resolve())
         self.fps = fps
@@ -112,19 +114,19 @@ class ImageFolder:
 
     def _read(self, index: int) -> ImageArray:
         file = self._files[index]
+        read = f"{index - self._first} of {self.frame_count} pictures of {self.name} were read"
         try:
             image = read_picture(file)
         except SourceError as error:
             if index == self._first:
                 raise
-            raise DamagedSourceError(
-                f"{error}; {index - self._first} of {self.frame_count} pictures of {self.name} were read"
-            ) from error
+            raise DamagedSourceError(f"{error}; {read}") from error
         if image.shape[:2] != (self.height, self.width):
+            kind = SourceError if index == self._first else DamagedSourceError
             height, width = image.shape[:2]
-            raise SourceError(
+            raise kind(
                 f"{file} is {width}x{height}, but the first picture of the folder is {self.width}x{self.height}; "
-                "pictures of one camera have one size: sort them into a folder for each size"
+                f"pictures of one camera have one size: sort them into a folder for each size; {read}"
             )
         return image
 

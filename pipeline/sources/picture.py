@@ -8,19 +8,25 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import Colorspace
 
 from trackers.structures import ImageArray
 
 _log = logging.getLogger(__name__)
+_NO_MATRIX = (2, 3)  # FFmpeg's AVColorSpace: unspecified, reserved
+_HD_ROWS = 720
 
 
 def to_bgr(frame: av.VideoFrame) -> ImageArray:
     """(height, width, 3) uint8 as coded, not yet turned.
 
     swscale honours the frame's pixel format, colour matrix (BT.601, BT.709, ...) and range. One thread of it is as
-    fast as OpenCV's I420 conversion, which would treat every video as BT.601 with limited range.
+    fast as OpenCV's I420 conversion, which would treat every video as BT.601 with limited range. Where the file names
+    no matrix, pictures of 720 rows and more are taken as BT.709, as players do, smaller ones as BT.601.
     """
-    image: ImageArray = frame.reformat(format="bgr24", threads=1).to_ndarray()
+    untagged = frame.colorspace in _NO_MATRIX and frame.height >= _HD_ROWS
+    matrix = Colorspace.ITU709 if untagged else None
+    image: ImageArray = frame.reformat(format="bgr24", src_colorspace=matrix, threads=1).to_ndarray()
     return image
 
 

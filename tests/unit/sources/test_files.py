@@ -113,6 +113,24 @@ def test_the_colour_matrix_in_the_file_is_honoured(tmp_path: Path) -> None:
     assert near(corners(read(path)[0].image), [RED, GREEN, BLUE, WHITE])
 
 
+@pytest.mark.parametrize("height", [576, 718, 720, 1080])
+@pytest.mark.parametrize("matrix", ["itu601", "itu709"])
+def test_without_a_matrix_in_the_file_high_definition_is_taken_as_bt709(
+    tmp_path: Path, height: int, matrix: str
+) -> None:
+    path = tmp_path / "clip.mkv"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=10, options={"crf": "5"})
+        stream.width, stream.height, stream.pix_fmt = 96, height, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(picture(0, height=height), "bgr24")
+        frame = frame.reformat(format="yuv420p", dst_colorspace=matrix)
+        frame.colorspace = 2  # unspecified
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    right = (matrix == "itu709") == (height >= 720)
+    assert near(corners(read(path)[0].image), [RED, GREEN, BLUE, WHITE]) == right
+
+
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 def test_pictures_are_upright(tmp_path: Path, rotation: int, mirrored: bool) -> None:
@@ -230,6 +248,26 @@ def test_start_time_from_the_file_date(tmp_path: Path, created: str | None) -> N
         assert source.start_at.timestamp() == pytest.approx(1_700_000_000 - 2.0)  # the date is that of the end
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts"])
+def test_a_late_first_stamp_is_no_part_of_the_duration(tmp_path: Path, suffix: str) -> None:
+    stamps = [3_600_000 + 100 * index for index in range(20)]
+    path = write_clip(tmp_path / f"clip.{suffix}", stamps=stamps)
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    with VideoFile(path) as source:
+        assert source.duration == pytest.approx(2.0, abs=0.15)
+        assert source.frame_count == pytest.approx(20, abs=1)
+        assert source.start_at.timestamp() == pytest.approx(1_700_000_000 - 2.0, abs=0.15)
+
+
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    good = write_clip(tmp_path / "clip.ts", count=1)
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.ts"))
+    good.rename(path)
+    with pytest.raises(SourceError, match=r"bad\\xff\.ts is not UTF-8; rename it") as caught:
+        VideoFile(path)
+    str(caught.value).encode()
+
+
 def test_names(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a:b c.mp4", count=1)
     with VideoFile(str(path)) as source:
@@ -333,21 +371,46 @@ def test_a_cut_transport_stream_is_a_shorter_one(tmp_path: Path) -> None:
     assert 40 < len(read(path)) < 90
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
-def test_damage_in_the_middle_is_concealed_and_counted(tmp_path: Path, suffix: str) -> None:
-    path = write_clip(tmp_path / f"clip.{suffix}", count=120, size=(320, 240), options={"g": "12", "crf": "10"})
+def damaged_clip(path: Path, *, length: int = 16) -> Path:
+    """120 frames, 10 a second, with noise of `length` bytes in a dozen places of the middle half."""
+    write_clip(path, count=120, size=(320, 240), options={"g": "12", "crf": "10"})
     data = bytearray(path.read_bytes())
     noise = np.random.default_rng(3)
     for start in range(len(data) // 4, 3 * len(data) // 4, len(data) // 24):
-        data[start : start + 16] = noise.bytes(16)
+        data[start : start + length] = noise.bytes(length)
     path.write_bytes(data)
-    with VideoFile(path) as source:
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_damage_in_the_middle_is_concealed_and_counted(tmp_path: Path, suffix: str) -> None:
+    with VideoFile(damaged_clip(tmp_path / f"clip.{suffix}")) as source:
         frames = list(source)
         assert source.damaged > 0
     assert 60 <= len(frames) <= 120  # where the container's own structure is hit, whole clusters are lost
     times = [frame.time for frame in frames]
     assert times == sorted(set(times))
-    assert [frame.index for frame in frames] == list(range(len(frames)))
+    assert times[-1] == pytest.approx(11.9, abs=0.01)
+    assert [frame.index for frame in frames] == [round(time * 10) for time in times]
+
+
+@pytest.mark.parametrize("length", [16, 60, 200])
+def test_numbers_stay_those_of_the_container_where_frames_are_lost(tmp_path: Path, length: int) -> None:
+    path = damaged_clip(tmp_path / "clip.mp4", length=length)
+    frames = read(path)
+    numbers = [frame.index for frame in frames]
+    assert len(frames) < 120
+    assert numbers == [round(frame.time * 10) for frame in frames]
+    assert numbers[-1] == 119
+    hole = next(number for number in range(120) if number not in numbers)
+    part = read(path, first_frame=hole, max_frames=4)
+    assert [frame.index for frame in part] == [number for number in numbers if hole <= number < hole + 4]
+    assert [frame.index for frame in read(path, max_frames=hole + 1)] == numbers[:hole]
+
+
+def test_a_pause_of_the_camera_takes_no_numbers(tmp_path: Path) -> None:
+    frames = read(write_clip(tmp_path / "clip.mp4", count=6, stamps=[0, 100, 200, 5000, 5100, 9000]))
+    assert [frame.index for frame in frames] == list(range(6))
 
 
 def test_a_change_of_size_ends_the_source(tmp_path: Path) -> None:

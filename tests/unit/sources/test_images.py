@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -108,10 +109,25 @@ def test_pixels_that_are_no_integers_are_refused(tmp_path: Path) -> None:
         read_picture(path)
 
 
-def test_two_sizes_are_refused(folder: Path) -> None:
+def test_another_size_ends_the_folder_and_keeps_what_came_before(folder: Path) -> None:
     cv2.imwrite(str(folder / "frame10.png"), picture(2, width=64))
-    with ImageFolder(folder) as source, pytest.raises(SourceError, match=r"frame10\.png is 64x64, .* is 96x64"):
+    frames: list[int] = []
+    with ImageFolder(folder) as source, pytest.raises(DamagedSourceError, match=r"is 64x64, .* is 96x64; .*2 of 3"):
+        frames.extend(frame.index for frame in source)
+    assert frames == [0, 1]
+    with ImageFolder(folder, first_frame=2) as source, pytest.raises(SourceError) as caught:
         list(source)
+    assert not isinstance(caught.value, DamagedSourceError)
+
+
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff"))
+    path.mkdir()
+    cv2.imwrite(str(tmp_path / "a.png"), picture(0))
+    (tmp_path / "a.png").rename(path / "a.png")
+    with pytest.raises(SourceError, match=r"bad\\xff is not UTF-8") as caught:
+        ImageFolder(path)
+    str(caught.value).encode()
 
 
 def test_no_pictures(tmp_path: Path) -> None:
