@@ -106,6 +106,10 @@ def outcome_lines(outcome: RunOutcome) -> list[str]:
     lines.append(f"database  {outcome.database}")
     for one in outcome.sources:
         lines += [f"written   {path}" for path in one.outputs.paths]
+        if one.start_guessed:
+            lines.append(
+                f"note      {one.name} says not when it was taken; its file date was used, or set source.start_at"
+            )
         if one.error is not None:
             lines.append(f"damaged   {one.error}")
         elif one.damaged:

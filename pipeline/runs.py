@@ -17,7 +17,7 @@ from pipeline.outputs import Outputs, check_outputs
 from pipeline.report import EngineReport
 from pipeline.sinks.base import Sink
 from pipeline.sinks.database import DatabaseSink
-from pipeline.sources.base import DECODING, Source, microseconds
+from pipeline.sources.base import DECODING, Source, StartOrigin, microseconds
 from pipeline.store.database import open_database
 from pipeline.store.engines import read_address
 from pipeline.store.records import RunRecord, SourceRecord
@@ -36,6 +36,7 @@ class SourceOutcome:
     report: EngineReport
     outputs: Outputs
     damaged: int  # packets and frames that could not be decoded
+    start_guessed: bool  # no one said when the first frame was taken; the file's date was used
     error: str | None = None
 
 
@@ -165,13 +166,12 @@ class Run:
             except BaseException as error:
                 failed = SourceStatus.FAILED
                 _tell_failure(error, lambda message: work.writer.finish_source(run_source_id, failed, error=message))
-                work.outcome.sources.append(SourceOutcome(source.name, failed, engine.report, outputs, source.damaged))
+                work.outcome.sources.append(_source_outcome(source, failed, engine, outputs))
                 raise
         if self.stopped and status is SourceStatus.FINISHED:
             status = SourceStatus.STOPPED
         work.writer.finish_source(run_source_id, status, error=message)
-        outcome = SourceOutcome(source.name, status, engine.report, outputs, source.damaged, message)
-        work.outcome.sources.append(outcome)
+        work.outcome.sources.append(_source_outcome(source, status, engine, outputs, message))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -294,6 +294,13 @@ def _source_record(source: Source) -> SourceRecord:
         frames=source.frame_count,
         duration=source.duration,
     )
+
+
+def _source_outcome(
+    source: Source, status: SourceStatus, engine: Engine, outputs: Outputs, error: str | None = None
+) -> SourceOutcome:
+    guessed = source.start_origin is StartOrigin.FILE
+    return SourceOutcome(source.name, status, engine.report, outputs, source.damaged, guessed, error)
 
 
 def _described(model: Detector | Embedder | None) -> str:

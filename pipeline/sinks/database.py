@@ -85,7 +85,8 @@ class DatabaseSink:
         self._embedder_id = embedder_id
         self._next_frame = first_frame
         self._last: _Moment | None = None  # before the frames being gathered
-        self._repaired = 0
+        self._repaired = 0  # counted so far; the reader is a few frames ahead, so a chunk's share is approximate
+        self._damaged = 0
         self._dossiers = Dossiers()
         self._gathering = _Gathering()
 
@@ -157,9 +158,10 @@ class DatabaseSink:
 
     def _counts(self) -> FrameCounts:
         frames = len(self._gathering.frames)
-        repaired = self._source.repaired - self._repaired
+        repaired, damaged = self._source.repaired - self._repaired, self._source.damaged - self._damaged
         self._repaired += repaired
-        return FrameCounts(read=frames, processed=frames, repaired=repaired)
+        self._damaged += damaged
+        return FrameCounts(read=frames, processed=frames, repaired=repaired, damaged=damaged)
 
     def _embeddings(self, observations: ObservationColumns) -> tuple[EmbeddingColumns, ...]:
         """Of the observations whose detections were described; nothing without an embedder."""
