@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.demo import DemoReport
-from pipeline.runs import RunObserver, RunOutcome
+from pipeline.outcome import RunObserver, RunOutcome
 from pipeline.sources.base import Source
 from pipeline.store.states import SourceStatus
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from pipeline.config import load_settings
 from pipeline.errors import OutputError
 from pipeline.evaluation.benchmark import Benchmark, Evaluation, evaluate_folders
+from pipeline.outcome import RunObserver, RunOutcome
 from pipeline.outputs import Outputs
-from pipeline.runs import Run, RunObserver, RunOutcome
+from pipeline.runs import Run
 from pipeline.sinks.h264_file import H264File
 from pipeline.synthetic.counts import SceneCounts, count
 from pipeline.synthetic.ground_truth import write_truth

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from uuid import UUID
 
 from pipeline import build
 from pipeline.config import Settings, digest
 from pipeline.engine import Engine, Stream
 from pipeline.errors import DamagedSourceError, SightlineError
 from pipeline.models.base import Detector, Embedder
+from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome
 from pipeline.outputs import Outputs, check_outputs
-from pipeline.report import EngineReport
 from pipeline.sinks.base import Sink
 from pipeline.sinks.database import DatabaseSink
 from pipeline.sources.base import DECODING, Source, StartOrigin, microseconds
@@ -25,60 +24,6 @@ from pipeline.store.states import RunStatus, SourceStatus
 from pipeline.store.writer import RunWriter
 
 WHERE_AND_HOW = {"weights", "device", "threads"}  # settings of a model that its card tells better: content, runtime
-
-
-@dataclass(frozen=True, slots=True)
-class SourceOutcome:
-    """How one source ended."""
-
-    name: str
-    status: SourceStatus
-    report: EngineReport
-    outputs: Outputs
-    damaged: int  # packets and frames that could not be decoded
-    start_guessed: bool  # no one said when the first frame was taken; the file's date was used
-    error: str | None = None
-
-
-@dataclass(slots=True)
-class RunOutcome:
-    """How a run ended."""
-
-    public_id: UUID
-    database: str  # without password
-    detector: str  # name and runtime
-    embedder: str  # likewise, or "none"
-    sources: list[SourceOutcome] = field(default_factory=list)
-
-    @property
-    def frames(self) -> int:
-        """Of all sources."""
-        return sum(source.report.frames for source in self.sources)
-
-    @property
-    def tracks(self) -> int:
-        """Of all sources."""
-        return sum(source.report.tracks for source in self.sources)
-
-    @property
-    def seconds(self) -> float:
-        """Wall time spent on the sources."""
-        return sum(source.report.seconds for source in self.sources)
-
-    @property
-    def damaged(self) -> bool:
-        """A source broke off in the middle."""
-        return any(source.status is SourceStatus.DAMAGED for source in self.sources)
-
-
-class RunObserver:
-    """Is told how a run goes on. This one keeps still; the command line's draws a progress bar."""
-
-    def source_opened(self, source: Source) -> None:
-        """Work on a source begins."""
-
-    def advanced(self, source: Source, frames: int, tracks: int) -> None:
-        """So many frames are done and so many tracks were seen. Called from a thread of the engine."""
 
 
 class Run:

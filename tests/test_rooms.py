@@ -33,7 +33,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     # what joins two of them: results into files and the store, scenes into benchmarks
     ("pipeline.sinks", "pipeline.synthetic"),
     ("pipeline.training", "pipeline.outputs"),
-    ("pipeline.build",),
+    ("pipeline.build", "pipeline.outcome"),
     ("pipeline.runs", "pipeline.track_file"),
     ("pipeline.batch",),
     # what people see
