@@ -326,7 +326,7 @@ def _duration(container: av.container.InputContainer, stream: av.VideoStream) ->
     if container.duration is None:
         return None
     before = container.start_time or 0 if "matroska" in container.format.name else 0
-    return max(0, container.duration - before) / float(av.time_base)
+    return float(max(0, container.duration - before) / av.time_base)
 
 
 def _count(stream: av.VideoStream, duration: float | None, rate: Fraction) -> int | None:
