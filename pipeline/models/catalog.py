@@ -20,9 +20,10 @@ COCO = (  # the 80 classes of the COCO detection task, in the order of YOLO mode
 )
 # fmt: on
 
-# Classes of models whose files do not name them, by the beginning of the file's name.
+# Classes of models whose files do not name them, by the file's name without suffix. Names are whole, because relatives
+# number their classes otherwise: in person-vehicle-bike-detection-crossroad-0078, 1 is a person and 2 a vehicle.
 KNOWN_STEMS: dict[str, tuple[str, ...]] = {
-    "person-vehicle-bike-detection": ("vehicle", "person", "bike"),
+    f"person-vehicle-bike-detection-{number}": ("vehicle", "person", "bike") for number in range(2000, 2005)
 }
 
 
@@ -43,7 +44,7 @@ def class_names(
         names, origin = tuple(explicit), "detector.classes"
     elif embedded:
         names, origin = tuple(embedded), "the file's metadata"
-    elif known := next((known for start, known in KNOWN_STEMS.items() if stem.startswith(start)), None):
+    elif known := KNOWN_STEMS.get(stem):
         names, origin = known, "the catalogue"
     elif count == len(COCO):
         return COCO
@@ -72,6 +73,11 @@ def embedded_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
     except (ValueError, SyntaxError, KeyError, TypeError) as error:
         raise ModelError(f"the file's metadata `names` cannot be read ({error}); set detector.classes") from error
     return tuple(str(name) for name in ordered)
+
+
+def suppresses(metadata: Mapping[str, str]) -> bool:
+    """Whether an exporter wrote into an ONNX file that its boxes are final (ultralytics: `end2end`, `args` with nms)."""
+    return metadata.get("end2end") == "True" or "'nms': True" in metadata.get("args", "")
 
 
 def embedded_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:

@@ -17,6 +17,7 @@ from trackers.geometry import to_xywh
 from trackers.structures import Detections, FloatArray, IntArray
 
 STRIDES = (8, 16, 32)  # input pixels a cell of each grid of YOLOX and YOLOv8
+_LABELS = 1 << 24  # up to here float32 holds every integer
 _NMS_ROWS = 3000  # rows of highest score that enter suppression: enough for every crowd, and bounds its time
 
 
@@ -36,6 +37,14 @@ class TensorSpec:
 
     name: str
     shape: tuple[int | None, ...]  # None: known only when it runs
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What is known of a network besides its outputs."""
+
+    class_count: int | None = None  # as the settings or the file tell
+    final: bool = False  # the file says that its boxes are final: nothing left to suppress
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +148,7 @@ def read_boxes_labels(boxes: FloatArray, labels: IntArray | FloatArray, min_scor
     """(n, 5) x1 y1 x2 y2 score and (n,) labels; a leading axis of 1 is allowed."""
     boxes, labels = boxes.reshape(-1, 5), labels.reshape(-1)
     strong = _strong(boxes[:, 4], min_score)
-    return Candidates(boxes[strong, :4], boxes[strong, 4], labels[strong].astype(np.int64))
+    return Candidates(boxes[strong, :4], boxes[strong, 4], _whole(labels[strong]))
 
 
 def read_detection_output(table: FloatArray, size: tuple[int, int], min_score: float) -> Candidates:
@@ -149,7 +158,7 @@ def read_detection_output(table: FloatArray, size: tuple[int, int], min_score: f
     rows = rows[: ends[0]] if len(ends) else rows
     rows = rows[_strong(rows[:, 2], min_score)]
     pixels = np.array([size[1], size[0], size[1], size[0]], rows.dtype)
-    return Candidates(rows[:, 3:7] * pixels, rows[:, 2], rows[:, 1].astype(np.int64))
+    return Candidates(rows[:, 3:7] * pixels, rows[:, 2], _whole(rows[:, 1]))
 
 
 def read_yolox(table: FloatArray, size: tuple[int, int], min_score: float) -> Candidates:
@@ -180,7 +189,7 @@ def read_yolov8(table: FloatArray, class_count: int, min_score: float) -> Candid
 def read_end_to_end(table: FloatArray, min_score: float) -> Candidates:
     """(n, 6) x1 y1 x2 y2 score label in input pixels."""
     rows = table[_strong(table[:, 4], min_score)]
-    return Candidates(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
+    return Candidates(rows[:, :4], rows[:, 4], _whole(rows[:, 5]))
 
 
 def _strong(scores: FloatArray, min_score: float) -> IntArray:
@@ -188,6 +197,13 @@ def _strong(scores: FloatArray, min_score: float) -> IntArray:
     if np.isnan(scores).any():
         raise ModelError("the network gave scores that are not numbers (NaN)")
     return np.flatnonzero(scores >= min_score)
+
+
+def _whole(labels: IntArray | FloatArray) -> IntArray:
+    """Labels as integers. Raises ModelError where one is negative or no number: no class has it."""
+    if not (np.isfinite(labels) & (labels >= 0) & (labels < _LABELS)).all():
+        raise ModelError("the network gave labels that are no class numbers (negative, NaN or infinite)")
+    return labels.astype(np.int64)
 
 
 @cache
@@ -205,11 +221,17 @@ def grid_cells(size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
 
 
 def choose(
-    outputs: Sequence[TensorSpec], size: tuple[int, int], *, form: Form | str | None = None, name: str = "the network"
+    outputs: Sequence[TensorSpec],
+    size: tuple[int, int],
+    *,
+    form: Form | str | None = None,
+    hints: Hints | None = None,
+    name: str = "the network",
 ) -> Decoder:
     """The decoder for a network with these outputs and an input of `size` (height, width).
 
-    `form`: taken instead of what the outputs suggest. `name`: of the file, for errors. ModelError where none fits.
+    `form`: taken instead of what the outputs suggest. `hints`: what else is known, for outputs that may be of several
+    forms. `name`: of the file, for errors. ModelError where none fits.
     """
     if form is not None:
         return _decoder(_parse(form), outputs, size)
@@ -218,6 +240,8 @@ def choose(
             f"{name}: its only output {outputs[0].name!r} {_written(outputs[0].shape)} is a feature vector: "
             "an embedder, not a detector; set it as embedder.weights"
         )
+    if _six_wide(outputs):
+        return _decoder(_six(outputs[0], size, Hints() if hints is None else hints, name), outputs, size)
     for candidate in Form:
         if _fits(candidate, outputs, size):
             return _decoder(candidate, outputs, size)
@@ -225,6 +249,30 @@ def choose(
     raise ModelError(
         f"{name}: its outputs ({listed}) are of no known form; known: {', '.join(Form)}. "
         "If it is one of these, set detector.decoder"
+    )
+
+
+def _six_wide(outputs: Sequence[TensorSpec]) -> bool:
+    return len(outputs) == 1 and len(outputs[0].shape) == 3 and outputs[0].shape[2] == 6
+
+
+def _six(output: TensorSpec, size: tuple[int, int], hints: Hints, name: str) -> Form:
+    """Rows of 6 numbers: final boxes with score and label, YOLOX's 5 + 1 class, or RT-DETR's 4 + 2 classes.
+
+    YOLOX has a row a cell. Final boxes must be supported: by the file's metadata, or by a number of classes with which
+    the other two would have another width. Raises ModelError where they are not.
+    """
+    rows = output.shape[1]
+    if rows == _cells(size) and not hints.final:
+        return Form.YOLOX
+    others = {2} if rows is not None else {1, 2}  # numbers of classes with which it may be RT-DETR or YOLOX
+    if hints.final or (hints.class_count is not None and hints.class_count not in others):
+        return Form.END_TO_END
+    told = "an unknown number of" if hints.class_count is None else str(hints.class_count)
+    raise ModelError(
+        f"{name}: its output {output.name!r} {_written(output.shape)} with {told} classes may be {Form.END_TO_END} "
+        "(x1 y1 x2 y2 score label) or raw scores; if it is the former, set detector.decoder to "
+        f"{Form.END_TO_END}, or export it again with its metadata"
     )
 
 
@@ -238,7 +286,7 @@ def _parse(form: Form | str) -> Form:
 def _fits(form: Form, outputs: Sequence[TensorSpec], size: tuple[int, int]) -> bool:
     names = {spec.name for spec in outputs}
     shape = outputs[0].shape if outputs else ()
-    cells = sum((size[0] // stride) * (size[1] // stride) for stride in STRIDES)
+    cells = _cells(size)
     match form:
         case Form.BOXES_LABELS:
             return {"boxes", "labels"} <= names and outputs[_position(outputs, "boxes")].shape[-1] == 5
@@ -249,7 +297,11 @@ def _fits(form: Form, outputs: Sequence[TensorSpec], size: tuple[int, int]) -> b
         case Form.YOLOV8:
             return len(shape) == 3 and shape[2] in (cells, None) and shape[1] is not None and shape[1] > 4
         case Form.END_TO_END:
-            return len(outputs) == 1 and len(shape) == 3 and shape[2] == 6 and shape[1] != cells
+            return False  # see _six: a shape alone does not show it
+
+
+def _cells(size: tuple[int, int]) -> int:
+    return sum((size[0] // stride) * (size[1] // stride) for stride in STRIDES)
 
 
 def _decoder(form: Form, outputs: Sequence[TensorSpec], size: tuple[int, int]) -> Decoder:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pipeline.errors import ModelError
+from pipeline.models.onnx_file import ExternalData, read_onnx
 
 _CONSTANT = re.compile(rb'offset="(\d+)"[^>]*?\bsize="(\d+)"')
 _HEAD = 4096  # bytes enough to tell text from binary
@@ -42,7 +43,7 @@ class WeightsFile:
 
     path: Path
     form: Form
-    sha256: str  # of the bytes; for IR of .xml and then .bin
+    sha256: str  # of the bytes; for IR of .xml and then .bin, for ONNX of the file and then those it keeps tensors in
     metadata: dict[str, str] = field(default_factory=dict)  # what the exporter wrote into an ONNX file
 
     @property
@@ -63,26 +64,27 @@ class WeightsFile:
 def inspect(path: str | Path) -> WeightsFile:
     """Look at a weights file (.xml with its .bin, .onnx, .pt, .pth, .safetensors, .yaml) without loading it.
 
-    Raises ModelError where it is missing, empty, cut short, or not what its suffix says.
+    Raises ModelError where it is missing, empty, cut short, or not what its suffix says, and where an ONNX file keeps
+    tensors in files that are missing or lie outside its folder.
     """
     path = Path(path)
     form = _SUFFIXES.get(path.suffix.lower())
     if form is None:
         raise ModelError(f"{path} is no weights file; known suffixes: {', '.join(_SUFFIXES)}")
     _require_bytes(path)
-    metadata: dict[str, str] = {}
     match form:
         case Form.IR:
             return WeightsFile(path, form, _sha256(path, _check_ir(path)))
         case Form.ONNX:
-            metadata = _check_onnx(path)
+            said = read_onnx(path)
+            return WeightsFile(path, form, _sha256(path, *_external(path, said.external)), said.metadata)
         case Form.TORCH:
             _check_start(path, (b"PK\x03\x04", b"\x80"), "a PyTorch file")
         case Form.SAFETENSORS:
             _check_safetensors(path)
         case Form.YAML:
             _check_text(path)
-    return WeightsFile(path, form, _sha256(path), metadata)
+    return WeightsFile(path, form, _sha256(path))
 
 
 def _require_bytes(path: Path) -> None:
@@ -138,57 +140,21 @@ def _check_text(path: Path) -> None:
         raise ModelError(f"{path} is not a YAML text file ({error.reason}); check the path") from error
 
 
-def _check_onnx(path: Path) -> dict[str, str]:
-    """Metadata of an ONNX file. Walks ModelProto's top-level fields, which also shows a text file or a cut one."""
-    data = memoryview(path.read_bytes())
-    metadata: dict[str, str] = {}
-    graphs = 0
-    try:
-        for number, value in _fields(data):
-            if number == 7:  # graph
-                graphs += 1
-            elif number == 14:  # metadata_props: StringStringEntryProto of key and value
-                entry = {key: bytes(text).decode() for key, text in _fields(value)}
-                metadata[entry.get(1, "")] = entry.get(2, "")
-    except (ValueError, IndexError) as error:
-        raise ModelError(f"{path} is not an ONNX file, or it is cut short ({error}); fetch it again") from error
-    if graphs != 1:
-        raise ModelError(f"{path} is not an ONNX file: it holds {graphs} graphs instead of 1; fetch it again")
-    return metadata
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Number and bytes of each field of one protobuf message (protobuf.dev/programming-guides/encoding).
-
-    Raises ValueError where a field does not lie inside the message, IndexError where a number breaks off.
-    """
-    at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        number, wire = key >> 3, key & 7
-        start = at
-        if wire == 0:
-            _, at = _varint(data, at)
-        elif wire == 2:
-            length, start = _varint(data, at)
-            at = start + length
-        elif wire in (1, 5):
-            at += 8 if wire == 1 else 4
-        else:
-            raise ValueError(f"wire type {wire} at byte {at}")
-        if number == 0 or at > len(data):
-            raise ValueError(f"field {number} ends at byte {at} of {len(data)}")
-        yield number, data[start:at]
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """A base-128 number and the position behind it."""
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if not byte & 0x80:
-            return value, at
-        if shift > 63:
-            raise ValueError(f"number of more than 64 bits at byte {at}")
+def _external(path: Path, pieces: Sequence[ExternalData]) -> list[Path]:
+    """The files beside an ONNX file that hold its tensors, in the order of their first use, found whole."""
+    found: dict[Path, None] = {}
+    for piece in pieces:
+        place = PurePosixPath(piece.location)
+        if not piece.location or place.is_absolute() or ".." in place.parts:
+            raise ModelError(
+                f"{path} names weights outside its folder ({piece.location!r}); refused: fetch a file that keeps them "
+                "beside it"
+            )
+        beside = path.parent / place
+        if not beside.is_file():
+            raise ModelError(f"{path} needs its weights {piece.location} beside it; put both into one folder")
+        held = beside.stat().st_size
+        if held < piece.end:
+            raise ModelError(f"{beside} has {held} bytes, but {path.name} needs {piece.end}; fetch both again")
+        found[beside] = None
+    return list(found)

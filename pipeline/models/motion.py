@@ -50,7 +50,8 @@ class MotionDetector:
 
     The background is learned in seconds, not frames: whatever stands still for `absorb_seconds` becomes part of it. In
     the first `settle_seconds` that goes five times as fast, so that who stood there at the start leaves no ghost for
-    long. A stream that jumps back in time, changes its size, or changes as a whole (light switched on) is learned anew.
+    long. A stream whose time does not go on (another source has its number now), that changes its size, or changes as a
+    whole (light switched on) is learned anew.
 
     Score: how solid the blob is (share of its box that moves) and how far above `min_area`, 0..1.
     """
@@ -113,7 +114,7 @@ class MotionDetector:
     def _background(self, frame: Frame) -> Background:
         known = self._backgrounds.get(frame.stream)
         size = frame.height, frame.width
-        if known is None or known.size != size or frame.time < known.last:
+        if known is None or known.size != size or frame.time <= known.last:
             subtractor = cv2.createBackgroundSubtractorMOG2(varThreshold=self._settings.sensitivity, detectShadows=True)
             subtractor.setBackgroundRatio(_BACKGROUND_RATIO)
             known = Background(subtractor, size, frame.time, frame.time)

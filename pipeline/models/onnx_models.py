@@ -13,7 +13,7 @@ import onnxruntime as ort
 from pipeline.errors import ModelError
 from pipeline.models import catalog, decoders, files
 from pipeline.models.base import ModelCard
-from pipeline.models.decoders import Limits, TensorSpec
+from pipeline.models.decoders import Hints, Limits, TensorSpec
 from pipeline.models.embed import NetworkEmbedder, feature_length
 from pipeline.models.inputs import IMAGENET, Recipe, to_blob
 from pipeline.models.network import NetworkDetector
@@ -122,8 +122,9 @@ def open_detector(
     """
     opened = OnnxSession(weights, device=device, threads=threads)
     size = opened.input_size(input_size)
-    found = decoders.choose(opened.outputs, size, form=decoder, name=opened.file.path.name)
     embedded = catalog.embedded_names(opened.file.metadata)
+    hints = Hints(len(classes or embedded) or None, catalog.suppresses(opened.file.metadata))
+    found = decoders.choose(opened.outputs, size, form=decoder, hints=hints, name=opened.file.path.name)
     names = catalog.class_names(opened.file.stem, explicit=classes, embedded=embedded, count=found.class_count)
     if batch > 1 and opened.batch == 1:
         _LOG.info("%s takes one frame at a time; frames run one by one", opened.file.path.name)

@@ -13,7 +13,7 @@ import openvino as ov
 from pipeline.errors import ModelError
 from pipeline.models import catalog, decoders, files
 from pipeline.models.base import ModelCard
-from pipeline.models.decoders import Limits, TensorSpec
+from pipeline.models.decoders import Hints, Limits, TensorSpec
 from pipeline.models.embed import NetworkEmbedder, feature_length
 from pipeline.models.inputs import IMAGENET, PLAIN, Recipe
 from pipeline.models.network import NetworkDetector
@@ -36,12 +36,17 @@ class OpenVinoNetwork:
         precision: str = "f32",
         device: str = "CPU",
         threads: int = 0,
+        name: str = "the network",
     ) -> None:
-        """`batch`: pictures at once, None for any number. `threads`: 0 lets OpenVINO choose.
+        """`batch`: pictures at once, None for any number. `threads`: 0 lets OpenVINO choose. `name`: for errors.
 
         Raises ModelError for an unknown precision or device, and where the network cannot be compiled.
         """
-        _set_batch(model, -1 if batch is None else batch)
+        try:
+            _set_batch(model, -1 if batch is None else batch)
+        except RuntimeError as error:
+            raise ModelError(f"{name} cannot take a batch of {batch or 'any length'}: {_first_line(error)}") from error
+        self._name = name
         self.max_batch = batch
         hints: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if threads > 0:
@@ -56,7 +61,7 @@ class OpenVinoNetwork:
             compiled = core.compile_model(_with_recipe(model, recipe), device, hints)
             self._request = compiled.create_infer_request()
         except RuntimeError as error:
-            raise ModelError(f"OpenVINO cannot compile the network on {device}: {_first_line(error)}") from error
+            raise ModelError(f"OpenVINO cannot compile {name} on {device}: {_first_line(error)}") from error
         self.runtime = f"{BACKEND} {device} {_actual_precision(compiled)}"
 
     def infer(self, batch: ImageArray) -> list[FloatArray]:
@@ -67,7 +72,7 @@ class OpenVinoNetwork:
         try:
             results = self._request.infer([batch], share_inputs=True)
         except RuntimeError as error:
-            raise ModelError(f"OpenVINO failed: {_first_line(error)}") from error
+            raise ModelError(f"OpenVINO failed on {self._name}: {_first_line(error)}") from error
         return [np.array(results[position]) for position in range(len(results))]
 
 
@@ -93,14 +98,16 @@ def open_detector(
     """
     file, model = _read(weights)
     size = _input_size(model, file, input_size)
-    _set_size(model, size)
-    found = decoders.choose(_outputs(model), size, form=decoder, name=file.path.name)
+    _set_size(model, file, size)
     embedded = catalog.embedded_names(file.metadata) or _rt_names(model)
+    hints = Hints(len(classes or embedded) or None, catalog.suppresses(file.metadata))
+    found = decoders.choose(_outputs(model), size, form=decoder, hints=hints, name=file.path.name)
     names = catalog.class_names(file.stem, explicit=classes, embedded=embedded, count=found.class_count)
     at_once = batch if batch == 1 or (found.batches and _can_batch(model, batch)) else 1
     if at_once != batch:
         _LOG.info("%s keeps no batch of %d apart; frames run one by one", file.path.name, batch)
-    network = OpenVinoNetwork(model, found.recipe, batch=at_once, precision=precision, device=device, threads=threads)
+    options: dict[str, Any] = {"precision": precision, "device": device, "threads": threads, "name": str(file.path)}
+    network = OpenVinoNetwork(model, found.recipe, batch=at_once, **options)
     card = _card(file, network, "detect", input_size=size, classes=names)
     return NetworkDetector(network, found, card=card, limits=Limits(min_score, nms_iou, max_detections))
 
@@ -120,16 +127,15 @@ def open_embedder(
     """
     file, model = _read(weights)
     size = _input_size(model, file, input_size)
-    _set_size(model, size)
+    _set_size(model, file, size)
     dimension = feature_length(_outputs(model), file.stem)
     if recipe is None:
         recipe = PLAIN if file.form is files.Form.IR else IMAGENET
     any_number = _can_batch(model, -1)
     if not any_number:
         _LOG.warning("%s takes one crop at a time; crops run one by one", file.path.name)
-    network = OpenVinoNetwork(
-        model, recipe, batch=None if any_number else 1, precision=precision, device=device, threads=threads
-    )
+    options: dict[str, Any] = {"precision": precision, "device": device, "threads": threads, "name": str(file.path)}
+    network = OpenVinoNetwork(model, recipe, batch=None if any_number else 1, **options)
     card = _card(file, network, "embed", input_size=size, dimension=dimension)
     return NetworkEmbedder(network, recipe, card=card)
 
@@ -154,13 +160,17 @@ def _read(weights: str | Path) -> tuple[files.WeightsFile, ov.Model]:
         model = ov.Core().read_model(file.path)
     except RuntimeError as error:
         raise ModelError(f"OpenVINO cannot read {file.path}: {_first_line(error)}") from error
-    if len(model.inputs) != 1 or len(model.input(0).get_partial_shape()) != 4:
+    if len(model.inputs) != 1 or len(_shape(model.input(0))) != 4:
         raise ModelError(f"{file.path} does not take one picture (n, 3, height, width); it is no detector or embedder")
     return file, model
 
 
 def _shape(port: Any) -> tuple[int | None, ...]:
-    return tuple(side.get_length() if side.is_static else None for side in port.get_partial_shape())
+    """Sides, None for one that is open; () where even their number is open."""
+    shape = port.get_partial_shape()
+    if not shape.rank.is_static:
+        return ()
+    return tuple(side.get_length() if side.is_static else None for side in shape)
 
 
 def _channels_last(model: ov.Model) -> bool:
@@ -183,7 +193,7 @@ def _input_size(model: ov.Model, file: files.WeightsFile, wanted: tuple[int, int
     return written
 
 
-def _set_size(model: ov.Model, size: tuple[int, int]) -> None:
+def _set_size(model: ov.Model, file: files.WeightsFile, size: tuple[int, int]) -> None:
     shape = model.input(0).get_partial_shape()
     rows, columns = (1, 2) if _channels_last(model) else (2, 3)
     if (shape[rows], shape[columns]) == size:
@@ -192,7 +202,7 @@ def _set_size(model: ov.Model, size: tuple[int, int]) -> None:
     try:
         model.reshape(shape)
     except RuntimeError as error:
-        raise ModelError(f"the network cannot take pictures of {size[0]}x{size[1]}: {_first_line(error)}") from error
+        raise ModelError(f"{file.path} cannot take pictures of {size[0]}x{size[1]}: {_first_line(error)}") from error
 
 
 def _set_batch(model: ov.Model, batch: int) -> None:

@@ -69,9 +69,13 @@ def read(name: str, weights: str | Path) -> tuple[State | None, str | None]:
 def _read_safetensors(path: Path) -> State:
     try:
         library = importlib.import_module("safetensors.torch")
+        broken: type[Exception] = importlib.import_module("safetensors").SafetensorError
     except ImportError as error:
         raise DependencyError(f"{path} needs the package safetensors; install it: pip install safetensors") from error
-    return dict(library.load_file(path))
+    try:
+        return dict(library.load_file(path))
+    except broken as error:
+        raise ModelError(f"{path} cannot be read as safetensors ({error}); fetch it again") from error
 
 
 def _fetched(name: str) -> Path:

@@ -79,6 +79,11 @@ class YoloDetector:
         _require_safe()
         file = files.inspect(weights)
         file.require(files.Form.TORCH, files.Form.YAML, files.Form.ONNX, backend=BACKEND)
+        if file.form is files.Form.TORCH and file.path.suffix != ".pt":
+            raise ModelError(
+                f"{file.path} does not end in .pt, and backend {BACKEND!r} reads no other PyTorch files; rename it if "
+                "ultralytics wrote it, or use backend 'torchvision' for a state_dict of one of its networks"
+            )
         if (
             file.form is files.Form.ONNX and device.upper() != "CPU"
         ):  # ultralytics would fall back to the CPU in silence

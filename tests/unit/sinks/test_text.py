@@ -10,10 +10,10 @@ import pytest
 
 from pipeline.errors import OutputError
 from pipeline.evaluation.sequences import read_tracks
-from pipeline.sinks.part_file import PartFile
 from pipeline.sinks.base import Result, Sink
 from pipeline.sinks.csv_rows import COLUMNS, CsvSink
 from pipeline.sinks.mot_text import MotTextSink
+from pipeline.sinks.part_file import PartFile
 from tests.fakes import make_frame
 from trackers.structures import Detections, Evidence, Stage, Tracks
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import OutputError
-from pipeline.sinks.part_file import PartFile
 from pipeline.sinks.base import Result
+from pipeline.sinks.part_file import PartFile
 from pipeline.sinks.video import VideoSink
 from pipeline.sources.files import VideoFile
 from tests.clips import BLUE, GREEN, RED, WHITE, corners, picture
