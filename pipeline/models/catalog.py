@@ -76,7 +76,7 @@ def embedded_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def suppresses(metadata: Mapping[str, str]) -> bool:
-    """Whether an exporter wrote into an ONNX file that its boxes are final (ultralytics: `end2end`, `args` with nms)."""
+    """Whether an exporter wrote into an ONNX file that it suppresses overlaps (ultralytics: `end2end`, `args`)."""
     return metadata.get("end2end") == "True" or "'nms': True" in metadata.get("args", "")
 
 

@@ -106,8 +106,15 @@ def open_detector(
     at_once = batch if batch == 1 or (found.batches and _can_batch(model, batch)) else 1
     if at_once != batch:
         _LOG.info("%s keeps no batch of %d apart; frames run one by one", file.path.name, batch)
-    options: dict[str, Any] = {"precision": precision, "device": device, "threads": threads, "name": str(file.path)}
-    network = OpenVinoNetwork(model, found.recipe, batch=at_once, **options)
+    network = OpenVinoNetwork(
+        model,
+        found.recipe,
+        batch=at_once,
+        precision=precision,
+        device=device,
+        threads=threads,
+        name=str(file.path),
+    )
     card = _card(file, network, "detect", input_size=size, classes=names)
     return NetworkDetector(network, found, card=card, limits=Limits(min_score, nms_iou, max_detections))
 
@@ -134,8 +141,15 @@ def open_embedder(
     any_number = _can_batch(model, -1)
     if not any_number:
         _LOG.warning("%s takes one crop at a time; crops run one by one", file.path.name)
-    options: dict[str, Any] = {"precision": precision, "device": device, "threads": threads, "name": str(file.path)}
-    network = OpenVinoNetwork(model, recipe, batch=None if any_number else 1, **options)
+    network = OpenVinoNetwork(
+        model,
+        recipe,
+        batch=None if any_number else 1,
+        precision=precision,
+        device=device,
+        threads=threads,
+        name=str(file.path),
+    )
     card = _card(file, network, "embed", input_size=size, dimension=dimension)
     return NetworkEmbedder(network, recipe, card=card)
 

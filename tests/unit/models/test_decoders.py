@@ -9,7 +9,7 @@ from torchvision.ops import batched_nms
 
 from pipeline.errors import ModelError
 from pipeline.models import decoders
-from pipeline.models.decoders import Candidates, Form, Limits, TensorSpec, choose, finish
+from pipeline.models.decoders import Candidates, Form, Hints, Limits, TensorSpec, choose, finish
 from pipeline.models.inputs import Placement
 
 SIZE = (64, 96)  # cells: 8*12 + 4*6 + 2*3 = 126
@@ -67,7 +67,6 @@ def test_end_to_end() -> None:
         ([TensorSpec("output", (1, 126, 85))], Form.YOLOX, 80),
         ([TensorSpec("output0", (None, 84, 126))], Form.YOLOV8, 80),
         ([TensorSpec("output0", (1, 116, 126)), TensorSpec("output1", (1, 32, 16, 24))], Form.YOLOV8, 80),
-        ([TensorSpec("output0", (1, 300, 6))], Form.END_TO_END, None),
         ([TensorSpec("output0", (1, 126, 6))], Form.YOLOX, 1),
         ([TensorSpec("output0", (1, 5, 126))], Form.YOLOV8, 1),
     ],
@@ -76,6 +75,33 @@ def test_the_form_shows_in_names_and_shapes(outputs: list[TensorSpec], form: For
     decoder = choose(outputs, SIZE)
     assert decoder.form is form
     assert decoder.class_count == count
+
+
+@pytest.mark.parametrize(
+    ("rows", "hints", "form"),
+    [
+        (300, Hints(80), Form.END_TO_END),
+        (300, Hints(1), Form.END_TO_END),  # YOLOX would have a row a cell
+        (300, Hints(2, final=True), Form.END_TO_END),
+        (300, Hints(None, final=True), Form.END_TO_END),
+        (None, Hints(80), Form.END_TO_END),
+        (None, Hints(1, final=True), Form.END_TO_END),
+        (126, Hints(), Form.YOLOX),
+        (126, Hints(1), Form.YOLOX),
+        (300, Hints(), None),
+        (300, Hints(2), None),  # may be RT-DETR: centre, size and two scores
+        (None, Hints(), None),
+        (None, Hints(1), None),  # may be YOLOX
+    ],
+)
+def test_six_numbers_a_row_need_support(rows: int | None, hints: Hints, form: Form | None) -> None:
+    outputs = [TensorSpec("output0", (1, rows, 6))]
+    if form is not None:
+        assert choose(outputs, SIZE, hints=hints).form is form
+        return
+    with pytest.raises(ModelError, match=r"net\.onnx: .*set detector\.decoder to end-to-end"):
+        choose(outputs, SIZE, hints=hints, name="net.onnx")
+    assert choose(outputs, SIZE, hints=hints, form="end-to-end").form is Form.END_TO_END
 
 
 def test_outputs_may_come_in_any_order() -> None:
@@ -111,6 +137,27 @@ def test_nan_is_an_error(place: int) -> None:
     decoder = choose([TensorSpec("boxes", (1, 5)), TensorSpec("labels", (1,))], SIZE)
     with pytest.raises(ModelError, match="NaN"):
         decoder.detections([boxes, np.array([0])], 0, WHOLE, Limits())
+
+
+@pytest.mark.parametrize("label", [np.nan, np.inf, -1.0, 1e30])
+@pytest.mark.parametrize("form", [Form.BOXES_LABELS, Form.DETECTION_OUTPUT, Form.END_TO_END])
+def test_labels_that_are_no_class_numbers(form: Form, label: float) -> None:
+    outputs = {
+        Form.BOXES_LABELS: [np.array([[0, 0, 9, 9, 0.9]], np.float32), np.array([label], np.float32)],
+        Form.DETECTION_OUTPUT: [np.array([[[[0, label, 0.9, 0, 0, 1, 1]]]], np.float32)],
+        Form.END_TO_END: [np.array([[[0, 0, 9, 9, 0.9, label]]], np.float32)],
+    }[form]
+    names = ["boxes", "labels"] if len(outputs) == 2 else ["output"]
+    specs = [TensorSpec(name, output.shape) for name, output in zip(names, outputs, strict=True)]
+    decoder = choose(specs, SIZE, form=form)
+    with pytest.raises(ModelError, match="labels that are no class numbers"):
+        decoder.detections(outputs, 0, WHOLE, Limits())
+    assert len(decoder.detections(outputs, 0, WHOLE, Limits(min_score=0.95))) == 0  # weak rows may be padding
+
+
+def test_rows_after_the_end_mark_may_hold_any_label() -> None:
+    rows = np.array([[0, 1, 0.9, 0, 0, 1, 1], [-1, -1, 0.9, 0, 0, 1, 1], [-1, np.nan, 0.9, 0, 0, 1, 1]], np.float32)
+    np.testing.assert_array_equal(decoders.read_detection_output(rows, SIZE, 0.0).labels, [1])
 
 
 def test_an_infinite_box_is_the_whole_picture() -> None:
@@ -158,6 +205,7 @@ def test_nothing_found(form: Form) -> None:
         Form.END_TO_END: [np.zeros((1, 300, 6), np.float32)],
     }[form]
     names = ["boxes", "labels"] if len(outputs) == 2 else ["output"]
-    decoder = choose([TensorSpec(name, output.shape) for name, output in zip(names, outputs, strict=True)], SIZE)
+    specs = [TensorSpec(name, output.shape) for name, output in zip(names, outputs, strict=True)]
+    decoder = choose(specs, SIZE, hints=Hints(80))
     assert decoder.form is form
     assert len(decoder.detections(outputs, 0, WHOLE, Limits())) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.models.catalog import COCO, class_names, embedded_names, embedded_size
+from pipeline.models.catalog import COCO, class_names, embedded_names, embedded_size, suppresses
 
 
 def test_order_of_preference() -> None:
@@ -15,6 +15,39 @@ def test_order_of_preference() -> None:
     assert class_names(stem) == ("vehicle", "person", "bike")
     assert class_names("unheard-of", count=80) == COCO
     assert len(set(COCO)) == 80
+
+
+@pytest.mark.parametrize("number", range(2000, 2005))
+def test_models_known_by_their_whole_name(number: int) -> None:
+    assert class_names(f"person-vehicle-bike-detection-{number}") == ("vehicle", "person", "bike")
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        "person-vehicle-bike-detection-crossroad-0078",  # 1 person, 2 vehicle, 3 bike
+        "person-vehicle-bike-detection-crossroad-yolov3-1020",
+        "person-vehicle-bike-detection-2005",
+        "person-vehicle-bike-detection-2004-mine",
+        "person-detection-0200",
+    ],
+)
+def test_relatives_of_known_models_ask_for_their_classes(stem: str) -> None:
+    with pytest.raises(ModelError, match=r"list them in detector\.classes"):
+        class_names(stem)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "final"),
+    [
+        ({}, False),
+        ({"end2end": "False", "args": "{'batch': 1, 'nms': False}"}, False),
+        ({"end2end": "True"}, True),
+        ({"args": "{'batch': 1, 'nms': True}"}, True),
+    ],
+)
+def test_whether_the_file_suppresses(metadata: dict[str, str], final: bool) -> None:
+    assert suppresses(metadata) == final
 
 
 @pytest.mark.parametrize("count", [None, 3])

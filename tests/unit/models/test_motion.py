@@ -103,6 +103,19 @@ def test_a_stream_that_starts_again_is_learned_anew() -> None:
     assert sum(len(one) for one in again) == 0
 
 
+def test_a_source_of_one_frame_leaves_no_background_to_the_next() -> None:
+    settings = {"warm_up_frames": 2}
+    steps, boxes = [i / 10 for i in range(6)], [[]] * 3 + [[walk(8)]] * 3
+    alone = run(MotionDetector(**settings), Wall(2), steps, boxes)
+    detector = MotionDetector(**settings)
+    run(detector, Wall(1), [0.0], [[]])
+    after = run(detector, Wall(2), steps, boxes)
+    assert [len(one) for one in alone] == [len(one) for one in after] == [0, 0, 0, 1, 1, 1]
+    for a, b in zip(alone, after, strict=True):
+        np.testing.assert_array_equal(a.boxes, b.boxes)
+        np.testing.assert_array_equal(a.scores, b.scores)
+
+
 def test_fragments_of_a_body_are_joined_and_neighbours_are_not() -> None:
     parts = np.array([[10, 10, 30, 40], [12, 45, 28, 80], [60, 10, 80, 80], [84, 10, 104, 80]], np.float32)
     boxes, pixels = merge(parts, np.array([100, 200, 300, 400], np.float32))

@@ -12,7 +12,15 @@ import pytest
 from pipeline.errors import ModelError
 from pipeline.models import onnx_models, openvino_models
 from pipeline.models.network import NetworkDetector
-from tests.unit.models.tiny_onnx import boxes_and_labels, brightness_times, channel_means, frame
+from tests.unit.models.tiny_onnx import (
+    boxes_and_labels,
+    brightness_times,
+    channel_means,
+    four_crops,
+    frame,
+    open_axes_in,
+    open_axes_out,
+)
 
 Open = Callable[..., NetworkDetector]
 CELLS = 84  # of a 64 x 64 input: 64 + 16 + 4
@@ -132,6 +140,35 @@ def test_an_onnx_file_that_the_library_refuses(tmp_path: Path, open_detector: Op
 
 
 @both
+def test_open_numbers_of_axes(tmp_path: Path, open_detector: Open) -> None:
+    with pytest.raises(ModelError, match=r"any\.onnx does not take one"):
+        open_detector(open_axes_in(tmp_path / "any.onnx"), classes=NAMES)
+    with pytest.raises(ModelError, match=r"any\.onnx: its outputs .* set detector\.decoder"):
+        open_detector(open_axes_out(tmp_path / "any.onnx"), classes=NAMES)
+
+
+@both
+def test_final_boxes_need_support(tmp_path: Path, open_detector: Open) -> None:
+    table = np.zeros((9, 6), np.float32)
+    table[0] = [8, 16, 32, 48, 0.9, 1]
+    path = brightness_times(tmp_path / "tiny.onnx", table)
+    with pytest.raises(ModelError, match="with 2 classes may be end-to-end"):
+        open_detector(path, classes=NAMES)
+    three = open_detector(path, classes=["a", "b", "c"]).detect([frame(255)])[0]
+    np.testing.assert_allclose(three.boxes, [[8, 16, 32, 48]], atol=1e-4)
+    np.testing.assert_array_equal(three.labels, [1])
+    path = brightness_times(tmp_path / "final.onnx", table, metadata={"names": "['a', 'b']", "end2end": "True"})
+    assert len(open_detector(path).detect([frame(255)])[0]) == 1
+
+
+@both
+def test_a_negative_label_names_model_and_frame(tmp_path: Path, open_detector: Open) -> None:
+    path = boxes_and_labels(tmp_path / "tiny.onnx", np.array([[0, 0, 32, 32, 0.9]]), np.array([-1]))
+    with pytest.raises(ModelError, match=r"'tiny' on frame 3 of stream 0: .*no class numbers"):
+        open_detector(path, classes=NAMES).detect([frame(index=3)])
+
+
+@both
 def test_unknown_device(tmp_path: Path, open_detector: Open) -> None:
     path = brightness_times(tmp_path / "tiny.onnx", yolov8_table())
     with pytest.raises(ModelError, match="device 'TOASTER'"):
@@ -142,6 +179,13 @@ def test_onnx_runtime_cannot_change_a_fixed_size(tmp_path: Path) -> None:
     path = brightness_times(tmp_path / "tiny.onnx", yolov8_table())
     with pytest.raises(ModelError, match="takes pictures of 64x64 only, not 32x32"):
         onnx_models.open_detector(path, classes=NAMES, input_size=(32, 32))
+
+
+def test_what_openvino_cannot_reshape_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"four\.onnx cannot take a batch of 1"):
+        openvino_models.open_embedder(four_crops(tmp_path / "four.onnx"))
+    with pytest.raises(ModelError, match=r"four\.onnx cannot take pictures of 10x10"):
+        openvino_models.open_embedder(tmp_path / "four.onnx", input_size=(10, 10))
 
 
 def test_unknown_precision(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from safetensors.torch import save_file
 from torchvision.ops import FrozenBatchNorm2d
 
 from pipeline.errors import ModelError
@@ -89,6 +91,31 @@ def test_own_classes_from_a_file(tmp_path: Path) -> None:
         TorchvisionDetector(SMALL, weights=path)
     with pytest.raises(ModelError, match=r"has 2 classes, but detector\.classes names 1"):
         TorchvisionDetector(SMALL, weights=path, classes=["helmet"])
+
+
+def test_weights_in_safetensors(tmp_path: Path) -> None:
+    state = build(SMALL, None, {"weights_backbone": None, "num_classes": 3}).state_dict()
+    state = {key: value + 0.01 if value.is_floating_point() else value for key, value in state.items()}
+    one, other = tmp_path / "own.safetensors", tmp_path / "own.pth"
+    save_file(state, one)
+    torch.save(state, other)
+    options = {"classes": ["helmet", "vest"], "min_score": 0.0}
+    found = TorchvisionDetector(SMALL, weights=one, **options)
+    same = TorchvisionDetector(SMALL, weights=other, **options)
+    assert found.card.sha256 == hashlib.sha256(one.read_bytes()).hexdigest()
+    a, b = found.detect([noise()])[0], same.detect([noise()])[0]
+    assert len(a) > 0
+    np.testing.assert_array_equal(a.boxes, b.boxes)
+    np.testing.assert_array_equal(a.scores, b.scores)
+    random = TorchvisionDetector(SMALL, weights="none", **options).detect([noise()])[0]
+    assert not np.array_equal(a.boxes, random.boxes)
+
+
+def test_damaged_safetensors(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    path.write_bytes((20).to_bytes(8, "little") + b'{"a": no json at all')
+    with pytest.raises(ModelError, match="cannot be read as safetensors"):
+        TorchvisionDetector(SMALL, weights=path)
 
 
 def test_frames_of_two_sizes_do_not_change_each_other() -> None:

@@ -113,6 +113,13 @@ def test_files_that_are_no_detector(tmp_path: Path) -> None:
         YoloDetector(channel_means(tmp_path / "reid.onnx", batch=1, size=(64, 64)))
 
 
+@pytest.mark.parametrize("name", ["net.pth", "net.PT"])
+def test_other_suffixes_of_pytorch_files(tmp_path: Path, name: str) -> None:
+    torch.save({}, tmp_path / name)
+    with pytest.raises(ModelError, match=r"does not end in \.pt, .* rename it .*, or use backend 'torchvision'"):
+        YoloDetector(tmp_path / name)
+
+
 def test_classifiers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="'classify'"):
         YoloDetector(architecture(tmp_path, "yolov8n-cls.yaml", "v8/yolov8-cls.yaml"))

@@ -6,10 +6,12 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from pipeline.errors import ModelError
 from pipeline.models.files import Form, inspect
+from pipeline.models.onnx_file import read_onnx
 from tests.unit.models.tiny_onnx import brightness_times
 
 IR = """<?xml version="1.0"?>
@@ -27,6 +29,59 @@ def test_onnx_with_its_metadata(tmp_path: Path) -> None:
     assert file.stem == "tiny"
     assert file.metadata == {"names": "{0: 'a', 1: 'b'}"}
     assert file.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def split_onnx(folder: Path) -> Path:
+    """An ONNX file whose tensors lie in big.data beside it."""
+    path = brightness_times(folder / "tiny.onnx", np.arange(504, dtype=np.float32).reshape(6, 84))
+    onnx.save_model(
+        onnx.load(path), path, save_as_external_data=True, location="big.data", size_threshold=0, convert_attribute=True
+    )
+    return path
+
+
+def test_onnx_with_its_tensors_in_another_file(tmp_path: Path) -> None:
+    path, beside = split_onnx(tmp_path), tmp_path / "big.data"
+    before = inspect(path).sha256
+    assert before == hashlib.sha256(path.read_bytes() + beside.read_bytes()).hexdigest()
+    data = bytearray(beside.read_bytes())
+    data[100] ^= 1
+    beside.write_bytes(data)
+    assert inspect(path).sha256 != before
+    beside.write_bytes(data[:-1000])
+    with pytest.raises(ModelError, match=r"big\.data has \d+ bytes, but tiny\.onnx needs \d+"):
+        inspect(path)
+    beside.unlink()
+    with pytest.raises(ModelError, match=r"tiny\.onnx needs its weights big\.data beside it"):
+        inspect(path)
+
+
+@pytest.mark.parametrize("location", ["../a.dat", "/etc/abc", "a/../../b"])
+def test_onnx_with_tensors_outside_its_folder_is_refused(tmp_path: Path, location: str) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    path = split_onnx(folder)
+    model = onnx.load(path, load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            entry.value = location if entry.key == "location" else entry.value
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="outside its folder"):
+        inspect(path)
+
+
+def test_external_tensors_of_nodes_and_of_graphs_within_count_too(tmp_path: Path) -> None:
+    tensor = onnx.TensorProto(name="t", data_type=onnx.TensorProto.FLOAT, dims=[1], data_location=1)
+    graph = onnx.GraphProto(name="inner")
+    for holder, location in ((graph.initializer.add(), "deep.bin"), (tensor, "node.bin")):
+        holder.CopyFrom(tensor)
+        holder.external_data.add(key="location", value=location)
+    node = onnx.NodeProto(op_type="If")
+    node.attribute.add(name="value", t=tensor)
+    node.attribute.add(name="then_branch", g=graph)
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(onnx.ModelProto(ir_version=8, graph=onnx.GraphProto(node=[node])).SerializeToString())
+    assert [piece.location for piece in read_onnx(path).external] == ["node.bin", "deep.bin"]
 
 
 def test_ir_is_one_model_of_two_files(tmp_path: Path) -> None:

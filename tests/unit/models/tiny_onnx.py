@@ -26,10 +26,10 @@ def save(
     constants: dict[str, Array],
     outputs: dict[str, tuple[int, list[Side] | None]],
     *,
-    shape: list[Side],
+    shape: list[Side] | None,
     metadata: dict[str, str] | None = None,
 ) -> Path:
-    """Write a network of one input `images`; `outputs`: name -> (element type, shape)."""
+    """Write a network of one input `images`; `outputs`: name -> (element type, shape). None leaves the axes open."""
     graph = helper.make_graph(
         nodes,
         "tiny",
@@ -64,6 +64,33 @@ def channel_means(path: Path, *, batch: Side = "n", size: tuple[int, int] = (16,
     """An embedder: the three channels' means (batch, 3)."""
     nodes = [helper.make_node("ReduceMean", ["images"], ["output"], axes=[2, 3], keepdims=0)]
     return save(path, nodes, {}, {"output": (TensorProto.FLOAT, [batch, 3])}, shape=[batch, 3, *size])
+
+
+def open_axes_in(path: Path) -> Path:
+    """A network that takes and gives arrays of any number of axes."""
+    outputs: dict[str, tuple[int, list[Side] | None]] = {"output": (TensorProto.FLOAT, None)}
+    return save(path, [helper.make_node("Relu", ["images"], ["output"])], {}, outputs, shape=None)
+
+
+def open_axes_out(path: Path) -> Path:
+    """A network that takes a picture (64 x 64) and whose output's number of axes depends on what it shows."""
+    nodes = [
+        helper.make_node("NonZero", ["images"], ["places"]),
+        helper.make_node("ReduceMax", ["places"], ["sides"], axes=[0], keepdims=0),
+        helper.make_node("Reshape", ["images", "sides"], ["output"]),
+    ]
+    outputs: dict[str, tuple[int, list[Side] | None]] = {"output": (TensorProto.FLOAT, None)}
+    return save(path, nodes, {}, outputs, shape=[1, 3, 64, 64])
+
+
+def four_crops(path: Path) -> Path:
+    """An embedder that takes 4 crops (16 x 8) at once and no other number: its inner shape is written down."""
+    nodes = [
+        helper.make_node("Reshape", ["images", "sides"], ["flat"]),
+        helper.make_node("ReduceMean", ["flat"], ["output"], axes=[2], keepdims=0),
+    ]
+    constants: dict[str, Array] = {"sides": np.array([4, 3, 128], np.int64)}
+    return save(path, nodes, constants, {"output": (TensorProto.FLOAT, [4, 3])}, shape=[4, 3, 16, 8])
 
 
 def boxes_and_labels(path: Path, boxes: Array, labels: Array) -> Path:
