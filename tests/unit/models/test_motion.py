@@ -105,12 +105,12 @@ def test_a_stream_that_starts_again_is_learned_anew() -> None:
 
 def test_a_source_of_one_frame_leaves_no_background_to_the_next() -> None:
     settings = {"warm_up_frames": 2}
-    steps, boxes = [i / 10 for i in range(6)], [[]] * 3 + [[walk(8)]] * 3
+    steps, boxes = [i / 10 for i in range(6)], [[]] + [[walk(i)] for i in range(5)]
     alone = run(MotionDetector(**settings), Wall(2), steps, boxes)
     detector = MotionDetector(**settings)
     run(detector, Wall(1), [0.0], [[]])
     after = run(detector, Wall(2), steps, boxes)
-    assert [len(one) for one in alone] == [len(one) for one in after] == [0, 0, 0, 1, 1, 1]
+    assert [len(one) > 0 for one in alone] == [len(one) > 0 for one in after] == [False, False, True, True, True, True]
     for a, b in zip(alone, after, strict=True):
         np.testing.assert_array_equal(a.boxes, b.boxes)
         np.testing.assert_array_equal(a.scores, b.scores)
