@@ -38,9 +38,10 @@ class RateColumn(ProgressColumn):
 
 
 class RunDisplay(RunObserver):
-    """A progress bar a source: frames, rate, tracks seen, time left. On a terminal only; elsewhere it keeps still."""
+    """A progress bar a source: frames, rate, tracks seen, time left. Where there is no terminal, a line a source."""
 
     def __init__(self, console: Console) -> None:
+        self._console = console
         self._progress = Progress(
             TextColumn("{task.description}", markup=False, style="bold"),
             BarColumn(),
@@ -65,6 +66,10 @@ class RunDisplay(RunObserver):
 
     def source_opened(self, source: Source) -> None:
         """Start its bar."""
+        if not self._console.is_terminal:
+            count = "" if source.frame_count is None else f"{source.frame_count} frames of "
+            line = f"{source.name}: {count}{source.width}x{source.height} at {source.fps:.4g} frames/s, {source.codec}"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         self._tasks[source.uri] = self._progress.add_task(source.name, total=source.frame_count, tracks=0)
 
     def advanced(self, source: Source, frames: int, tracks: int) -> None:
