@@ -122,9 +122,18 @@ def test_queues_and_chunks_change_nothing_in_the_files(pets: Path, people: list[
     for name, extra in (("a", []), ("b", ["--set", "engine.capacity=1", "--set", "store.chunk=7"])):
         folder = tmp_path / name
         folder.mkdir()
-        outputs = ["--mot-out", "tracks.txt", "--csv-out", "tracks.csv", "--max-frames", 150]
+        outputs = [
+            "--mot-out",
+            "tracks.txt",
+            "--csv-out",
+            "tracks.csv",
+            "--video-out",
+            "tracks.mp4",
+            "--max-frames",
+            150,
+        ]
         assert sightline("run", pets / "video.mp4", *people, *extra, *outputs, folder=folder).code == 0
-        texts.append([(folder / file).read_bytes() for file in ("tracks.txt", "tracks.csv")])
+        texts.append([(folder / file).read_bytes() for file in ("tracks.txt", "tracks.csv", "tracks.mp4")])
     assert texts[0] == texts[1]
     assert len(texts[0][0].splitlines()) > 300
 
