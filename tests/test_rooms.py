@@ -32,14 +32,18 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ),
     # what joins two of them: results into files and the store, scenes into benchmarks
     ("pipeline.sinks", "pipeline.synthetic"),
-    ("pipeline.training", "pipeline.outputs"),
-    ("pipeline.build", "pipeline.outcome"),
-    ("pipeline.runs", "pipeline.track_file"),
+    ("pipeline.training", "pipeline.outputs", "pipeline.exports"),
+    ("pipeline.build", "pipeline.outcome", "pipeline.compare"),
+    ("pipeline.run_record", "pipeline.track_file", "pipeline.picture_search", "pipeline.clips"),
+    ("pipeline.heart", "pipeline.addresses"),
+    ("pipeline.runs", "pipeline.retrack"),
     ("pipeline.batch",),
+    ("pipeline.run_control",),
     # what people see
     ("pipeline.doctor", "pipeline.demo"),
     ("pipeline.console", "pipeline.page"),
     ("pipeline.api",),
+    ("pipeline.run_verbs",),
     ("pipeline.cli",),
     ("pipeline.__main__",),
     ("app_ui",),
@@ -48,8 +52,12 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 # Settings end at the modules that take them apart.
 READS_SETTINGS = {
     "pipeline.build",
+    "pipeline.run_record",
+    "pipeline.picture_search",
+    "pipeline.retrack",
     "pipeline.runs",
     "pipeline.batch",
+    "pipeline.run_control",
     "pipeline.doctor",
     "pipeline.demo",
     "pipeline.api",
@@ -60,7 +68,7 @@ READS_SETTINGS = {
 # Only build knows which classes there are: outside their package these are all that may be imported of the parts.
 OPEN_DOORS = {
     "pipeline.models": {"pipeline.models.base", "pipeline.models.catalog"},
-    "pipeline.sources": {"pipeline.sources.base"},
+    "pipeline.sources": {"pipeline.sources.base", "pipeline.sources.excerpt", "pipeline.sources.fingerprint"},
     "pipeline.sinks": {
         "pipeline.sinks.base",
         "pipeline.sinks.part_file",
