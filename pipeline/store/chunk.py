@@ -191,6 +191,7 @@ class ChunkData:
     state: State = field(default_factory=dict)  # of tracker, schedule, clock: what going on at end_frame needs
     state_format: int = 1  # the caller's number for the form of `state`
     embeddings: tuple[EmbeddingColumns, ...] = ()  # at most one a model
+    exemplars_from: int | None = None  # exemplars stored from this time on (microseconds UTC) are replaced by these
     crops: CropColumns | None = None
     gaps: GapColumns | None = None
     events: EventColumns | None = None

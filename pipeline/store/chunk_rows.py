@@ -16,7 +16,7 @@ from pipeline.store.inserting import insert_unless_there
 from pipeline.store.packing import DETECTIONS_FORMAT, pack_detections
 from pipeline.store.public_id import PublicIds
 from pipeline.store.states import EmbeddingKind, MediaKind
-from pipeline.store.tables import DetectionChunk, Embedding, Event, Gap, Media, Model, Observation
+from pipeline.store.tables import DetectionChunk, Embedding, Event, Gap, Media, Model, Observation, Track
 from pipeline.store.track_rows import Place, Row, widen_quality
 
 _CROP = ("path", "sha256", "bytes", "from_at", "to_at", "width", "height", "quality")
@@ -105,6 +105,13 @@ def write_embeddings(connection: Connection, embeddings: EmbeddingColumns, ids: 
         connection.execute(delete(Embedding).where(Embedding.track_id.in_(batch), *old))
     if rows:
         connection.execute(insert(Embedding), rows)
+
+
+def remove_exemplars(connection: Connection, place: Place, from_at: int) -> None:
+    """Take back the source's exemplars from a time on (microseconds UTC): better ones follow."""
+    tracks = select(Track.id).where(Track.run_source_id == place.run_source_id, Track.last_at >= from_at)
+    late = (Embedding.kind == EmbeddingKind.EXEMPLAR, Embedding.at >= from_at)
+    connection.execute(delete(Embedding).where(Embedding.track_id.in_(tracks), *late))
 
 
 def write_crops(

@@ -169,6 +169,7 @@ class RunSource(Base):
     source_id: Mapped[int] = mapped_column(_KEY, ForeignKey("sources.id", ondelete="RESTRICT"), index=True)
     status: Mapped[SourceStatus] = mapped_column(OneOf(SourceStatus))
     error: Mapped[LongText | None]
+    detect_hash: Mapped[Hash | None]  # key of its detection chunks; None before the first
     frames_read: Mapped[Count]
     processed: Mapped[Count]
     dropped: Mapped[Count]

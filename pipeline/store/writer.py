@@ -232,6 +232,8 @@ class RunWriter:
         ids = write_tracks(connection, place, chunk, self._public_ids)
         chunk_rows.write_detections(connection, place, chunk)
         chunk_rows.write_observations(connection, place, chunk.observations, ids)
+        if chunk.exemplars_from is not None:
+            chunk_rows.remove_exemplars(connection, place, chunk.exemplars_from)
         for embeddings in chunk.embeddings:
             chunk_rows.write_embeddings(connection, embeddings, ids)
         if chunk.gaps is not None:
@@ -260,7 +262,9 @@ class RunWriter:
             "repaired": RunSource.repaired + chunk.counts.repaired,
             "damaged": RunSource.damaged + chunk.counts.damaged,
         }
-        running = {"status": SourceStatus.RUNNING, "error": None, "finished_at": None}
+        running: dict[str, Any] = {"status": SourceStatus.RUNNING, "error": None, "finished_at": None}
+        if chunk.detect_hash:
+            running["detect_hash"] = chunk.detect_hash
         connection.execute(update(RunSource).where(RunSource.id == run_source_id).values(**counts, **running))
         connection.execute(update(Run).where(Run.id == self._run_id).values(heartbeat_at=now))
 
