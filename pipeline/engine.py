@@ -13,11 +13,12 @@ from pipeline.channel import Cancelled, Channel
 from pipeline.errors import DamagedSourceError, SourceError
 from pipeline.models.base import Detector, Embedder
 from pipeline.report import EngineReport, StreamReport
-from pipeline.sinks.base import Result, Sink
+from pipeline.sinks.base import ChunkEnd, Result, Sink
 from pipeline.sources.base import Source
 from trackers.structures import Detections, Frame, MultiObjectTracker
 
 SIGNAL_INTERVAL = 0.1  # seconds; a waiting main thread runs signal handlers this often, wherever the signal arrived
+PAUSE_INTERVAL = 0.05  # seconds between two looks of a paused reader
 PROGRESS_INTERVAL = 0.1  # seconds between two calls of `progress` for one stream
 
 Progress = Callable[[int, int, int], None]  # stream, frames done, tracks seen
@@ -25,11 +26,16 @@ Progress = Callable[[int, int, int], None]  # stream, frames done, tracks seen
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One source, its tracker, and where its results go. The caller opens and closes the source."""
+    """One source, its tracker, and where its results go. The caller opens and closes the source.
+
+    Frames before `first_frame` are only shown to a detector that learns from what it sees; tracker and sinks go on as
+    they were after them.
+    """
 
     source: Source
     tracker: MultiObjectTracker
     sinks: Sequence[Sink] = ()
+    first_frame: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +44,7 @@ class _Item:
 
     stream: int
     frame: Frame
-    ends_chunk: bool  # the next frame of its stream belongs to another chunk, or there is none
+    end: ChunkEnd
     detections: Detections = field(default_factory=Detections.empty)
 
 
@@ -81,6 +87,7 @@ class Engine:
         self._failure: BaseException | None = None
         self._failure_lock = threading.Lock()
         self._stopped = False
+        self._paused = False
         self.report = EngineReport(tuple(StreamReport() for _ in streams))
 
     def run(self) -> EngineReport:
@@ -111,6 +118,14 @@ class Engine:
         self._stopped = True
         for stream in self._streams:
             stream.source.stop()
+
+    def pause(self) -> None:
+        """Read no more until `go_on` or `stop`. What was read is finished. Safe from any thread."""
+        self._paused = True
+
+    def go_on(self) -> None:
+        """End a pause. Safe from any thread."""
+        self._paused = False
 
     def _run_threads(self) -> None:
         stages: list[tuple[str, Callable[[], None]]] = [
@@ -166,21 +181,31 @@ class Engine:
 
     def _read(self, number: int) -> None:
         """One frame is held back, to know which one is the last of its chunk."""
-        source, channel, report = self._streams[number].source, self._frames[number], self.report.streams[number]
+        stream, channel, report = self._streams[number], self._frames[number], self.report.streams[number]
         held: Frame | None = None
         try:
-            for frame in _timed(source, report):
+            for frame in _timed(stream.source, report):
                 if held is not None:
-                    ends_chunk = held.index // self._chunk != frame.index // self._chunk
-                    channel.put(_Item(number, held, ends_chunk))
+                    channel.put(_Item(number, held, self._end_between(stream, held, frame)))
                 held = frame if frame.stream == number else replace(frame, stream=number)
+                self._wait_while_paused()
         except DamagedSourceError as damage:
             report.damage = damage
         if held is not None:
-            channel.put(_Item(number, held, ends_chunk=True))
-        elif report.damage is None and not self._stopped:
-            raise SourceError(f"{source.name} gave no frame; check that it holds pictures")
+            channel.put(_Item(number, held, ChunkEnd.CUT if self._stopped else ChunkEnd.WHOLE))
+        elif report.damage is None and not self._stopped and stream.first_frame == 0:
+            raise SourceError(f"{stream.source.name} gave no frame; check that it holds pictures")
         channel.close()
+
+    def _end_between(self, stream: Stream, held: Frame, following: Frame) -> ChunkEnd:
+        """Whether a chunk ends between two frames."""
+        same = held.index // self._chunk == following.index // self._chunk
+        return ChunkEnd.NONE if same or held.index < stream.first_frame else ChunkEnd.WHOLE
+
+    def _wait_while_paused(self) -> None:
+        """Polls, so that `pause` and `stop` need no lock that a signal handler could find taken."""
+        while self._paused and not self._stopped and self._failure is None:
+            time.sleep(PAUSE_INTERVAL)
 
     def _batches(self) -> Iterator[list[_Item]]:
         """Full batches from the streams in turn; a stream leaves the round when it has ended."""
@@ -203,14 +228,13 @@ class Engine:
         for batch in self._batches():
             with self.report.stages["detect"].busy(len(batch)):
                 found = self._detector.detect([item.frame for item in batch])
-            self._detected.put(
-                [replace(item, detections=detections) for item, detections in zip(batch, found, strict=True)]
-            )
+            items = [replace(item, detections=detections) for item, detections in zip(batch, found, strict=True)]
+            self._detected.put([item for item in items if item.frame.index >= self._streams[item.stream].first_frame])
         self._detected.close()
 
     def _embed(self) -> None:
         for batch in self._detected:
-            if self._embedder is not None:
+            if self._embedder is not None and batch:
                 with self.report.stages["embed"].busy(len(batch)):
                     features = self._embedder.embed([item.frame for item in batch], [item.detections for item in batch])
                 batch = [
@@ -231,7 +255,8 @@ class Engine:
     def _update(self, item: _Item) -> Result:
         tracker, frame = self._streams[item.stream].tracker, item.frame
         tracks = tracker.update(item.detections, frame.time, image=frame.image)
-        return Result(frame, item.detections, tracks, tracker.to_arrays() if item.ends_chunk else None)
+        state = None if item.end is ChunkEnd.NONE else tracker.to_arrays()
+        return Result(frame, item.detections, tracks, state, item.end)
 
     def _write(self) -> None:
         told = [float("-inf")] * len(self._streams)

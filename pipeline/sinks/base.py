@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
 
 from trackers.structures import Detections, Frame, State, Tracks
+
+
+class ChunkEnd(Enum):
+    """Whether a chunk of frames ends with a frame."""
+
+    NONE = "none"
+    CUT = "cut"  # stopped within a chunk: the rest of it may come when the run goes on
+    WHOLE = "whole"  # the next frame belongs to another chunk, or there is none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,7 +25,8 @@ class Result:
     frame: Frame
     detections: Detections  # as the tracker saw them, with features where there is an embedder
     tracks: Tracks  # as the tracker returned them: every stage; row -> detections
-    state: State | None = None  # the tracker's after this frame, where it ends a chunk or is the stream's last
+    state: State | None = None  # the tracker's after this frame, where a chunk ends with it
+    end: ChunkEnd = ChunkEnd.NONE
 
 
 class Sink(Protocol):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
-from pipeline.sinks.base import Result
+from pipeline.errors import StoreError
+from pipeline.sinks.base import ChunkEnd, Result
 from pipeline.sinks.dossiers import Dossiers
 from pipeline.sinks.sighting import cut_out, encode_jpeg, qualities
 from pipeline.sources.base import Source
@@ -22,11 +23,13 @@ from pipeline.store.chunk import (
     GapColumns,
     ObservationColumns,
 )
+from pipeline.store.records import Checkpoint
 from pipeline.store.writer import RunWriter
 from trackers.structures import Detections, FloatArray, Frame, ImageArray, IntArray, Stage, State, Tracks
 
-STATE_FORMAT = 1  # of ChunkData.state: the tracker's arrays and, after "sink.", the dossiers'
-PREFIX = "sink."
+STATE_FORMAT = 2  # of ChunkData.state: the tracker's arrays and, after PREFIX, this sink's
+PREFIX = "sink."  # the last frame, the open sightings ("open.") and the dossiers
+_OPEN = "open."
 BETTER = 1.05  # a picture replaces a track's best one when its quality is that many times higher
 
 
@@ -57,11 +60,41 @@ class _Gathering:
     pictures: dict[int, tuple[float, int, ImageArray]] = field(default_factory=dict)  # id: quality, at, crop
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sightings:
+    """Described observations of one whole chunk so far. Row i of every column is the same sighting."""
+
+    local_ids: IntArray  # (n,)
+    at: IntArray  # (n,) microseconds UTC
+    features: FloatArray  # (n, d)
+    qualities: FloatArray  # (n,)
+    ended: IntArray  # (k,) ids of tracks that ended meanwhile
+
+    def __add__(self, later: _Sightings) -> _Sightings:
+        if not len(self.local_ids):  # its features have no length yet
+            return replace(later, ended=np.concatenate([self.ended, later.ended]))
+        return _Sightings(*(np.concatenate([getattr(self, one), getattr(later, one)]) for one in self.columns()))
+
+    @classmethod
+    def none(cls) -> _Sightings:
+        """No sighting."""
+        ids = np.zeros(0, np.int64)
+        return cls(ids, ids, np.zeros((0, 0), np.float32), np.zeros(0, np.float32), ids)
+
+    @classmethod
+    def columns(cls) -> list[str]:
+        """Names, in order."""
+        return [one.name for one in fields(cls)]
+
+
 class DatabaseSink:
     """Writes detections, tracks, observations, embeddings, best pictures and a checkpoint for each chunk of frames.
 
     A chunk ends with the frame whose result carries the tracker's state. What was gathered since is written by no one
     when the run fails: the checkpoint says where to go on.
+
+    Exemplars are the best sightings of a whole chunk. Where a stop cuts a chunk, those of its first part are stored,
+    and chosen anew when the run goes on and the chunk becomes whole: the rows are then those of a run without a stop.
     """
 
     def __init__(
@@ -72,22 +105,19 @@ class DatabaseSink:
         *,
         detect_hash: str,
         embedder_id: int | None = None,
-        first_frame: int = 0,
     ) -> None:
-        """`detect_hash`: of everything that decides the detections. `embedder_id`: model of the features, if any.
-
-        `first_frame`: index of the first frame to come.
-        """
+        """`detect_hash`: of everything that decides the detections. `embedder_id`: model of the features, if any."""
         self._writer = writer
         self._run_source_id = run_source_id
         self._source = source
         self._detect_hash = detect_hash
         self._embedder_id = embedder_id
-        self._next_frame = first_frame
-        self._last: _Moment | None = None  # before the frames being gathered
+        self._next_frame = 0
+        self._before: _Moment | None = None  # the frame before those being gathered
         self._repaired = 0  # counted so far; the reader is a few frames ahead, so a chunk's share is approximate
         self._damaged = 0
         self._dossiers = Dossiers()
+        self._open = _Sightings.none()  # stored already, of a chunk that a stop has cut
         self._gathering = _Gathering()
 
     def __enter__(self) -> Self:
@@ -98,11 +128,24 @@ class DatabaseSink:
     ) -> None:
         self._gathering = _Gathering()
 
-    def restore(self, state: State) -> None:
-        """Go on from a checkpoint's state."""
-        self._dossiers.from_arrays(
-            {name.removeprefix(PREFIX): array for name, array in state.items() if name.startswith(PREFIX)}
-        )
+    def restore(self, checkpoint: Checkpoint, counts: FrameCounts) -> None:
+        """Go on from a checkpoint. `counts`: what is stored of the source; its reader counts from the start again.
+
+        Raises StoreError if another Sightline wrote the checkpoint.
+        """
+        if checkpoint.format_version != STATE_FORMAT:
+            raise StoreError(
+                f"the checkpoint has format {checkpoint.format_version}, this Sightline writes {STATE_FORMAT}; "
+                "resume with the version that began the run, or start it again"
+            )
+        state = _within(checkpoint.state, PREFIX)
+        self._next_frame = checkpoint.next_frame
+        self._repaired, self._damaged = counts.repaired, counts.damaged
+        index, at, session = state["last"].tolist()
+        self._before = _Moment(index, float(state["last_time"]), at, session, None)
+        opened = _within(state, _OPEN)
+        self._open = _Sightings(*(opened[name] for name in _Sightings.columns()))
+        self._dossiers.from_arrays(state)
 
     def write(self, result: Result) -> None:
         """Gather one frame; store the chunk when it is complete. Raises StoreError."""
@@ -116,7 +159,7 @@ class DatabaseSink:
         gathering.qualities.append(quality)
         gathering.ended.append(result.tracks.ids[result.tracks.stages == Stage.ENDED])
         if result.state is not None:
-            self._store(result.state)
+            self._store(result.state, result.end)
 
     def _keep_pictures(self, frame: Frame, tracks: Tracks, quality: FloatArray) -> None:
         pictures = self._gathering.pictures
@@ -127,46 +170,78 @@ class DatabaseSink:
                 if crop.size:
                     pictures[local_id] = (worth, frame.at, crop)
 
-    def _store(self, state: State) -> None:
-        gathering, dossiers = self._gathering, self._dossiers
+    def _store(self, state: State, end: ChunkEnd) -> None:
+        gathering, dossiers, last = self._gathering, self._dossiers, self._gathering.frames[-1]
         observations = _observations(gathering)
         dossiers.take(observations, np.concatenate([tracks.labels for tracks in gathering.tracks]))
-        ended = np.concatenate(gathering.ended)
-        embeddings = self._embeddings(observations)
         crops = self._crops()
+        ended = np.concatenate(gathering.ended)
         columns = dossiers.columns(np.union1d(observations.local_ids, ended), ended)
-        dossiers.forget(ended)
-        end = gathering.frames[-1].index + 1
+        exemplars_from = int(self._open.at[0]) if len(self._open.at) else None
+        embeddings = self._embeddings(observations, ended, end)
         chunk = ChunkData(
             first_frame=self._next_frame,
-            end_frame=end,
+            end_frame=last.index + 1,
             detect_hash=self._detect_hash,
             detections=_frame_detections(gathering),
             tracks=columns,
             observations=observations,
             counts=self._counts(),
-            state=state | {PREFIX + name: array for name, array in dossiers.to_arrays().items()},
+            state=state | {PREFIX + name: array for name, array in self._state(last).items()},
             state_format=STATE_FORMAT,
             embeddings=embeddings,
+            exemplars_from=exemplars_from,
             crops=crops,
-            gaps=_gaps(self._last, gathering.frames),
+            gaps=_gaps(self._before, gathering.frames),
         )
         self._writer.write_chunk(self._run_source_id, chunk)
-        self._next_frame = end
-        self._last = gathering.frames[-1]
+        self._before = last
+        self._next_frame = chunk.end_frame
         self._gathering = _Gathering()
+
+    def _state(self, last: _Moment) -> State:
+        """What going on after the frame `last` needs besides the tracker."""
+        return {
+            "last": np.array([last.index, last.at, last.session], np.int64),
+            "last_time": np.array(last.time),
+            **{_OPEN + name: getattr(self._open, name) for name in _Sightings.columns()},
+            **self._dossiers.to_arrays(),
+        }
 
     def _counts(self) -> FrameCounts:
         frames = len(self._gathering.frames)
-        repaired, damaged = self._source.repaired - self._repaired, self._source.damaged - self._damaged
+        repaired = max(0, self._source.repaired - self._repaired)
+        damaged = max(0, self._source.damaged - self._damaged)
         self._repaired += repaired
         self._damaged += damaged
         return FrameCounts(read=frames, processed=frames, repaired=repaired, damaged=damaged)
 
-    def _embeddings(self, observations: ObservationColumns) -> tuple[EmbeddingColumns, ...]:
-        """Of the observations whose detections were described; nothing without an embedder."""
+    def _embeddings(
+        self, observations: ObservationColumns, ended: IntArray, end: ChunkEnd
+    ) -> tuple[EmbeddingColumns, ...]:
+        """Of the observations whose detections were described; nothing without an embedder. Forgets what has ended."""
+        sightings = self._open + self._sightings(observations, ended)
+        if end is ChunkEnd.CUT:
+            self._open, provisional = sightings, Dossiers()
+            provisional.from_arrays(self._dossiers.to_arrays())
+            return self._chosen(provisional, sightings)
+        self._open = _Sightings.none()
+        chosen = self._chosen(self._dossiers, sightings)
+        self._dossiers.forget(sightings.ended)
+        return chosen
+
+    def _chosen(self, dossiers: Dossiers, sightings: _Sightings) -> tuple[EmbeddingColumns, ...]:
         if self._embedder_id is None:
             return ()
+        return (
+            dossiers.embeddings(
+                self._embedder_id, sightings.local_ids, sightings.at, sightings.features, sightings.qualities
+            ),
+        )
+
+    def _sightings(self, observations: ObservationColumns, ended: IntArray) -> _Sightings:
+        if self._embedder_id is None:
+            return replace(_Sightings.none(), ended=ended)
         features = np.concatenate(
             [
                 _features_of(tracks, found)
@@ -174,15 +249,12 @@ class DatabaseSink:
             ]
         )
         described = np.isfinite(features).all(axis=1)
-        quality = np.concatenate(self._gathering.qualities)
-        return (
-            self._dossiers.embeddings(
-                self._embedder_id,
-                observations.local_ids[described],
-                observations.at[described],
-                features[described],
-                quality[described],
-            ),
+        return _Sightings(
+            observations.local_ids[described],
+            observations.at[described],
+            features[described],
+            np.concatenate(self._gathering.qualities)[described],
+            ended,
         )
 
     def _crops(self) -> CropColumns | None:
@@ -200,6 +272,11 @@ class DatabaseSink:
             heights=np.array([crop.shape[0] for crop in crops], np.int64),
             qualities=np.array([worth for worth, _, _ in pictures.values()], np.float32),
         )
+
+
+def _within(state: State, prefix: str) -> State:
+    """The arrays whose names begin so, without it."""
+    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
 
 
 def _features_of(tracks: Tracks, detections: Detections) -> FloatArray:

@@ -6,11 +6,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
-from pipeline.evaluation.sequences import UNKNOWN, SequenceBoxes, format_tracks
 from pipeline.sinks.base import Result
 from pipeline.sinks.text_file import TextFile
+from pipeline.sinks.track_text import boxes_of, mot_lines
+from pipeline.store.tracked_boxes import TrackedBoxes
 
 
 class MotTextSink:
@@ -28,18 +27,11 @@ class MotTextSink:
 
     def write(self, result: Result) -> None:
         """Add the frame's confirmed tracks."""
-        tracks = result.tracks.confirmed
-        tracks = tracks[np.argsort(tracks.ids)]
-        count = len(tracks)
-        rows = SequenceBoxes(
-            frames=np.full(count, result.frame.index + 1),
-            ids=tracks.ids,
-            boxes=tracks.boxes.astype(np.float64),
-            scores=tracks.scores.astype(np.float64),
-            classes=np.full(count, UNKNOWN),
-            visibility=np.full(count, float(UNKNOWN)),
-        )
-        self._file.write(format_tracks(rows))
+        self.write_columns(boxes_of(result))
+
+    def write_columns(self, boxes: TrackedBoxes) -> None:
+        """Add what the store kept of earlier frames, in order of frames and ids."""
+        self._file.write(mot_lines(boxes))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

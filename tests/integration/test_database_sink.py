@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import select
 
 from pipeline.models.base import ModelCard
-from pipeline.sinks.base import Result
+from pipeline.sinks.base import ChunkEnd, Result
 from pipeline.sinks.database import DatabaseSink
 from pipeline.store import tables
+from pipeline.store.chunk import FrameCounts
 from pipeline.store.database import Database, open_database
 from pipeline.store.records import RunRecord, SourceRecord
 from pipeline.store.writer import RunWriter
@@ -133,8 +134,14 @@ def test_what_was_gathered_since_the_last_chunk_is_not_stored_by_a_failing_run(
         assert connection.scalar(select(tables.Checkpoint.next_frame)) == 1
 
 
-def test_restored_from_a_checkpoint_it_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    """Two stores: one written in one go, one with a new sink, restored from the checkpoint, for the second chunk."""
+@pytest.mark.parametrize("stops", [(9,), (6,), (2, 6), (9, 12, 19)])
+def test_restored_from_a_checkpoint_it_goes_on_as_if_nothing_had_happened(
+    tmp_path: Path, stops: tuple[int, ...]
+) -> None:
+    """Two stores: one written in one go, one with a new sink, restored from the checkpoint, after each stop.
+
+    Chunks end with the frames 9 and 19; a stop elsewhere cuts one.
+    """
     kept = []
     for name in ("whole", "resumed"):
         with open_database(tmp_path / f"{name}.db") as store:
@@ -143,24 +150,27 @@ def test_restored_from_a_checkpoint_it_goes_on_as_if_nothing_had_happened(tmp_pa
             run_source = writer.add_source(SourceRecord("file", "fake", "fake", "fake"))
             embedder = writer.register_model(EMBEDDER)
 
-            def new(first_frame: int) -> DatabaseSink:
+            def new() -> DatabaseSink:
                 return DatabaseSink(
                     writer,  # noqa: B023  called within the same turn of the loop
                     run_source,  # noqa: B023
                     FakeSource(0),
                     detect_hash="d",
                     embedder_id=embedder,  # noqa: B023
-                    first_frame=first_frame,
                 )
 
-            sink = new(0)
+            sink = new()
             for index in range(20):
-                if index == 10 and name == "resumed":
+                whole = index % 10 == 9
+                stopped = name == "resumed" and index in stops
+                one = result(index, feature=direction(index * 7 % 20 / 10), last=whole or stopped)
+                sink.write(replace(one, end=ChunkEnd.WHOLE if whole else ChunkEnd.CUT))
+                if stopped:
                     checkpoint = writer.checkpoint(run_source)
                     assert checkpoint is not None
-                    sink = new(checkpoint.next_frame)
-                    sink.restore(checkpoint.state)
-                sink.write(result(index, feature=direction(index / 10), last=index % 10 == 9))
+                    assert checkpoint.next_frame == index + 1
+                    sink = new()
+                    sink.restore(checkpoint, FrameCounts(index + 1, index + 1))
             with store.read() as connection:
                 track = connection.execute(
                     select(tables.Track.first_at, tables.Track.last_at, tables.Track.count, tables.Track.score_max)
