@@ -58,3 +58,23 @@ class EmbeddingKind(StrEnum):
 
     EXEMPLAR = "exemplar"  # one sighting
     MEAN = "mean"  # running mean of a track, at most one a track and model
+
+
+class Verdict(StrEnum):
+    """What a reviewer thinks of an object."""
+
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"  # no object at all, or not one of interest
+    UNSURE = "unsure"
+
+
+class EditOp(StrEnum):
+    """What an edit did."""
+
+    LABEL = "label"
+    VERDICT = "verdict"
+    MERGE = "merge"
+    SPLIT = "split"
+    DELETE = "delete"
+    UNDO = "undo"
+    REDO = "redo"  # undoes an undo
