@@ -23,20 +23,24 @@ from pipeline.sources.base import Source
 from trackers.structures import MultiObjectTracker
 
 
-def source(address: str, settings: SourceSettings) -> Source:
-    """Open what a command line names: a video file or a folder of pictures. Raises SourceError."""
+def source(address: str, settings: SourceSettings, *, first_frame: int = 0) -> Source:
+    """Open what a command line names: a video file or a folder of pictures. Raises SourceError.
+
+    `first_frame`: index of the first to give; below `max_frames` where that is set.
+    """
     if "://" in address:
         raise SourceError(f"{redact(address)}: streams cannot be read yet; give a video file or a folder of pictures")
     path = Path(address)
+    left = None if settings.max_frames is None else settings.max_frames - first_frame
     if path.exists() and not path.is_file() and not path.is_dir():
         raise SourceError(f"{address} is a device or a pipe; give a video file or a folder of pictures")
     if path.is_dir():
         from pipeline.sources.images import ImageFolder
 
-        return ImageFolder(path, fps=settings.fps, start_at=settings.start_at, max_frames=settings.max_frames)
+        return ImageFolder(path, fps=settings.fps, start_at=settings.start_at, max_frames=left, first_frame=first_frame)
     from pipeline.sources.files import VideoFile
 
-    return VideoFile(path, start_at=settings.start_at, max_frames=settings.max_frames)
+    return VideoFile(path, start_at=settings.start_at, max_frames=left, first_frame=first_frame)
 
 
 def detector(settings: DetectorSettings) -> Detector:

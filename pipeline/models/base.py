@@ -21,6 +21,7 @@ class ModelCard:
     input_size: tuple[int, int] | None  # height, width in pixels; None where the model takes any
     classes: tuple[str, ...] = ()  # detectors: names in label order
     dimension: int | None = None  # embedders: length of a feature vector
+    learns: bool = False  # what it finds depends on every frame of the stream before
 
 
 class Detector(Protocol):

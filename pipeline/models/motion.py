@@ -87,13 +87,8 @@ class MotionDetector:
         self._backgrounds: dict[int, Background] = {}
         digest = hashlib.sha256(repr(astuple(self._settings)).encode()).hexdigest()
         self.card = ModelCard(
-            "motion", "detect", f"opencv {cv2.__version__}", digest, "opencv CPU u8", None, ("moving",)
+            "motion", "detect", f"opencv {cv2.__version__}", digest, "opencv CPU u8", None, ("moving",), learns=True
         )
-
-    @property
-    def warm_up_frames(self) -> int:
-        """Frames to replay before a resumed stream goes on."""
-        return self._settings.warm_up_frames
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """One Detections a frame, boxes in the frame's pixels, by falling score."""

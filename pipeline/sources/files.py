@@ -239,7 +239,7 @@ class VideoFile:
 
     def _check_end(self, end: int, count: int) -> None:
         """Raise where the frames ended too early. `end`: index after the last; `count`: frames decoded."""
-        if self._first and end <= self._first:
+        if end < self._first:
             raise SourceError(f"{self.name} has {end} frames; it cannot be read from frame {self._first} on")
         if self._missing_bytes:
             expected = "" if self._count is None else f" of about {self._count}"

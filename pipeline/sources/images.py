@@ -59,7 +59,7 @@ class ImageFolder:
         if not 0 < fps < 10_000:
             raise SourceError(f"{self.name}: {fps} pictures a second is no rate; give one above 0")
         self._files = _pictures(self.path)
-        if first_frame >= len(self._files):
+        if first_frame > len(self._files):
             raise SourceError(f"{self.name} has {len(self._files)} pictures; it cannot be read from {first_frame} on")
         self._first = first_frame
         self._end = len(self._files) if max_frames is None else min(len(self._files), first_frame + max_frames)

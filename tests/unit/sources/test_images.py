@@ -44,7 +44,9 @@ def test_limits(folder: Path) -> None:
         (frame,) = source
     assert (frame.index, number_in(frame.image), frame.time) == (1, 1, pytest.approx(1 / 25))
     with pytest.raises(SourceError, match="has 3 pictures"):
-        ImageFolder(folder, first_frame=3)
+        ImageFolder(folder, first_frame=4)
+    with ImageFolder(folder, first_frame=3) as source:
+        assert list(source) == []
     with pytest.raises(SourceError, match="no rate"):
         ImageFolder(folder, fps=0)
 
