@@ -19,6 +19,10 @@ class DamagedSourceError(SourceError):
     """A source broke off in the middle. What was read before the damage is kept; the command exits with 1."""
 
 
+class GoneError(SourceError):
+    """A source is no longer where it was, or holds something else by now."""
+
+
 class ModelError(SightlineError):
     """Weights are missing, unsafe, of an unknown form, or do not fit the settings."""
 
