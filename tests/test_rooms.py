@@ -73,7 +73,9 @@ OPEN_DOORS = {
         "pipeline.sinks.base",
         "pipeline.sinks.part_file",
         "pipeline.sinks.h264_file",
-    },  # two are no sinks
+        "pipeline.sinks.text_file",
+        "pipeline.sinks.track_text",
+    },  # four are no sinks
 }
 TRACKERS = {
     f"trackers.{name}" for name in ("sort", "bytetrack", "ocsort", "deepsort", "correlation", "siamese", "mdnet")

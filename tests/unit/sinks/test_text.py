@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from pipeline.sinks.base import Result, Sink
 from pipeline.sinks.csv_rows import COLUMNS, CsvSink
 from pipeline.sinks.mot_text import MotTextSink
 from pipeline.sinks.part_file import PartFile
+from pipeline.sinks.track_text import boxes_of
+from pipeline.store.tracked_boxes import TrackedBoxes
 from tests.fakes import make_frame
 from trackers.structures import Detections, Evidence, Stage, Tracks
 
@@ -86,6 +89,31 @@ def test_two_runs_give_identical_bytes(tmp_path: Path, kind: str) -> None:
         write(make(kind, path))
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]
+
+
+@pytest.mark.parametrize("kind", ["mot", "csv"])
+def test_columns_give_the_bytes_of_results(tmp_path: Path, kind: str) -> None:
+    """Many frames at once, or a frame at a time."""
+    paths = [tmp_path / name for name in ("results", "columns")]
+    write(make(kind, paths[0]))
+    parts = [boxes_of(item) for item in RESULTS]
+    names = [field.name for field in fields(TrackedBoxes) if field.name != "masks"]
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    sink = make(kind, paths[1])
+    assert isinstance(sink, MotTextSink | CsvSink)
+    with sink:
+        sink.write_columns(TrackedBoxes(**columns, masks=(None,) * len(columns["ids"])))
+        sink.write_columns(TrackedBoxes.empty())
+    assert paths[1].read_bytes() == paths[0].read_bytes()
+    assert len(paths[0].read_bytes()) > 50
+
+
+def test_seconds_are_those_that_the_store_can_give_back(tmp_path: Path) -> None:
+    """312.5 microseconds are stored as 312; f"{0.0003125:.6f}" alone would give 313."""
+    frame = replace(make_frame(0), index=1, time=0.0003125, at=312)
+    with CsvSink(tmp_path / "tracks.csv", ()) as sink:
+        sink.write(replace(result(1, [1]), frame=frame))
+    assert (tmp_path / "tracks.csv").read_text().splitlines()[1].startswith("1,0.000312,1970-01-01T00:00:00.000312")
 
 
 @pytest.mark.parametrize("kind", ["mot", "csv"])
