@@ -19,18 +19,15 @@ from av.error import FFmpegError
 from pipeline.errors import DamagedSourceError, SourceError
 from pipeline.sources.base import StartOrigin, check_limits, check_name, in_utc, microseconds
 from pipeline.sources.clock import FrameClock
+from pipeline.sources.container import RECOPY, open_container, video_stream
 from pipeline.sources.fingerprint import fingerprint_file
 from pipeline.sources.losses import Losses
 from pipeline.sources.picture import Orientation, to_bgr
-from pipeline.sources.truncation import mp4_boxes, promised_size
+from pipeline.sources.truncation import promised_size
 from trackers.structures import Frame
 
 _log = logging.getLogger(__name__)
 
-# Containers of one self-contained file. Playlists (hls, concat, dash, ...) are left out: they make FFmpeg open others.
-CONTAINERS = (
-    "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,h264,hevc,m4v,mjpeg,mxf,nut,ivf,dv,gif,obu,rm,wtv,yuv4mpegpipe"
-)
 FALLBACK_FPS = Fraction(25)  # for raw streams that name no rate
 
 
@@ -71,9 +68,9 @@ class VideoFile:
         check_limits(self.name, first_frame, max_frames)
         self._first, self._max = first_frame, max_frames
         self._stopped = False
-        self._container = _open(self.path)
+        self._container = open_container(self.path)
         try:
-            self._stream = _video_stream(self._container, self.name)
+            self._stream = video_stream(self._container, self.name)
             self._stream.thread_type = "AUTO"
             self._stream.thread_count = threads
             self.codec: str = self._stream.codec_context.name
@@ -189,9 +186,9 @@ class VideoFile:
         try:
             head = next(self._decoded, None)
         except DamagedSourceError as error:
-            raise SourceError(f"{self.name} holds no picture that can be decoded; {_RECOPY}") from error
+            raise SourceError(f"{self.name} holds no picture that can be decoded; {RECOPY}") from error
         if head is None:
-            raise SourceError(f"{self.name} holds no picture that can be decoded; {_RECOPY}")
+            raise SourceError(f"{self.name} holds no picture that can be decoded; {RECOPY}")
         return head
 
     def _decode(self) -> Generator[av.VideoFrame, None, None]:
@@ -228,7 +225,7 @@ class VideoFile:
         try:
             return next(self._packets, None)
         except FFmpegError as error:
-            raise DamagedSourceError(f"{self.name} cannot be read on: {error.strerror}; {_RECOPY}") from error
+            raise DamagedSourceError(f"{self.name} cannot be read on: {error.strerror}; {RECOPY}") from error
 
     def _check_size(self, picture: av.VideoFrame, index: int) -> None:
         if (picture.width, picture.height) != (self._head.width, self._head.height):
@@ -245,7 +242,7 @@ class VideoFile:
             expected = "" if self._count is None else f" of about {self._count}"
             raise DamagedSourceError(
                 f"{self.name} is cut off: {count}{expected} frames could be read, {self._missing_bytes} bytes "
-                f"are missing at the end; {_RECOPY}"
+                f"are missing at the end; {RECOPY}"
             )
         if self.damaged:
             _log.warning(
@@ -268,53 +265,6 @@ class VideoFile:
         return datetime.fromtimestamp(written - (self.duration or 0.0), UTC), StartOrigin.FILE
 
 
-_RECOPY = "copy it again from where it came"
-
-
-def _open(path: Path) -> av.container.InputContainer:
-    """The container, or a SourceError that says what the file is instead."""
-    name = path.name
-    if path.is_dir():
-        raise SourceError(f"{path} is a folder; name a video file, or give a folder of pictures")
-    try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except FileNotFoundError as error:
-        raise SourceError(f"there is no file {path}; check the path") from error
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}; check its permissions") from error
-    if empty:
-        raise SourceError(f"{name} is empty (0 bytes); {_RECOPY}")
-    options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
-    try:
-        # "file:" keeps a name like "a:b.mp4" from being taken for a protocol
-        return av.open(f"file:{path.absolute()}", container_options=options)
-    except FFmpegError as error:
-        boxes = {name for name, _ in mp4_boxes(path)}
-        if "mdat" in boxes and "moov" not in boxes:
-            raise SourceError(
-                f"{name} has no index (moov): the recording or the copy was cut off before the end; {_RECOPY}, "
-                "or rebuild the index with a repair tool and an intact file of the same camera"
-            ) from error
-        raise SourceError(
-            f"{name} is not a video file that can be read (mp4, mkv, avi, ts, ...); if it plays elsewhere, convert it "
-            f"with: ffmpeg -i {name} converted.mp4"
-        ) from error
-
-
-def _video_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
-    streams = [
-        stream for stream in container.streams.video if not stream.disposition & av.stream.Disposition.attached_pic
-    ]
-    if not streams:
-        raise SourceError(
-            f"{name} holds no video (only {', '.join(_kinds(container)) or 'nothing'}); give another file"
-        )
-    if streams[0].codec_context is None:
-        raise SourceError(f"{name}: this FFmpeg has no decoder for its video; convert it to H.264 first")
-    return streams[0]
-
-
 def _duration(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
     """Seconds from the first frame to the end of the whole file, as the container says.
 
@@ -334,7 +284,3 @@ def _count(stream: av.VideoStream, duration: float | None, rate: Fraction) -> in
     if stream.frames:
         return int(stream.frames)
     return None if duration is None else max(1, round(duration * rate))
-
-
-def _kinds(container: av.container.InputContainer) -> list[str]:
-    return sorted({stream.type for stream in container.streams})
