@@ -103,19 +103,27 @@ def conditions(
     return found
 
 
-def ordering(order: ObjectOrder) -> tuple[ColumnElement[Any], ...]:
-    """What to put into ORDER BY; the id decides among equals, so that pages neither repeat nor skip."""
+def ordering(order: ObjectOrder, *, backwards: bool = False) -> tuple[ColumnElement[Any], ...]:
+    """What to put into ORDER BY; the id decides among equals, so that pages neither repeat nor skip.
+
+    `backwards`: the last object first.
+    """
+    key = _sort_key(order)
+    if (order is ObjectOrder.OLDEST) is not backwards:
+        return key.asc(), Object.id.asc()
+    return key.desc(), Object.id.desc()
+
+
+def _sort_key(order: ObjectOrder) -> ColumnElement[Any]:
     match order:
-        case ObjectOrder.NEWEST:
-            return Object.first_at.desc(), Object.id.desc()
-        case ObjectOrder.OLDEST:
-            return Object.first_at.asc(), Object.id.asc()
+        case ObjectOrder.NEWEST | ObjectOrder.OLDEST:
+            return Object.first_at.expression
         case ObjectOrder.LONGEST:
-            return (Object.last_at - Object.first_at).desc(), Object.id.desc()
+            return Object.last_at - Object.first_at
         case ObjectOrder.SUREST:
-            return Object.score_max.desc(), Object.id.desc()
+            return Object.score_max.expression
         case ObjectOrder.CLEAREST:
-            return func.coalesce(Object.best_quality, -1.0).desc(), Object.id.desc()
+            return func.coalesce(Object.best_quality, -1.0)
 
 
 def _run_sources(scope: Scope, connection: Connection, wanted: ObjectFilter) -> Sequence[int]:

@@ -30,6 +30,8 @@ from pipeline.store.tables import (
     Track,
 )
 
+_FAR = 20_000  # objects before a page from which counting them all pays
+
 
 def count_objects(scope: Scope, connection: Connection, wanted: ObjectFilter = EVERYTHING) -> int:
     """How many objects the filter lets through."""
@@ -47,10 +49,16 @@ def page_objects(
     offset: int = 0,
 ) -> list[ObjectRow]:
     """One page of objects with their best crops."""
+    backwards = False
+    if offset >= _FAR:  # SQLite keeps all that comes before a page in order, so the nearer end of the list is faster
+        total = count_objects(scope, connection, wanted)
+        if offset > total // 2:
+            end = min(offset + limit, total)
+            backwards, limit, offset = True, max(end - offset, 0), total - end
     page = (
         select(Object.id)
         .where(*conditions(scope, connection, wanted, order=order))
-        .order_by(*ordering(order))
+        .order_by(*ordering(order, backwards=backwards))
         .limit(limit)
         .offset(offset)
     )
@@ -61,7 +69,8 @@ def page_objects(
 def count_names(scope: Scope, connection: Connection) -> dict[str, int]:
     """How many objects have each label (or class name where there is no label), by name."""
     name = func.coalesce(Object.label, Object.class_name)
-    query = select(name.label("name"), func.count().label("number")).where(visible(scope)).group_by(name).order_by(name)
+    shown = conditions(scope, connection, EVERYTHING)
+    query = select(name.label("name"), func.count().label("number")).where(*shown).group_by(name).order_by(name)
     return {row.name: row.number for row in connection.execute(query)}
 
 
@@ -149,7 +158,7 @@ def embeddings_of_object(scope: Scope, connection: Connection, public_id: UUID, 
     query = (
         _members(scope, public_id, Embedding.at, Embedding.kind, Embedding.quality, Embedding.vector)
         .join(Embedding, and_(Embedding.track_id == ObjectMember.track_id, _within_member(Embedding.at)))
-        .where(Embedding.model_id == model_id)
+        .where(Embedding.model_id + 0 == model_id)  # else SQLite would walk all vectors of the model
         .order_by(Embedding.at, Embedding.id)
     )
     rows = connection.execute(query).all()

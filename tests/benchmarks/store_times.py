@@ -157,6 +157,13 @@ def _queries(database: Database, chance: Chance) -> Iterator[Case]:
     def embeddings(scope: Scope, connection: Connection, public_id: UUID) -> object:
         return queries.embeddings_of_object(scope, connection, public_id, model_id=chance.embedders[0])
 
+    def track(connection: Connection) -> tuple[str, Query]:
+        held = select(tables.Track.public_id).join(tables.ObjectMember, tables.ObjectMember.track_id == tables.Track.id)
+        shown = held.join(tables.Object, tables.Object.id == tables.ObjectMember.object_id)
+        chosen = connection.execute(shown.where(tables.Object.public_id == chance.object(connection))).scalars().first()
+        assert chosen is not None
+        return str(chosen), lambda scope, connection: queries.objects_of_track(scope, connection, chosen)
+
     def of_run(name: str, query: Callable[[Scope, Connection, UUID], object]) -> Case:
         def draw(_connection: Connection) -> tuple[str, Query]:
             run = chance.run()
@@ -178,6 +185,7 @@ def _queries(database: Database, chance: Chance) -> Iterator[Case]:
     yield of_object("observations_of_object, the longest", queries.observations_of_object, chance.longest)
     if chance.merged:
         yield of_object("observations_of_object, merged", queries.observations_of_object, chance.merged)
+    yield case("objects_of_track", track)
     if chance.embedders:
         yield of_object("embeddings_of_object", embeddings)
     yield case("count_runs", lambda _: ("", run_queries.count_runs))
@@ -202,7 +210,9 @@ def _views(database: Database, media_folder: Path, chance: Chance) -> Iterator[C
     yield Case("page: runs", lambda: ("", lambda: views.runs(0)))
     yield Case("page: choices", lambda: ("", views.choices))
     yield Case("page: tracks, first sheet", lambda: tracks(EVERYTHING, ObjectOrder.NEWEST, 0))
-    yield Case("page: tracks, any sheet and order", lambda: tracks(EVERYTHING, chance.order(), chance.number(chance.sheets)))
+    yield Case(
+        "page: tracks, any sheet and order", lambda: tracks(EVERYTHING, chance.order(), chance.number(chance.sheets))
+    )
     yield Case("page: tracks, filtered", lambda: tracks(chance.filter(), chance.order(), chance.number(20)))
     yield Case("page: track", lambda: track(drawn_object()))
     yield Case("page: track, the longest", lambda: track(chance.one(chance.longest)))
