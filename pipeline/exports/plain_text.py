@@ -73,9 +73,9 @@ class MotsFile(_Lines):
         """Add the masks of the boxes."""
         self._boxes += len(boxes)
         masked = boxes[np.array([mask is not None for mask in boxes.masks], bool)]
-        starts = np.flatnonzero(np.diff(masked.frames, prepend=-1))
-        for start, end in zip(starts, [*starts[1:], len(masked)], strict=True):
-            self._write_frame(masked[start:end])
+        edges = np.flatnonzero(np.diff(masked.frames)) + 1
+        for rows in np.split(np.arange(len(masked)), edges):
+            self._write_frame(masked[rows])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -127,16 +127,17 @@ class _MachineTracks:
             query = query.where(Observation.frame < end_frame)
         held: list[Any] = []
         with self._connection.execute(query, execution_options={"yield_per": self._block}) as result:
-            for part in result.partitions():
+            parts = result.partitions()
+            part = next(parts, None)
+            while part is not None:
                 held += part
+                part = next(parts, None)
                 whole = len(held)
-                while whole and held[whole - 1].at == held[-1].at:
-                    whole -= 1
+                while part is not None and whole and held[whole - 1].at == held[-1].at:
+                    whole -= 1  # the rest of the last frame may come with the next part
                 if whole:
                     yield held[:whole]
-                    held = held[whole:]
-        if held:
-            yield held
+                held = held[whole:]
 
 
 class _ReviewedTracks:

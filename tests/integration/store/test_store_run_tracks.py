@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import Connection, insert, select, update
 
 from pipeline.errors import StoreError
-from pipeline.store.chunk import NO_PTS, ChunkData, FrameCounts, FrameDetections, ObservationColumns, TrackColumns
 from pipeline.store.database import Database, open_database
 from pipeline.store.filters import Scope, scope_of
 from pipeline.store.run_tracks import RunTracks, machine_tracks, reviewed_tracks
@@ -21,9 +20,10 @@ from pipeline.store.states import RunStatus
 from pipeline.store.tables import Object, ObjectMember, Observation, Track
 from pipeline.store.tracked_boxes import TrackedBoxes
 from pipeline.store.writer import RunWriter
+from tests.integration.store.changing import changing
 from tests.integration.store.conftest import KINDS, NewUrl
 from tests.integration.store.examples import DETECTOR, RUN, START, STEP, VIDEO, chunk
-from trackers.structures import Detections, Evidence, Masks
+from trackers.structures import Evidence
 
 FRAMES = 10
 
@@ -180,44 +180,6 @@ def test_merged_tracks_are_one_object_with_one_box_a_frame(scope: Scope, connect
     assert boxes.ids.tolist() == [1, 2] * FRAMES
     lefts = boxes.boxes[boxes.ids == 1, 0].tolist()
     assert [left - frame for frame, left in enumerate(lefts)] == [0, 0, 0, 100, 100, 0, 0, 0, 0, 0]
-
-
-def changing(first: int, labels: Sequence[int], rows: Sequence[int]) -> ChunkData:
-    """One track; in frame first + i its detection has label labels[i] and a mask, unless rows[i] is -1."""
-    count = len(labels)
-    frames = np.arange(first, first + count)
-    at = START + frames * STEP
-    box = np.array([[0, 0, 20, 40]], np.float32)
-    mask = Masks(np.array([[3, 4]]), (np.ones((2, 2), bool),))
-    found = [
-        Detections(box, np.full(1, 0.5, np.float32), np.array([label]), masks=mask) if row >= 0 else Detections.empty()
-        for label, row in zip(labels, rows, strict=True)
-    ]
-    return ChunkData(
-        first_frame=first,
-        end_frame=first + count,
-        detect_hash="changing",
-        detections=FrameDetections(frames, frames / 25, frames * 0, np.full(count, NO_PTS), tuple(found)),
-        tracks=TrackColumns(
-            np.array([1]),
-            np.array([labels[-1]]),
-            np.full(1, 0.5, np.float32),
-            np.array([START]),
-            at[-1:],
-            np.array([first + count]),
-            np.array([False]),
-        ),
-        observations=ObservationColumns(
-            np.ones(count, np.int64),
-            frames,
-            at,
-            np.repeat(box, count, axis=0),
-            np.full(count, 0.5, np.float32),
-            np.zeros(count, np.int8),
-            np.array(rows),
-        ),
-        counts=FrameCounts(),
-    )
 
 
 @pytest.mark.parametrize("block", [1, 3, 100])
