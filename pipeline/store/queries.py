@@ -117,29 +117,24 @@ def members_of_object(scope: Scope, connection: Connection, public_id: UUID) -> 
 
 
 def observations_of_object(scope: Scope, connection: Connection, public_id: UUID) -> ObservationTable:
-    """Where an object was, in order of time; no row if there is none in the scope."""
-    query = (
-        _members(
-            scope,
-            public_id,
-            Observation.at,
-            Observation.frame,
-            Observation.x1,
-            Observation.y1,
-            Observation.x2,
-            Observation.y2,
-            Observation.score,
-            Observation.evidence,
-            Observation.det_row,
-            Observation.run_source_id,
-            Observation.track_id,
-            Observation.mask_rle,
-        )
-        .join(Observation, and_(Observation.track_id == ObjectMember.track_id, _within_member(Observation.at)))
-        .order_by(Observation.at, Observation.track_id)
+    """Where an object was, in order of time; no row if there is none in the scope. Masks: `masks_of_object`."""
+    query = _observations(
+        scope,
+        public_id,
+        Observation.at,
+        Observation.frame,
+        Observation.x1,
+        Observation.y1,
+        Observation.x2,
+        Observation.y2,
+        Observation.score,
+        Observation.evidence,
+        Observation.det_row,
+        Observation.run_source_id,
+        Observation.track_id,
     )
     rows = connection.execute(query).all()
-    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * 12
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * 11
     return ObservationTable(
         at=np.array(columns[0], np.int64),
         frames=np.array(columns[1], np.int64),
@@ -149,8 +144,15 @@ def observations_of_object(scope: Scope, connection: Connection, public_id: UUID
         det_rows=np.array(columns[8], np.int64),
         run_source_ids=np.array(columns[9], np.int64),
         track_ids=np.array(columns[10], np.int64),
-        masks=tuple(columns[11]),
     )
+
+
+def masks_of_object(scope: Scope, connection: Connection, public_id: UUID) -> tuple[bytes | None, ...]:
+    """What `mask_rle.decode` takes, or None, for each row of `observations_of_object` read in the same transaction.
+
+    Apart from it, as masks are larger than all else together and few pages draw them.
+    """
+    return tuple(connection.scalars(_observations(scope, public_id, Observation.mask_rle)))
 
 
 def embeddings_of_object(scope: Scope, connection: Connection, public_id: UUID, *, model_id: int) -> EmbeddingTable:
@@ -244,6 +246,15 @@ def _members(scope: Scope, public_id: UUID, *columns: Any) -> Select[*tuple[Any,
         .select_from(Object)
         .join(ObjectMember, ObjectMember.object_id == Object.id)
         .where(visible(scope), Object.public_id == public_id)
+    )
+
+
+def _observations(scope: Scope, public_id: UUID, *columns: Any) -> Select[*tuple[Any, ...]]:
+    """Columns of an object's observations, in order of time."""
+    return (
+        _members(scope, public_id, *columns)
+        .join(Observation, and_(Observation.track_id == ObjectMember.track_id, _within_member(Observation.at)))
+        .order_by(Observation.at, Observation.track_id)
     )
 
 

@@ -164,7 +164,6 @@ class ObservationTable:
     det_rows: IntArray  # (n,) int64 row of the frame's detections, -1 if none
     run_source_ids: IntArray  # (n,) int64
     track_ids: IntArray  # (n,) int64 rows of `tracks`
-    masks: tuple[bytes | None, ...]  # n, for mask_rle.decode
 
     def __len__(self) -> int:
         return len(self.at)

@@ -279,7 +279,7 @@ def observations(seconds: Any) -> ObservationTable:
     zeros = np.zeros(n, np.int64)
     boxes = np.tile(np.array([[0, 0, 10, 20]], np.float32), (n, 1))
     scores = np.full(n, 0.5, np.float32)
-    return ObservationTable(at, zeros, boxes, scores, zeros.astype(np.int8), zeros, zeros, zeros, (None,) * n)
+    return ObservationTable(at, zeros, boxes, scores, zeros.astype(np.int8), zeros, zeros, zeros)
 
 
 def command(words_: tuple[object, ...]) -> list[str]:

@@ -214,6 +214,8 @@ def test_one_object(scope: Scope, connection: Connection) -> None:
         assert len(table) == row.count
         np.testing.assert_array_equal(table.frames, given.detections.frames, strict=True)
         assert table.boxes.shape == (row.count, 4)
+        first_mask = None if row is page[1] else b"mask"  # a chunk has one, of its first observation
+        assert queries.masks_of_object(scope, connection, row.public_id) == (first_mask, *(None,) * (row.count - 1))
         vectors = queries.embeddings_of_object(scope, connection, row.public_id, model_id=model_id)
         assert set(vectors.kinds) == {EmbeddingKind.EXEMPLAR, EmbeddingKind.MEAN}
         assert vectors.vectors.shape == (2, 4)
@@ -237,6 +239,7 @@ def test_another_project_sees_nothing(scope: Scope, foreign: Scope, connection: 
         assert queries.members_of_object(foreign, connection, row.public_id) == []
         assert queries.objects_of_track(foreign, connection, track) == []
         assert len(queries.observations_of_object(foreign, connection, row.public_id)) == 0
+        assert queries.masks_of_object(foreign, connection, row.public_id) == ()
         assert len(queries.embeddings_of_object(foreign, connection, row.public_id, model_id=model_id)) == 0
 
 
