@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from string import hexdigits
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.orm import aliased
 
+from pipeline.errors import StoreError
 from pipeline.store.filters import Scope
 from pipeline.store.rows import RunDetail, RunModelRow, RunRow, RunSourceRow, SourceRow
 from pipeline.store.tables import Checkpoint, Model, Run, RunModel, RunSource, Source, Track
+
+LAST = "last"  # the newest run
+SHORT = 8  # letters of an id shown to people
+LEAST = 4  # letters of an id that people must give
 
 
 def count_runs(scope: Scope, connection: Connection) -> int:
@@ -38,6 +45,32 @@ def run_detail(scope: Scope, connection: Connection, run: UUID) -> RunDetail | N
     return RunDetail(RunRow(**found), sources, models)
 
 
+def find_run(scope: Scope, connection: Connection, text: str) -> UUID:
+    """The run that people mean: `last`, a public id, or the beginning or end of one, dashes or not.
+
+    Ids made at about the same time begin alike, so the end (`short_id`) tells more. Raises StoreError if no run or
+    more than one is meant.
+    """
+    if text == LAST:
+        newest = list_runs(scope, connection, limit=1)
+        if not newest:
+            raise StoreError("there is no run yet; `sightline run FILE` makes one")
+        return newest[0].public_id
+    return _the_one(_public_ids(scope, connection, Run), text, "run", "`sightline runs` lists them")
+
+
+def find_source(scope: Scope, connection: Connection, text: str) -> UUID:
+    """The source that people mean: a public id, or the beginning or end of one. Raises StoreError as `find_run`."""
+    return _the_one(
+        _public_ids(scope, connection, Source), text, "source", "`sightline runs --json` names those of each run"
+    )
+
+
+def short_id(public_id: UUID) -> str:
+    """The end of an id, for people: random, while the beginning is the time."""
+    return public_id.hex[-SHORT:]
+
+
 def list_sources(scope: Scope, connection: Connection) -> list[SourceRow]:
     """Every source, by name."""
     query = (
@@ -46,6 +79,24 @@ def list_sources(scope: Scope, connection: Connection) -> list[SourceRow]:
         .order_by(Source.name, Source.id)
     )
     return [SourceRow(**row) for row in connection.execute(query).mappings()]
+
+
+def _public_ids(scope: Scope, connection: Connection, table: type[Run] | type[Source]) -> list[UUID]:
+    query = select(table.public_id).where(table.project_id.in_(scope.project_ids)).order_by(table.id)
+    return list(connection.scalars(query))
+
+
+def _the_one(public_ids: Sequence[UUID], text: str, what: str, where: str) -> UUID:
+    wanted = text.lower().replace("-", "")
+    if len(wanted) < LEAST or not set(wanted) <= set(hexdigits):
+        raise StoreError(f"'{text}' names no {what}; give at least {LEAST} of the letters of its id; {where}")
+    found = [one for one in public_ids if one.hex.startswith(wanted) or one.hex.endswith(wanted)]
+    if not found:
+        raise StoreError(f"there is no {what} '{text}'; {where}")
+    if len(found) > 1:
+        ends = ", ".join(f"...{short_id(one)}" for one in found[:3]) + (", ..." if len(found) > 3 else "")
+        raise StoreError(f"'{text}' may be any of {len(found)} {what}s ({ends}); give more of the end of its id")
+    return found[0]
 
 
 def _runs(scope: Scope) -> Select[*tuple[Any, ...]]:

@@ -1,0 +1,114 @@
+"""Leftovers: crop files that no row knows, as a process leaves them that was killed between a file and its row."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+
+from pipeline.errors import OutputError, StoreError
+from pipeline.store.batches import BATCH
+from pipeline.store.database import Database
+from pipeline.store.tables import Media
+
+MIN_AGE = 3600.0  # seconds; a younger file may be about to get its row
+_MAGIC = b"SQLite format 3\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A file that no row knows."""
+
+    path: Path
+    size: int  # bytes
+
+
+def find_leftovers(database: Database, media_folder: Path, *, min_age: float = MIN_AGE) -> list[Leftover]:
+    """Crops under `media_folder` that are unknown to the store and to the SQLite stores that share the folder.
+
+    Those are the ones beside the folder: where nothing else is said, each keeps its crops there. `min_age`: seconds
+    since a file was last written. Raises StoreError if a store cannot be asked, OutputError if the folder cannot be
+    read.
+    """
+    neighbours = _neighbours(database, media_folder)
+    found: list[Leftover] = []
+    for files in _files(media_folder, before=time.time() - min_age):
+        names = [file.path.relative_to(media_folder).as_posix() for file in files]
+        known = _known(database, names).union(*(_known_to(file, names) for file in neighbours))
+        found += [file for file, name in zip(files, names, strict=True) if name not in known]
+    return found
+
+
+def remove_leftovers(leftovers: Sequence[Leftover], *, told: Callable[[int, int], None] | None = None) -> None:
+    """Delete the files. `told`: files gone, and how many there were. Raises OutputError for one that has to stay."""
+    for done, leftover in enumerate(leftovers, start=1):
+        try:
+            leftover.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot delete {leftover.path}: {error.strerror}; check its rights") from error
+        if told is not None:
+            told(done, len(leftovers))
+
+
+def _files(media_folder: Path, *, before: float) -> Iterator[list[Leftover]]:
+    """Crops and unfinished crops last written before a time (seconds since 1970), at most BATCH together."""
+    some: list[Leftover] = []
+    folder = media_folder / "crops"
+    try:
+        for path in folder.glob("*/*") if folder.is_dir() else ():
+            status = path.lstat()
+            if path.suffix in (".jpg", ".part") and path.is_file() and status.st_mtime < before:
+                some.append(Leftover(path, status.st_size))
+            if len(some) == BATCH:
+                yield some
+                some = []
+    except OSError as error:
+        raise OutputError(f"cannot look into {folder}: {error.strerror}; check its rights") from error
+    if some:
+        yield some
+
+
+def _known(database: Database, names: Sequence[str]) -> set[str]:
+    with database.read("look for files") as connection:
+        return set(connection.scalars(select(Media.path).where(Media.path.in_(names))))
+
+
+def _neighbours(database: Database, media_folder: Path) -> list[Path]:
+    """Other SQLite stores in the folder that holds the media folder."""
+    url = database.engine.url
+    own = Path(url.database).resolve() if url.get_backend_name() == "sqlite" and url.database else None
+    around = media_folder.resolve().parent
+    files = [file for file in sorted(around.iterdir()) if file.is_file() and file.resolve() != own]
+    return [file for file in files if _begins_like_sqlite(file) and _has_media(file)]
+
+
+def _begins_like_sqlite(file: Path) -> bool:
+    try:
+        with file.open("rb") as content:
+            return content.read(len(_MAGIC)) == _MAGIC
+    except OSError as error:
+        raise StoreError(f"{file} may know crops in the same folder, but cannot be read: {error.strerror}") from error
+
+
+def _has_media(file: Path) -> bool:
+    found = _asked(file, "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'media'", ())
+    return bool(found)
+
+
+def _known_to(file: Path, names: Sequence[str]) -> set[str]:
+    marks = ",".join("?" * len(names))
+    return _asked(file, f"SELECT path FROM media WHERE path IN ({marks})", names)  # noqa: S608 - only question marks
+
+
+def _asked(file: Path, query: str, values: Sequence[str]) -> set[str]:
+    """First column of what another store answers; it is not changed."""
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            return {row[0] for row in connection.execute(query, tuple(values))}
+    except sqlite3.Error as error:
+        raise StoreError(f"{file} may know crops in the same folder, but cannot be asked: {error}") from error
