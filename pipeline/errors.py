@@ -35,6 +35,10 @@ class OutputError(SightlineError):
     """A file or folder cannot be written."""
 
 
+class BusyError(SightlineError):
+    """Too much is asked for at once; the same will work a little later."""
+
+
 class FormatError(SightlineError):
     """A text file (MOTChallenge, seqinfo.ini, camera motion) is not what it should be; names file and line."""
 

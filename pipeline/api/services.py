@@ -72,7 +72,7 @@ class Limits:
     picture_bytes: int = 64 << 20  # a picture to search by
     picture_pixels: int = 50_000_000
     clip_seconds: float = 60.0
-    clip_width: int = 1280  # pixels
+    clip_width: int = 960  # pixels
     cache_bytes: int = 2 << 30  # clips and frames that were cut
     cuts: int = 2  # at once
     media_roots: tuple[Path, ...] = ()  # folders whose files a run may be started on over HTTP

@@ -30,14 +30,17 @@ class H264File:
     Plays in browsers (yuv420p, index in front). Without any picture there is no file. Raises OutputError.
     """
 
-    def __init__(self, path: Path | str, *, fps: float = 25.0, quality: int = 23) -> None:
-        """`fps`: nominal, a hint to players. `quality`: x264's crf; lower is better."""
+    def __init__(self, path: Path | str, *, fps: float = 25.0, quality: int = 23, preset: str = "veryfast") -> None:
+        """`fps`: nominal, a hint to players. `quality`: x264's crf; lower is better. `preset`: x264's own name for how
+        much time it takes to make the file small.
+        """
         self._file = PartFile(path)
         self._format = FORMATS.get(self._file.path.suffix.lower())
         if self._format is None:
             raise OutputError(f"{path}: video is written as {', '.join(FORMATS)}; name such a file")
         self._fps = Fraction(fps).limit_denominator(1001)
         self._quality = quality
+        self._preset = preset
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream  # set with the container
         self._last = -1  # time stamp of the last frame, in TIME_BASE
@@ -80,7 +83,7 @@ class H264File:
         options = {"movflags": "+faststart"} if self._format in ("mp4", "mov") else {}
         container = av.open(f"file:{self._file.part.absolute()}", "w", format=self._format, options=options)
         stream = container.add_stream(
-            "libx264", rate=self._fps, options={"preset": "veryfast", "crf": str(self._quality)}
+            "libx264", rate=self._fps, options={"preset": self._preset, "crf": str(self._quality)}
         )
         stream.width, stream.height = picture.width, picture.height
         stream.pix_fmt = "yuv420p"

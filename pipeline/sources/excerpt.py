@@ -17,6 +17,7 @@ from av.error import FFmpegError
 from pipeline.errors import DamagedSourceError, SourceError
 from pipeline.sources.container import open_container, video_stream
 from pipeline.sources.files import VideoFile
+from pipeline.sources.fingerprint import fingerprint_file
 from pipeline.sources.images import ImageFolder
 from pipeline.sources.picture import Orientation, to_bgr
 from pipeline.sources.timetable import Timetable, read_timetable
@@ -50,6 +51,23 @@ def open_footage(kind: str, path: Path, *, start_at: int, fps: float | None = No
             return PictureFootage(path, start_at=start_at, fps=25.0 if fps is None else fps)
         case _:
             raise SourceError(f"{path.name} is a source of kind '{kind}': what it showed is not kept")
+
+
+def fingerprint_now(kind: str, path: Path) -> str:
+    """What a stored source's fingerprint would be now. `kind`: as for `open_footage`. Raises SourceError."""
+    if kind == "images":
+        with ImageFolder(path) as folder:
+            return folder.fingerprint
+    try:
+        return fingerprint_file(path)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def check_video(path: Path) -> None:
+    """Raise SourceError where no picture of a video file can be decoded."""
+    with VideoFile(path):
+        return
 
 
 class VideoFootage:
