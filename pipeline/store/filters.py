@@ -37,6 +37,7 @@ class ObjectFilter:
     min_seconds: float = 0.0  # from first to last observation
     min_score: float = 0.0  # of its best observation, 0..1
     evidence: tuple[Evidence, ...] = ()  # seen with any of them
+    verdicts: tuple[str, ...] = ()  # of a reviewer; "" for none so far
 
 
 EVERYTHING = ObjectFilter()
@@ -67,9 +68,18 @@ def scope_of(connection: Connection, projects: Sequence[str]) -> Scope:
     return Scope(tuple(ids[project] for project in projects))
 
 
+def within(scope: Scope) -> ColumnElement[bool]:
+    """Objects of the scope's projects, hidden or not.
+
+    A project has most of a store's objects, but SQLite does not know: given the bare column it would walk the index of
+    the project where the id that is asked for has one, too. It looks for no sum in an index.
+    """
+    return (Object.project_id + 0).in_(scope.project_ids)
+
+
 def visible(scope: Scope) -> ColumnElement[bool]:
     """Objects within the scope that are not deleted or merged away."""
-    return and_(Object.project_id.in_(scope.project_ids), Object.hidden.is_(False))
+    return and_(within(scope), Object.hidden.is_(False))
 
 
 def conditions(
@@ -79,12 +89,12 @@ def conditions(
 
     `order`: of the page that is wanted, None for a count.
     """
-    found = [visible(scope)]
+    found: list[ColumnElement[bool]] = [Object.project_id.in_(scope.project_ids), Object.hidden.is_(False)]
     by_index = wanted == EVERYTHING and order is not None and order.by_time
     if connection.dialect.name == "sqlite" and not by_index:
-        # SQLite would walk the index of the project and fetch each row by itself, ten times slower than reading the
-        # table once. It looks for no sum in an index. PostgreSQL knows how many rows there are and chooses well.
-        found = [(Object.project_id + 0).in_(scope.project_ids), type_coerce(Object.hidden, Integer) + 0 == 0]
+        # To walk an index and fetch each row by itself takes ten times as long as reading the table once. PostgreSQL
+        # knows how many rows there are and chooses well.
+        found = [within(scope), type_coerce(Object.hidden, Integer) + 0 == 0]
     if wanted.runs or wanted.sources:
         found.append(_seen_in(_run_sources(scope, connection, wanted)))
     if wanted.names:
@@ -100,6 +110,8 @@ def conditions(
     if wanted.evidence:
         bits = reduce(bitwise_or, (1 << int(evidence) for evidence in wanted.evidence))
         found.append(Object.evidence_bits.bitwise_and(bits) != 0)
+    if wanted.verdicts:
+        found.append(func.coalesce(Object.verdict, "").in_(wanted.verdicts))
     return found
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from pipeline.errors import StoreError
 from pipeline.store.batches import batches
-from pipeline.store.filters import Scope
+from pipeline.store.filters import Scope, within
 from pipeline.store.tables import Object, ObjectMember, Project, RunSource, Track
 
 
@@ -83,7 +83,7 @@ def _lock_sources(connection: Connection, object_ids: Sequence[int]) -> None:
 
 
 def _rows(scope: Scope, connection: Connection, public_ids: Sequence[UUID]) -> list[Any]:
-    query = select(Object.id, Object.project_id).where(Object.project_id.in_(scope.project_ids))
+    query = select(Object.id, Object.project_id).where(within(scope))
     return [
         row for batch in batches(public_ids) for row in connection.execute(query.where(Object.public_id.in_(batch)))
     ]

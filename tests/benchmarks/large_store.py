@@ -3,7 +3,8 @@
     python -m tests.benchmarks.large_store make --database large/large.db --tracks 200000 --observations 5000000
     python -m tests.benchmarks.large_store measure --database large/large.db
 
-The same seed makes the same store. Nothing here passes or fails; times are of this process, without browser or network.
+The same seed makes the same store, but for the ids and times of edits. Nothing here passes or fails; times are of this
+process, without browser or network.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from rich.table import Table
 
 from pipeline.store.database import open_database
 from tests.benchmarks.large_plan import plan_sources, plan_tracks
+from tests.benchmarks.large_review import invent_edits
 from tests.benchmarks.large_rows import LargeRows, draw_crops
 from tests.benchmarks.store_times import Timing, time_everything
 
@@ -39,6 +41,7 @@ def make(
     runs: Annotated[int, typer.Option(min=1)] = 20,
     sources: Annotated[int, typer.Option(min=1)] = 40,
     pictures: Annotated[int, typer.Option(min=1, help="Different crops; tracks share them.")] = 400,
+    edits: Annotated[int, typer.Option(min=0, help="Of reviewers.")] = 4_000,
     seed: int = 0,
 ) -> None:
     """Write a store that does not exist yet."""
@@ -55,6 +58,8 @@ def make(
         rows.write_runs(store)
         for written in rows.write_tracks(store, crops, database.parent / "media"):
             _console.print(f"{written:,} of {tracks:,} tracks after {time.perf_counter() - started:.0f} s", end="\r")
+        for done in invent_edits(store, edits, seed=seed):
+            _console.print(f"{done:,} of {edits:,} edits after {time.perf_counter() - started:.0f} s   ", end="\r")
     took = time.perf_counter() - started
     _console.print(f"{database}: {tracks:,} tracks, {database.stat().st_size / 2**20:,.0f} MiB in {took:.0f} s")
 
