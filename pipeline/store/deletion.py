@@ -37,8 +37,8 @@ from pipeline.store.writer import now_microseconds
 
 DELETING = "deleting"  # kind of a run that is on its way out; it cannot be resumed, and nothing counts it as done
 STEP = 20_000  # observations, or rows of another table, deleted in one transaction
-STEP_TRACKS = 1_000
-STEP_CHUNKS = 50
+STEP_TRACKS = 1_000  # tracks deleted in one transaction, at most
+STEP_CHUNKS = 50  # their payloads are large
 BREATH = 0.005  # seconds between two transactions, so that a waiting writer gets its turn
 
 Progress = Callable[[int, int], None]  # tracks gone, and how many there were
@@ -101,14 +101,15 @@ def delete_run(
     *,
     media_folder: Path,
     now: int | None = None,
+    step: int = STEP,
     told: Progress | None = None,
 ) -> Deletion:
     """Delete a run with all that belongs to it alone; what it shares with others stays. Returns what went.
 
-    First the run is marked, so that nothing resumes it; then its tracks go, some thousand rows a transaction, and
-    their files after each; then what is left of it, and sources that no run reads any more. If it is interrupted, call
-    it again. Detections of a file stay as long as another run of that file may want them. Raises StoreError as
-    `plan_deletion` does, and where the database cannot be written.
+    First the run is marked, so that nothing resumes it; then its tracks go, `step` rows a transaction, and their files
+    after each; then what is left of it, and sources that no run reads any more. If it is interrupted, call it again.
+    Detections of a file stay as long as another run of that file may want them. Raises StoreError as `plan_deletion`
+    does, and where the database cannot be written.
     """
     now = now_microseconds() if now is None else now
     with database.write("delete a run") as connection:
@@ -118,12 +119,12 @@ def delete_run(
         source_ids = connection.scalars(select(RunSource.source_id).where(RunSource.run_id == run_id)).all()
     gone = 0
     for part in parts:
-        for number, paths in _delete_tracks(database, part):
+        for number, paths in _delete_tracks(database, part, step=step):
             remove_crops(media_folder, paths)
             gone += number
             if told is not None:
                 told(gone, planned.tracks)
-        remove_crops(media_folder, _delete_rest(database, part))
+        remove_crops(media_folder, _delete_rest(database, part, step=step))
     with database.write("delete a run") as connection:
         connection.execute(delete(Run).where(Run.id == run_id))
     for source_id in source_ids:
@@ -162,7 +163,7 @@ def _mark(connection: Connection, run: UUID) -> int:
     return connection.execute(query).scalar_one()
 
 
-def _delete_tracks(database: Database, part: int) -> Iterator[tuple[int, list[str]]]:
+def _delete_tracks(database: Database, part: int, *, step: int) -> Iterator[tuple[int, list[str]]]:
     """A transaction at a time: how many tracks of a run's source went, and files that no row names any more."""
     while True:
         with database.write("delete tracks") as connection:
@@ -171,8 +172,8 @@ def _delete_tracks(database: Database, part: int) -> Iterator[tuple[int, list[st
             ).all()
             if not candidates:
                 break
-            keys = _some(candidates)
-            if len(keys) == 1 and _thinned(connection, keys[0]):
+            keys = _some(candidates, step=step)
+            if len(keys) == 1 and _thinned(connection, keys[0], step=step):
                 number, paths = 0, []
             else:
                 number, paths = len(keys), _delete_whole(connection, keys)
@@ -182,22 +183,22 @@ def _delete_tracks(database: Database, part: int) -> Iterator[tuple[int, list[st
         _delete_empty(connection, connection.scalars(select(Object.id).where(Object.run_source_id == part)).all())
 
 
-def _some(tracks: Sequence[Any]) -> list[int]:
-    """The first of the tracks, at least one, with about STEP observations."""
+def _some(tracks: Sequence[Any], *, step: int) -> list[int]:
+    """The first of the tracks, at least one, with no more than `step` observations if it can be."""
     keys: list[int] = []
     rows = 0
     for track in tracks:
-        if keys and rows + track.count > STEP:
+        if keys and rows + track.count > step:
             break
         keys.append(track.id)
         rows += track.count
     return keys
 
 
-def _thinned(connection: Connection, track_id: int) -> bool:
-    """Take STEP observations from a track that has more. Returns whether there are still some left."""
+def _thinned(connection: Connection, track_id: int, *, step: int) -> bool:
+    """Take `step` observations from a track that has more. Returns whether there are still some left."""
     mine = Observation.track_id == track_id
-    edge = connection.scalar(select(Observation.at).where(mine).order_by(Observation.at).offset(STEP).limit(1))
+    edge = connection.scalar(select(Observation.at).where(mine).order_by(Observation.at).offset(step).limit(1))
     if edge is None:
         return False
     connection.execute(delete(Observation).where(mine, Observation.at < edge))
@@ -227,14 +228,14 @@ def _delete_empty(connection: Connection, objects: Sequence[int]) -> list[int]:
     return kept
 
 
-def _delete_rest(database: Database, part: int) -> list[str]:
+def _delete_rest(database: Database, part: int, *, step: int) -> list[str]:
     """Delete what a run's source has beside its tracks. Returns files that no row names any more."""
     with database.write("delete a run's source") as connection:
         paths = list(connection.scalars(select(Media.path).where(Media.run_source_id == part)))
         connection.execute(delete(Media).where(Media.run_source_id == part))
         own = connection.execute(select(RunSource.source_id, RunSource.detect_hash).where(RunSource.id == part)).one()
     for table in (Gap, Event):
-        _delete_in_steps(database, table, table.run_source_id == part, step=STEP)
+        _delete_in_steps(database, table, table.run_source_id == part, step=step)
     _delete_in_steps(database, DetectionChunk, DetectionChunk.run_source_id == part, step=STEP_CHUNKS)
     unwanted = (DetectionChunk.source_id == own.source_id, *_unwanted(part, own.detect_hash))
     _delete_in_steps(database, DetectionChunk, *unwanted, step=STEP_CHUNKS)
