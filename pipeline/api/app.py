@@ -7,10 +7,19 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from pipeline.api import failures, login
+from pipeline.api.edits import edit_routes
+from pipeline.api.failures import not_found
 from pipeline.api.guard import Gate, Guard
 from pipeline.api.health import health_routes
+from pipeline.api.media import media_routes
+from pipeline.api.objects import object_routes
+from pipeline.api.runs import run_routes
+from pipeline.api.search import search_routes
 from pipeline.api.services import Services
+from pipeline.api.uploads import upload_routes
 from pipeline.page.access import check_host
+
+_ALL = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def make_app(services: Services) -> FastAPI:
@@ -37,4 +46,12 @@ def make_app(services: Services) -> FastAPI:
     failures.install(app)
     app.include_router(health_routes(services.database))
     app.include_router(login.login_routes(gate))
+    for routes in (media_routes, object_routes, edit_routes, search_routes, run_routes, upload_routes):
+        app.include_router(routes(services))
+    app.add_api_route("/api/{rest:path}", _nothing, methods=_ALL, include_in_schema=False)
     return app
+
+
+def _nothing() -> None:
+    """Else the page that is mounted behind would answer with HTML."""
+    raise not_found("address")

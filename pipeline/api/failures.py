@@ -8,9 +8,10 @@ from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from pipeline.errors import ConfigError, GoneError, OutputError, SightlineError, StoreError
+from pipeline.errors import BusyError, GoneError, OutputError, SightlineError, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -38,11 +39,11 @@ async def _told(_: Request, error: Exception) -> JSONResponse:
         case GoneError():
             status = 410
         case StoreError():
+            status = 503 if isinstance(error.__cause__, SQLAlchemyError) else 409  # the database failed, or forbids it
+        case BusyError():
             status = 503
         case OutputError():
             status = 507
-        case ConfigError():
-            status = 422
         case _:
             status = 422
     return _answer(status, " ".join(str(error).split()))

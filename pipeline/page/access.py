@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,3 +45,20 @@ def read_password(environment: Mapping[str, str]) -> str | None:
     if not password:
         raise ConfigError(f"SIGHTLINE_PASSWORD_FILE={path} is empty; write the password into it")
     return password
+
+
+def read_media_roots(environment: Mapping[str, str], *, password: str | None, here: Path) -> tuple[Path, ...]:
+    """The folders whose files may be named over HTTP, as sources of runs and as weights.
+
+    From SIGHTLINE_MEDIA_ROOTS, separated as in PATH. Where it is not set: none with a password, because many may know
+    it; without one, when this machine alone gets in, the folder where the server was started. Raises ConfigError for a
+    folder that is not there.
+    """
+    named = environment.get("SIGHTLINE_MEDIA_ROOTS")
+    if named is None:
+        return (here.resolve(),) if password is None else ()
+    roots = tuple(Path(one) for one in named.split(os.pathsep) if one)
+    for root in roots:
+        if not root.is_dir():
+            raise ConfigError(f"SIGHTLINE_MEDIA_ROOTS names {root}, which is no folder; name folders that exist")
+    return tuple(root.resolve() for root in roots)

@@ -25,6 +25,7 @@ from trackers.structures import Frame
 
 _log = logging.getLogger(__name__)
 
+MOST_PIXELS = 8192 * 8192  # of a frame of a video that a stranger sends
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -65,7 +66,11 @@ def fingerprint_now(kind: str, path: Path) -> str:
 
 
 def check_video(path: Path) -> None:
-    """Raise SourceError where no picture of a video file can be decoded."""
+    """Raise SourceError where no picture of a video file can be decoded, or one would need too much memory."""
+    with open_container(path) as container:
+        stream = video_stream(container, path.name)
+        if stream.width * stream.height > MOST_PIXELS:
+            raise SourceError(f"{path.name} has pictures of {stream.width}x{stream.height}: more than can be handled")
     with VideoFile(path):
         return
 

@@ -1,0 +1,118 @@
+"""Pictures and videos: stored crops by id, and what is cut from the sources for an object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+
+from pipeline.api.failures import not_found
+from pipeline.api.files import answer_file
+from pipeline.api.scopes import reading
+from pipeline.api.services import Services
+from pipeline.clips.cache import FileCache
+from pipeline.clips.cutter import ClipCutter, Cut
+from pipeline.errors import BusyError
+from pipeline.store.filters import Scope, scope_of
+from pipeline.store.footage_queries import find_media
+from pipeline.store.run_queries import run_detail
+
+KINDS = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".mp4": "video/mp4"}
+ALWAYS_ASK = "private, no-cache"  # kept by the browser, shown only after asking whether it is still the same
+NEVER_KEPT = "no-store"
+
+Moment = Annotated[int | None, Query(description="microseconds since 1970, UTC", ge=0, le=2**62)]
+_READ = ["GET", "HEAD"]
+
+
+def media_routes(services: Services) -> APIRouter:
+    """/media, /objects/.../clip.mp4, frame.jpg, crop.jpg, /runs/.../preview.jpg."""
+    router = APIRouter(tags=["pictures"])
+    folder, limits = services.media_folder, services.limits
+    cache = FileCache(folder / "clips", limit=limits.cache_bytes, makers=limits.cuts)
+    cutter = ClipCutter(services.database, cache, width=limits.clip_width, seconds=limits.clip_seconds)
+
+    def cut(request: Request, media_type: str, make: Callable[[Scope], Cut | None]) -> Response:
+        with services.database.read("look for an object") as connection:
+            scope = scope_of(connection, services.projects)
+        made = make(scope)
+        if made is None:
+            raise not_found("track")
+        answer = answer_file(request, made.path, etag=made.key, media_type=media_type, cache=ALWAYS_ASK)
+        if answer is None:  # deleted between making and opening it
+            raise BusyError("the cache of clips is too small for what is asked for; try again")
+        return answer
+
+    @router.api_route("/media/{public_id}", methods=_READ, operation_id="media")
+    def media(public_id: UUID, request: Request) -> Response:
+        """A stored picture."""
+        with reading(services, "look for a picture") as (scope, connection):
+            row = find_media(scope, connection, public_id)
+        path = None if row is None else within(folder, row.path)
+        if row is None or path is None or path.suffix.lower() not in KINDS:
+            raise not_found("picture")
+        kind = KINDS[path.suffix.lower()]
+        answer = answer_file(request, path, etag=row.sha256, media_type=kind, cache=ALWAYS_ASK)
+        if answer is None:
+            raise not_found("picture")
+        return answer
+
+    @router.api_route("/objects/{public_id}/clip.mp4", methods=_READ, operation_id="clip")
+    def clip(
+        public_id: UUID,
+        request: Request,
+        source: UUID | None = None,
+        from_: Annotated[Moment, Query(alias="from")] = None,
+        to: Moment = None,
+    ) -> Response:
+        """A track in its source as H.264, cut when it is first asked for. 410 where the source is gone or changed."""
+        return cut(
+            request,
+            "video/mp4",
+            lambda scope: cutter.clip(scope, public_id, source=source, from_at=from_, to_at=to),
+        )
+
+    @router.api_route("/objects/{public_id}/frame.jpg", methods=_READ, operation_id="frame")
+    def frame(public_id: UUID, request: Request, at: Moment = None) -> Response:
+        """The whole frame in which a track was seen nearest to a moment, or best."""
+        return cut(request, "image/jpeg", lambda scope: cutter.frame(scope, public_id, at=at))
+
+    @router.api_route("/objects/{public_id}/crop.jpg", methods=_READ, operation_id="crop")
+    def crop(public_id: UUID, request: Request, at: Moment = None) -> Response:
+        """What a track looked like nearest to a moment, or best."""
+        return cut(request, "image/jpeg", lambda scope: cutter.crop(scope, public_id, at=at))
+
+    @router.api_route("/runs/{public_id}/preview.jpg", methods=_READ, operation_id="preview")
+    def preview(public_id: UUID, request: Request) -> Response:
+        """The newest picture of a run that was started here."""
+        with reading(services, "look for a run") as (scope, connection):
+            run = run_detail(scope, connection, public_id)
+        path = None if run is None else within(folder, f"preview/{public_id}.jpg")
+        answer = None if path is None else _preview(request, path)
+        if answer is None:
+            raise not_found("preview")
+        return answer
+
+    return router
+
+
+def within(folder: Path, relative: str) -> Path | None:
+    """A file of a folder; None where the path leads out of it, by itself or by a link, or is none."""
+    try:
+        root = folder.resolve()
+        path = (root / relative).resolve()
+    except (OSError, ValueError):  # ValueError: a path that no file can have
+        return None
+    return path if path.is_relative_to(root) and path != root else None
+
+
+def _preview(request: Request, path: Path) -> Response | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    tag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
+    return answer_file(request, path, etag=tag, media_type="image/jpeg", cache=NEVER_KEPT)

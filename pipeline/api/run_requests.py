@@ -1,0 +1,98 @@
+"""What a request over HTTP may start a run on: uploads, files of allowed folders, and settings that name no others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.api.failures import not_found, refused
+from pipeline.api.services import Services
+from pipeline.api.uploads import upload_path
+from pipeline.redaction import redact
+
+# Settings that change how a run sees, not where it reads or writes. `store.database=/etc/passwd` would be neither.
+SECTIONS = ("tracker.", "detector.motion.", "source.")
+SETTINGS = frozenset(
+    f"detector.{name}"
+    for name in ("backend", "decoder", "classes", "keep", "input_size", "min_score", "nms_iou", "max_detections")
+) | {"detector.precision", "embedder.backend", "embedder.recipe", "embedder.input_size", "embedder.min_score"}
+WEIGHTS = frozenset({"detector.weights", "embedder.weights"})  # files of the allowed folders
+
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class Started(BaseModel):
+    """What to run on: addresses, or an upload."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    addresses: list[Text] = Field([], max_length=100)
+    upload: UUID | None = None
+    config: str = Field("default", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="name of one in configs/")
+    overrides: list[Text] = Field([], max_length=50, description="key.path=value, as of `sightline run --set`")
+
+
+def allowed_addresses(services: Services, body: Started) -> list[str]:
+    """Absolute paths. Raises a 404 or 422 for what nobody may name."""
+    found = [str(_inside(services, address)) for address in body.addresses]
+    if body.upload is not None:
+        path = upload_path(services.media_folder, body.upload)
+        if path is None:
+            raise not_found("upload")
+        found.append(str(path))
+    if not found:
+        raise refused("there is nothing to run on; give addresses or an upload")
+    return found
+
+
+def allowed_overrides(services: Services, overrides: Sequence[str]) -> list[str]:
+    """The same settings; weights with their absolute path. Raises a 422 for one that is not open to this."""
+    return [_override(services, one) for one in overrides]
+
+
+def _override(services: Services, override: str) -> str:
+    key, equals, value = override.partition("=")
+    key = key.strip()
+    if not equals:
+        raise refused(f"setting {key!r} has no value; write key.path=value")
+    if key in WEIGHTS:
+        return f"{key}={json.dumps(str(_inside(services, _text(key, value))))}"
+    if key not in SETTINGS and not key.startswith(SECTIONS):
+        raise refused(f"setting {key!r} cannot be changed from here; use `sightline run --set` on the server")
+    return f"{key}={value}"
+
+
+def _text(key: str, value: str) -> str:
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise refused(f"setting {key!r} is no path") from error
+    if not isinstance(read, str):
+        raise refused(f"setting {key!r} is no path")
+    return read
+
+
+def _inside(services: Services, address: str) -> Path:
+    """The file or folder at an address, if it lies in an allowed folder; links are followed first.
+
+    What lies elsewhere is refused in the same words as what does not exist.
+    """
+    if "://" in address:
+        raise refused(f"{redact(address)}: streams cannot be read yet; give a video file or a folder of pictures")
+    roots = services.limits.media_roots
+    try:
+        path = Path(address).resolve(strict=True)
+        allowed = any(path.is_relative_to(root.resolve()) for root in roots)
+    except (OSError, ValueError, RuntimeError):  # nothing there, a name that none can have, a ring of links
+        allowed = False
+    if not allowed:
+        where = ", ".join(map(str, roots))
+        hint = f"name one in {where}" if roots else "upload it, or set SIGHTLINE_MEDIA_ROOTS on the server"
+        raise refused(f"there is no file or folder {address!r} that may be used from here; {hint}")
+    return path
