@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 import supervision as sv
 
-from trackers.structures import Evidence, Frame, ImageArray, Tracks
+from trackers.structures import Evidence, FloatArray, Frame, ImageArray, IntArray, Tracks
 
 # Far apart in hue and lightness, none near the grey of streets; neighbours in the list differ most.
 COLOURS = (
     "#FFD400", "#00B3FF", "#FF3B6B", "#35E06F", "#B06BFF", "#FF8A00",
     "#00E5D0", "#FF6BE0", "#B6F000", "#5C7CFF", "#FF5C39", "#8FE3FF",
 )  # fmt: skip
+PATH_FRAMES = 40  # length of the path behind a track
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DARK, _LIGHT = sv.Color(18, 18, 18), sv.Color(255, 255, 255)
 
@@ -39,7 +40,7 @@ class Annotator:
     only by their corners. State over frames is the path alone.
     """
 
-    def __init__(self, classes: Sequence[str], width: int, height: int, *, path_frames: int = 40) -> None:
+    def __init__(self, classes: Sequence[str], width: int, height: int, *, path_frames: int = PATH_FRAMES) -> None:
         """`classes`: names in label order. `width`, `height`: of the frames, pixels; lines and text scale with them.
 
         `path_frames`: length of the path behind a track.
@@ -64,6 +65,10 @@ class Annotator:
             text_padding=self._padding,
             smart_position=True,
         )
+
+    def follow(self, boxes: FloatArray, ids: IntArray) -> None:
+        """Let the paths go through a frame that is not drawn. `boxes`: (n, 4) pixels. `ids`: (n,) of tracks."""
+        self._paths.trace.put(sv.Detections(xyxy=boxes.astype(np.float32).reshape(-1, 4), tracker_id=ids.astype(int)))
 
     def draw(self, frame: Frame, tracks: Tracks) -> ImageArray:
         """A new picture; the frame's own stays untouched."""

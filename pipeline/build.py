@@ -19,6 +19,7 @@ from pipeline.models.inputs import IMAGENET, PLAIN, Recipe
 from pipeline.models.selection import SelectedClasses, StrongOnly
 from pipeline.redaction import redact
 from pipeline.sinks.base import Sink
+from pipeline.sinks.past import FileSink
 from pipeline.sources.base import Source
 from trackers.structures import MultiObjectTracker
 
@@ -70,23 +71,38 @@ def tracker(settings: TrackerSettings) -> MultiObjectTracker:
 
 
 def file_sinks(
-    classes: Sequence[str], *, mot_out: Path | None = None, csv_out: Path | None = None, video_out: Path | None = None
-) -> list[Sink]:
-    """The sinks for the output files that are wanted. Raises OutputError for one that cannot be written."""
-    sinks: list[Sink] = []
+    classes: Sequence[str],
+    *,
+    mot_out: Path | None = None,
+    csv_out: Path | None = None,
+    video_out: Path | None = None,
+    owner: str = "",
+) -> list[FileSink]:
+    """The sinks for the output files that are wanted. Raises OutputError for one that cannot be written.
+
+    `owner`: the run, which finds its half-written files by it when it is resumed.
+    """
+    sinks: list[FileSink] = []
     if mot_out is not None:
         from pipeline.sinks.mot_text import MotTextSink
 
-        sinks.append(MotTextSink(mot_out))
+        sinks.append(MotTextSink(mot_out, owner=owner))
     if csv_out is not None:
         from pipeline.sinks.csv_rows import CsvSink
 
-        sinks.append(CsvSink(csv_out, classes))
+        sinks.append(CsvSink(csv_out, classes, owner=owner))
     if video_out is not None:
         from pipeline.sinks.video import VideoSink
 
-        sinks.append(VideoSink(video_out, classes))
+        sinks.append(VideoSink(video_out, classes, owner=owner))
     return sinks
+
+
+def preview_sink(path: Path, classes: Sequence[str]) -> Sink:
+    """The sink that shows the newest annotated picture."""
+    from pipeline.sinks.preview import PreviewSink
+
+    return PreviewSink(path, classes)
 
 
 def _whole_embedder(settings: EmbedderSettings) -> Embedder | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from uuid import UUID
 
 import typer
 from rich.console import Console
@@ -41,6 +42,17 @@ SetOption = Annotated[
 ]
 
 
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="SQLite file or SQLAlchemy URL  [default: runs/sightline.db]"),
+]
+WorkersOption = Annotated[int, typer.Option(min=1, max=256, help="Processes that share the sources.")]
+PreviewOption = Annotated[bool, typer.Option("--preview", help="Keep the newest annotated picture for the page.")]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="Its id, the beginning or end of it, or `last` (see `sightline runs`).")
+]
+
+
 def main() -> None:
     """Run the command line. Errors Sightline raises on purpose become one line and exit code 2."""
     logging.basicConfig(
@@ -55,29 +67,42 @@ def main() -> None:
 
 @app.command()
 def run(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Video files and folders of pictures.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE...", help="Videos, folders, patterns ('day/**/*.mp4') and lists (@files.txt)."),
+    ],
     config: Annotated[
         str, typer.Option(help="YAML file, or the name of one in configs/ (default, people).")
     ] = "default",
     settings: SetOption = None,
-    database: Annotated[
-        str | None, typer.Option(metavar="URL", help="SQLite file or SQLAlchemy URL  [default: runs/sightline.db]")
-    ] = None,
+    database: DatabaseOption = None,
     video_out: Annotated[Path | None, typer.Option(metavar="FILE", help="Annotated H.264 video (.mp4, .mkv).")] = None,
     mot_out: Annotated[Path | None, typer.Option(metavar="FILE", help="Tracks as MOTChallenge text.")] = None,
     csv_out: Annotated[Path | None, typer.Option(metavar="FILE", help="Tracks as CSV with a header.")] = None,
     max_frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames of each source.")] = None,
+    workers: WorkersOption = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last run over these sources, if it ended early.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Process also what was finished before with these settings.")
+    ] = False,
+    preview: PreviewOption = False,
+    run_id: Annotated[UUID | None, typer.Option(hidden=True, help="Public id of the new run.")] = None,
 ) -> None:
     """Detect and track everything in videos, and store it.
 
-    With several sources, put `{name}` into the names of output files: it becomes each source's name.
+    With several sources, put `{name}` into the names of output files: it becomes each source's name. A source that
+    cannot be read does not stop the others. What was finished before with the same content, settings and models is
+    left out.
 
     Example: `sightline run street.mp4 --config people --set detector.weights=yolox_nano.onnx --video-out out.mp4`
 
     Exit code 0: all done. 1: not all could be done, what came before is stored. 2: bad input, nothing was done.
     """
+    from pipeline.addresses import expand
     from pipeline.config import load_settings
-    from pipeline.console import RunDisplay, outcome_lines, outcome_tables
+    from pipeline.console import RunDisplay, left_out_lines
     from pipeline.outputs import Outputs
     from pipeline.runs import Run
 
@@ -86,29 +111,62 @@ def run(
         overrides.append(f"store.database={json.dumps(database)}")
     if max_frames is not None:
         overrides.append(f"source.max_frames={max_frames}")
+    if resume and again:
+        raise ConfigError("--resume goes on with a run and --again begins a new one; give one of them")
     console = Console()
+    addresses = expand(sources)
+    for line in left_out_lines(addresses):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     with RunDisplay(console) as display:
         work = Run(
-            sources,
+            addresses.sources,
             load_settings(config, overrides),
             outputs=Outputs(mot=mot_out, csv=csv_out, video=video_out),
             observer=display,
+            workers=workers,
+            again=again,
+            public_id=run_id,
+            preview=preview,
         )
-        with _stopping(work):
-            failure = _attempt(work)
-    outcome = work.outcome
-    assert outcome is not None, "a run that did not fail has begun"
-    for table in outcome_tables(outcome):
-        console.print(table)
-    for line in outcome_lines(outcome):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
-    if failure is not None:
-        _say_error(failure)
-        raise typer.Exit(INCOMPLETE)
-    if work.stopped:
-        raise typer.Exit(INTERRUPTED)
-    if outcome.damaged:
-        raise typer.Exit(INCOMPLETE)
+        if resume and not work.resume_last():
+            console.print("no run over these sources ended early; a new one begins", highlight=False)
+        failure = _execute(work)
+    _conclude(console, work, failure)
+
+
+@app.command()
+def resume(
+    run: RunArgument,
+    database: DatabaseOption = None,
+    workers: WorkersOption = 1,
+    without_video: Annotated[
+        bool, typer.Option("--without-video", help="Leave the annotated video out, where its parts are lost.")
+    ] = False,
+    preview: PreviewOption = False,
+) -> None:
+    """Go on with a run that was stopped, failed or killed, as if nothing had happened.
+
+    It repeats at most the frames since its last checkpoint (100). A changed file, model or version is refused.
+
+    Example: `sightline resume last`
+    """
+    from pipeline.config import StoreSettings
+    from pipeline.console import RunDisplay
+    from pipeline.runs import Run, find_stored_run
+
+    address = database or StoreSettings().database
+    console = Console()
+    with RunDisplay(console) as display:
+        work = Run.resumed(
+            find_stored_run(address, run),
+            address,
+            observer=display,
+            workers=workers,
+            without_video=without_video,
+            preview=preview,
+        )
+        failure = _execute(work)
+    _conclude(console, work, failure)
 
 
 @app.command()
@@ -232,15 +290,37 @@ def _stopping(work: Run) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _attempt(work: Run) -> SightlineError | None:
+def _execute(work: Run) -> SightlineError | None:
     """Execute a run. A failure after it began is returned, since there is something to show; an earlier one raised."""
-    try:
-        work.execute()
-    except SightlineError as error:
-        if work.outcome is None:
-            raise
-        return error
+    with _stopping(work):
+        try:
+            work.execute()
+        except SightlineError as error:
+            if work.outcome is None:
+                raise
+            return error
     return None
+
+
+def _conclude(console: Console, work: Run, failure: SightlineError | None) -> None:
+    """Show how a run ended, and end with the exit code that says it."""
+    from pipeline.console import outcome_lines, outcome_tables
+
+    outcome = work.outcome
+    assert outcome is not None, "a run that did not fail has begun"
+    for table in outcome_tables(outcome):
+        console.print(table)
+    for line in outcome_lines(outcome):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    if failure is not None:
+        _say_error(failure)
+        if outcome.public_id is not None:
+            _err().print(f"what was done is stored; go on with: sightline resume {outcome.public_id}", highlight=False)
+        raise typer.Exit(INCOMPLETE)
+    if work.stopped:
+        raise typer.Exit(INTERRUPTED)
+    if outcome.incomplete:
+        raise typer.Exit(INCOMPLETE)
 
 
 def _say_error(error: SightlineError) -> None:

@@ -20,12 +20,19 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.addresses import Addresses
 from pipeline.demo import DemoReport
-from pipeline.outcome import RunObserver, RunOutcome
-from pipeline.sources.base import Source
+from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome, SourceStart
+from pipeline.report import STAGES
+from pipeline.store.chunk import CHUNK_FRAMES
 from pipeline.store.states import SourceStatus
 
-_STYLES = {SourceStatus.FINISHED: "green", SourceStatus.DAMAGED: "red", SourceStatus.STOPPED: "yellow"}
+_STYLES = {
+    SourceStatus.FINISHED: "green",
+    SourceStatus.DAMAGED: "red",
+    SourceStatus.FAILED: "red",
+    SourceStatus.STOPPED: "yellow",
+}
 _RENDERING = "rendering"
 
 
@@ -38,7 +45,7 @@ class RateColumn(ProgressColumn):
 
 
 class RunDisplay(RunObserver):
-    """A progress bar a source: frames, rate, tracks seen, time left. Where there is no terminal, a line a source."""
+    """A progress bar a source, and one for all where there are several. Without a terminal, a line a source."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -47,13 +54,14 @@ class RunDisplay(RunObserver):
             BarColumn(),
             MofNCompleteColumn(),
             RateColumn(),
-            TextColumn("{task.fields[tracks]} tracks"),
+            TextColumn("{task.fields[found]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._all: TaskID | None = None
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -64,22 +72,47 @@ class RunDisplay(RunObserver):
     ) -> None:
         self._progress.stop()
 
-    def source_opened(self, source: Source) -> None:
-        """Start its bar."""
-        if not self._console.is_terminal:
-            count = "" if source.frame_count is None else f"{source.frame_count} frames of "
-            line = f"{source.name}: {count}{source.width}x{source.height} at {source.fps:.4g} frames/s, {source.codec}"
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-        self._tasks[source.uri] = self._progress.add_task(source.name, total=source.frame_count, tracks=0)
+    def sources_known(self, count: int) -> None:
+        """Start the bar for all."""
+        if count > 1:
+            self._all = self._progress.add_task("sources", total=count, found="")
 
-    def advanced(self, source: Source, frames: int, tracks: int) -> None:
+    def source_opened(self, start: SourceStart) -> None:
+        """Start its bar, and say where a resumed one goes on."""
+        if not self._console.is_terminal:
+            count = "" if start.frames is None else f"{start.frames} frames of "
+            line = f"{start.name}: {count}{start.width}x{start.height} at {start.fps:.4g} frames/s, {start.codec}"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        for line in resumed_lines(start):
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._tasks[start.address] = self._progress.add_task(
+            start.name, total=start.frames, completed=start.first_frame, found=""
+        )
+
+    def advanced(self, address: str, frames: int, tracks: int) -> None:
         """Move its bar."""
-        self._progress.update(self._tasks[source.uri], completed=frames, tracks=tracks)
+        self._progress.update(self._tasks[address], completed=frames, found=f"{tracks} tracks")
+
+    def source_ended(self, outcome: SourceOutcome) -> None:
+        """Take its bar away where there are many; its line stands in the table at the end."""
+        task = self._tasks.get(outcome.address)
+        if self._all is None:
+            return
+        self._progress.advance(self._all)
+        if task is not None:
+            self._progress.update(task, visible=False)
+        if outcome.error is not None:
+            self._console.print(
+                f"{outcome.status.value}: {outcome.name}: {outcome.error}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
 
     def rendered(self, done: int, total: int) -> None:
         """Move the bar of a scene that is being rendered."""
         if _RENDERING not in self._tasks:
-            self._tasks[_RENDERING] = self._progress.add_task("rendering the plaza", total=total, tracks=0)
+            self._tasks[_RENDERING] = self._progress.add_task("rendering the plaza", total=total, found="")
         self._progress.update(self._tasks[_RENDERING], completed=done)
 
 
@@ -91,36 +124,64 @@ def outcome_tables(outcome: RunOutcome) -> list[Table]:
     for heading in ("tracks", "seconds", "frames/s"):
         sources.add_column(heading, justify="right")
     for one in outcome.sources:
-        report = one.report
-        rate = report.frames / report.seconds if report.seconds else 0.0
-        sources.add_row(
-            Text(one.name),
-            Text(one.status.value, style=_STYLES.get(one.status, "")),
-            str(report.frames),
-            str(report.detections),
-            str(report.tracks),
-            f"{report.seconds:.1f}",
-            f"{rate:.1f}",
+        sources.add_row(Text(one.name), Text(one.status.value, style=_STYLES.get(one.status, "")), *_figures(one))
+    return [sources, _stage_table(outcome)] if outcome.frames else [sources] if outcome.sources else []
+
+
+def _figures(one: SourceOutcome) -> list[str]:
+    report = one.report
+    if report is None:
+        return ["", "", "", "", ""]
+    rate = report.frames / report.seconds if report.seconds else 0.0
+    counts = [str(report.frames), str(report.detections), str(report.tracks)]
+    return [*counts, f"{report.seconds:.1f}", f"{rate:.1f}"]
+
+
+def left_out_lines(addresses: Addresses) -> list[str]:
+    """Files of the given folders that will not be looked at."""
+    if not addresses.left_out:
+        return []
+    names = ", ".join(file.name for file in addresses.left_out[:5]) + (" ..." if len(addresses.left_out) > 5 else "")
+    return [f"left out, because their names are not those of videos: {names}"]
+
+
+def resumed_lines(start: SourceStart) -> list[str]:
+    """What a resumed source repeats."""
+    if not start.first_frame:
+        return []
+    lines = [
+        f"{start.name}: goes on at frame {start.first_frame}; what was done after it, at most {CHUNK_FRAMES} frames, "
+        "is processed again"
+    ]
+    if start.learned_from:
+        lines.append(
+            f"{start.name}: the detector learns its background again from frames 0 to {start.learned_from - 1}"
         )
-    return [sources, _stage_table(outcome)]
+    return lines
 
 
 def outcome_lines(outcome: RunOutcome) -> list[str]:
     """What ran, and where everything is."""
     lines = [f"detector  {outcome.detector}", f"embedder  {outcome.embedder}"]
     lines.append(f"database  {outcome.database}")
+    if outcome.public_id is not None:
+        lines.append(f"run       {outcome.public_id}")
     for one in outcome.sources:
-        lines += [f"written   {path}" for path in one.outputs.paths]
+        if one.status is not SourceStatus.FAILED:
+            lines += [f"written   {path}" for path in one.outputs.paths]
         if one.start_guessed:
             lines.append(
                 f"note      {one.name} says not when it was taken; its file date was used, or set source.start_at"
             )
         if one.error is not None:
-            lines.append(f"damaged   {one.error}")
+            lines.append(f"{one.status.value:<8}  {one.error}")
         elif one.damaged:
             lines.append(
                 f"damaged   {one.name}: {one.damaged} packets or frames could not be decoded; the rest is here"
             )
+    lines += [
+        f"skipped   {one.address}: finished before, in run {one.run}; --again does it anyway" for one in outcome.skipped
+    ]
     return lines
 
 
@@ -144,9 +205,10 @@ def _stage_table(outcome: RunOutcome) -> Table:
     table.add_column("stage")
     table.add_column("ms a frame", justify="right")
     table.add_column("share of wall time", justify="right")
-    wall = sum(one.report.seconds for one in outcome.sources)
-    for name in outcome.sources[0].report.stages if outcome.sources else ():
-        stages = [one.report.stages[name] for one in outcome.sources]
+    reports = [one.report for one in outcome.sources if one.report is not None]
+    wall = sum(report.seconds for report in reports)
+    for name in STAGES:
+        stages = [report.stages[name] for report in reports]
         seconds, frames = sum(stage.seconds for stage in stages), sum(stage.frames for stage in stages)
         if frames:
             table.add_row(name, f"{1000 * seconds / frames:.2f}", f"{100 * seconds / wall:.0f} %" if wall else "")

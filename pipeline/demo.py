@@ -85,6 +85,7 @@ def run_demo(
         load_settings("default", [f"store.database={json.dumps(str(files.database))}"]),
         outputs=Outputs(mot=files.tracks / f"{NAME}.txt", video=files.annotated),
         observer=observer,
+        again=True,
     )
     with stopping(run):
         outcome = run.execute()

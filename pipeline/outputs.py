@@ -30,9 +30,15 @@ class Outputs:
         return Outputs(place(self.mot), place(self.csv), place(self.video))
 
     @property
+    def by_name(self) -> dict[str, Path]:
+        """Those that are wanted, by the name of their field."""
+        wanted = {"mot": self.mot, "csv": self.csv, "video": self.video}
+        return {name: path for name, path in wanted.items() if path is not None}
+
+    @property
     def paths(self) -> list[Path]:
         """Those that are wanted."""
-        return [path for path in (self.mot, self.csv, self.video) if path is not None]
+        return list(self.by_name.values())
 
 
 def check_outputs(outputs: Outputs, addresses: Sequence[str], inputs: Mapping[Path, str]) -> None:

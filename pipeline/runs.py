@@ -1,33 +1,58 @@
-"""The life of a run: open everything, process source after source, and say in the store how it ended."""
+"""The life of a run: plan it or find it again, process its sources, and say in the store how it ended."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+import logging
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
+from uuid import UUID
 
-from pipeline import build
-from pipeline.config import Settings, digest
-from pipeline.engine import Engine, Stream
-from pipeline.errors import DamagedSourceError, SightlineError
+from pipeline.batch import WorkerPool
+from pipeline.config import Settings
+from pipeline.errors import ConfigError, OutputError, SightlineError, StoreError
+from pipeline.heart import Heart
 from pipeline.models.base import Detector, Embedder
 from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome
 from pipeline.outputs import Outputs, check_outputs
-from pipeline.sinks.base import Sink
-from pipeline.sinks.database import DatabaseSink
-from pipeline.sources.base import DECODING, Source, StartOrigin, microseconds
-from pipeline.store.database import open_database
-from pipeline.store.engines import read_address
-from pipeline.store.records import RunRecord, SourceRecord
-from pipeline.store.states import RunStatus, SourceStatus
-from pipeline.store.writer import RunWriter
+from pipeline.processing import Job, Models, Processor, one_line, tell_failure
+from pipeline.run_plan import Seen, look_at, without_finished
+from pipeline.run_record import (
+    differences,
+    inputs,
+    media_folder,
+    run_record,
+    stored_outputs,
+    stored_settings,
+)
+from pipeline.store.database import Database, open_database
+from pipeline.store.filters import Scope, scope_of
+from pipeline.store.liveness import ShownStatus, can_resume, shown_status
+from pipeline.store.records import RunRecord
+from pipeline.store.rows import RunDetail
+from pipeline.store.run_queries import list_runs, run_detail
+from pipeline.store.states import RequestedState, RunStatus, SourceStatus
+from pipeline.store.writer import RunWriter, now_microseconds
 
-WHERE_AND_HOW = {"weights", "device", "threads"}  # settings of a model that its card tells better: content, runtime
+_log = logging.getLogger(__name__)
+
+PROJECT = "default"
+LATEST = 200  # runs that are looked through for one to resume
+
+
+class Work(Protocol):
+    """Who processes the sources: a Processor in this process, or a WorkerPool."""
+
+    def stop(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def go_on(self) -> None: ...
 
 
 class Run:
-    """One run over some sources, in this process. `execute` once; `stop` from a signal handler."""
+    """One run over some sources. `execute` once; `stop` from a signal handler."""
 
     def __init__(
         self,
@@ -36,229 +61,299 @@ class Run:
         *,
         outputs: Outputs | None = None,
         observer: RunObserver | None = None,
+        workers: int = 1,
+        again: bool = False,
+        public_id: UUID | None = None,
+        preview: bool = False,
     ) -> None:
+        """`workers`: processes that share the sources; 1: this one alone. `again`: also what was finished before.
+
+        `public_id`: of the new run, where it was given out before. `preview`: keep the newest annotated picture in
+        the media folder while it goes on.
+        """
         by_place = {Path(address).resolve(): address for address in reversed(addresses)}
         self._addresses = list(reversed(by_place.values()))  # the same source twice is one source
         self._settings = settings
         self._outputs = outputs or Outputs()
         self._observer = observer or RunObserver()
-        self._stop: Callable[[], None] | None = None
+        self._workers = workers
+        self._again = again
+        self._public_id = public_id
+        self._preview = preview
+        self._resumed: UUID | None = None
+        self._work: Work | None = None
         self.stopped = False  # by `stop`
         self.outcome: RunOutcome | None = None  # once the store knows of the run; grows source by source
+
+    @classmethod
+    def resumed(
+        cls,
+        run: RunDetail,
+        database: str,
+        *,
+        observer: RunObserver | None = None,
+        workers: int = 1,
+        without_video: bool = False,
+        preview: bool = False,
+    ) -> Run:
+        """A run that ended early, with the settings it began with. `database`: its address.
+
+        `without_video`: leave the annotated video out. Raises ConfigError if it cannot go on.
+        """
+        refuse_resume(run)
+        outputs = stored_outputs(run.run.settings)
+        found = cls(
+            _unfinished(run),
+            stored_settings(run.run.settings, database),
+            outputs=Outputs(outputs.mot, outputs.csv, None if without_video else outputs.video),
+            observer=observer,
+            workers=workers,
+            preview=preview,
+        )
+        found._resumed = run.run.public_id
+        return found
+
+    def resume_last(self) -> bool:
+        """Make this run go on with the last one over the same sources, where that one ended early.
+
+        Returns False, and begins anew, where there is none. Raises ConfigError if it had other settings or outputs.
+        """
+        settings = self._settings
+        with open_database(settings.store.database) as database:
+            last = _last_over(database, {str(Path(address).resolve()) for address in self._addresses})
+        if last is None:
+            return False
+        refuse_resume(last)
+        self._resumed = last.run.public_id
+        self._addresses = _unfinished(last)
+        return True
 
     def stop(self) -> None:
         """End early: what was read is finished and stored."""
         self.stopped = True
-        if self._stop is not None:
-            self._stop()
+        if self._work is not None:
+            self._work.stop()
 
     def execute(self) -> RunOutcome:
         """Process every source to its end.
 
-        Everything is tried out before anything is written, so that bad input leaves no trace. A damaged source is an
-        outcome; every other failure is raised, after the store has been told.
+        Everything is tried out before anything is written, so that bad input leaves no trace. A source that is
+        damaged or fails is an outcome where there are others; every other failure is raised, after the store has
+        been told.
         """
         settings = self._settings
-        check_outputs(self._outputs, self._addresses, _inputs(settings))
-        records = []
-        for address in self._addresses:
-            with build.source(address, settings.source) as source:  # it opens and gives a first frame
-                records.append(_source_record(source))
-        detector = build.detector(settings.detector)
-        embedder = build.embedder(settings.embedder)
-        build.tracker(settings.tracker)
+        check_outputs(self._outputs, self._addresses, inputs(settings))
+        seen = look_at(self._addresses, settings.source) if self._addresses else []  # a resumed run may have done all
+        models = Models.load(settings)
+        record = run_record(settings, models.detector, models.embedder, self._outputs)
         with open_database(settings.store.database) as database:
-            record = _record(settings, detector, embedder, self._outputs)
-            writer = RunWriter.begin(database, record, media_folder=media_folder(settings))
-            outcome = RunOutcome(writer.public_id, database.name, _described(detector), _described(embedder))
-            work = _Work(settings, writer, detector, embedder, outcome)
+            outcome = RunOutcome(None, database.name, _described(models.detector), _described(models.embedder))
+            if self._resumed is None and not self._again:
+                scope = _scope(database)
+                seen, outcome.skipped = without_finished(
+                    database, scope, seen, settings_hash=record.settings_hash, outputs=self._outputs
+                )
+                if not seen:
+                    self.outcome = outcome
+                    return outcome
+            writer = self._begin(database, record, seen)
+            outcome.public_id = writer.public_id
             self.outcome = outcome
-            try:
-                for record_of_source in records:  # all are known from the start, pending
-                    writer.add_source(record_of_source)
-                for address in self._addresses:
-                    if self.stopped:
-                        break
-                    self._process(address, work)
-            except BaseException as error:
-                _tell_failure(error, lambda message: writer.finish_run(RunStatus.FAILED, error=message))
-                raise
-            writer.finish_run(RunStatus.STOPPED if self.stopped else RunStatus.FINISHED)
+            with Heart(writer.heartbeat, lambda wanted: self._obey(wanted, writer)):
+                started = time.perf_counter()
+                try:
+                    self._work_on(seen, database, writer, models, outcome)
+                except BaseException as error:
+                    tell_failure(error, lambda said: writer.finish_run(RunStatus.FAILED, error=said))
+                    raise
+                finally:
+                    outcome.seconds = time.perf_counter() - started
+            writer.finish_run(RunStatus.STOPPED if self.stopped else RunStatus.FINISHED, error=_summary(outcome))
         return outcome
 
-    def _process(self, address: str, work: _Work) -> None:
-        """One source to its end, or to its damage, or until `stop`."""
-        outputs = self._outputs.of(address)
-        with build.source(address, self._settings.source) as source:
-            self._observer.source_opened(source)
-            run_source_id = work.add(source)
-            sinks = build.file_sinks(
-                work.detector.card.classes, mot_out=outputs.mot, csv_out=outputs.csv, video_out=outputs.video
-            )
-            engine = work.engine(
-                source,
-                [*sinks, work.store_sink(source, run_source_id)],
-                lambda frames, tracks: self._observer.advanced(source, frames, tracks),
-            )
-            self._stop = engine.stop
-            if self.stopped:  # before there was an engine to stop
-                engine.stop()
-            status, message = SourceStatus.FINISHED, None
+    def _begin(self, database: Database, record: RunRecord, seen: Sequence[Seen]) -> RunWriter:
+        """In the store: a new run, or the one that goes on."""
+        media = media_folder(self._settings)
+        if self._resumed is None:
+            return RunWriter.begin(database, record, media_folder=media, public_id=self._public_id)
+        with database.read("find the run") as connection:
+            run = run_detail(scope_of(connection, [PROJECT]), connection, self._resumed)
+        if run is None:
+            raise StoreError(f"the run {self._resumed} was deleted")
+        refuse_resume(run)
+        refuse_changes(run, record, seen)
+        return RunWriter.resume(database, self._resumed, media_folder=media)
+
+    def _work_on(
+        self, seen: Sequence[Seen], database: Database, writer: RunWriter, models: Models, outcome: RunOutcome
+    ) -> None:
+        """All sources are known from the start, pending; those that can be read are processed."""
+        jobs: list[Job] = []
+        for one in seen:
+            outputs = self._outputs.of(one.address)
+            key = None if one.record is None else writer.add_source(one.record)
+            if one.error is not None:
+                message = one_line(one.error)
+                if key is not None:
+                    writer.finish_source(key, SourceStatus.FAILED, error=message)
+                outcome.sources.append(
+                    SourceOutcome(one.address, one.name, SourceStatus.FAILED, outputs, error=message)
+                )
+            elif key is not None:
+                jobs.append(Job(one.address, key, outputs))
+        self._observer.sources_known(len(jobs))
+        preview = media_folder(self._settings) if self._preview else None
+        processor = Processor(database, writer, self._settings, models, observer=self._observer, preview=preview)
+        processor.register_models()
+        if min(self._workers, len(jobs)) > 1:
+            with WorkerPool(
+                min(self._workers, len(jobs)), self._settings, writer.public_id, self._observer, preview=preview
+            ) as pool:
+                self._take_on(pool)
+                pool.process(jobs, outcome)
+            return
+        self._take_on(processor)
+        self._process(processor, jobs, outcome, alone=len(seen) == 1)
+
+    def _take_on(self, work: Work) -> None:
+        self._work = work
+        if self.stopped:  # before there was something to stop
+            work.stop()
+
+    def _process(self, processor: Processor, jobs: Sequence[Job], outcome: RunOutcome, *, alone: bool) -> None:
+        """One source after the other. `alone`: the failure of the only source is the run's."""
+        for job in jobs:
+            if self.stopped:
+                return
             try:
-                engine.run()
-            except DamagedSourceError as damage:
-                status, message = SourceStatus.DAMAGED, _one_line(damage)
-            except BaseException as error:
-                failed = SourceStatus.FAILED
-                _tell_failure(error, lambda message: work.writer.finish_source(run_source_id, failed, error=message))
-                work.outcome.sources.append(_source_outcome(source, failed, engine, outputs))
+                outcome.sources.append(processor.process(job))
+            except (StoreError, OutputError, KeyboardInterrupt, SystemExit):  # the next source would fare no better
                 raise
-        if self.stopped and status is SourceStatus.FINISHED:
-            status = SourceStatus.STOPPED
-        work.writer.finish_source(run_source_id, status, error=message)
-        work.outcome.sources.append(_source_outcome(source, status, engine, outputs, message))
+            except Exception as error:
+                if alone:
+                    raise
+                if not isinstance(error, SightlineError):
+                    _log.exception("%s: an error that Sightline does not know; please report it", job.address)
+                failed = SourceOutcome(
+                    job.address, Path(job.address).name, SourceStatus.FAILED, job.outputs, error=one_line(error)
+                )
+                self._observer.source_ended(failed)
+                outcome.sources.append(failed)
+
+    def _obey(self, wanted: RequestedState, writer: RunWriter) -> None:
+        """Do what somebody asked for in the store. Called by the heart's thread."""
+        work = self._work
+        match wanted:
+            case RequestedState.STOP:
+                self.stop()
+            case RequestedState.PAUSE:
+                if work is not None:
+                    work.pause()
+                writer.set_status(RunStatus.PAUSED)
+            case RequestedState.RUN:
+                if work is not None:
+                    work.go_on()
+                writer.set_status(RunStatus.RUNNING)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Work:
-    """What the sources of a run share."""
+def find_stored_run(database: str, text: str) -> RunDetail:
+    """The run that a person means: its id, a part of it, or "last". Raises StoreError where that is none or several."""
+    from pipeline.store.run_queries import find_run  # type: ignore[attr-defined]
 
-    settings: Settings
-    writer: RunWriter
-    detector: Detector
-    embedder: Embedder | None
-    outcome: RunOutcome
+    with open_database(database) as store:
+        scope = _scope(store)
+        if scope is None:
+            raise StoreError(f"there is no run in {store.name}; begin one with: sightline run")
+        with store.read("find a run") as connection:
+            found = run_detail(scope, connection, find_run(scope, connection, text))
+    assert found is not None, "it was found"
+    return found
 
-    def add(self, source: Source) -> int:
-        """Tell the store of a source and the models that look at it."""
-        self.writer.register_model(self.detector.card)
-        run_source_id = self.writer.add_source(_source_record(source))
-        self.writer.add_session(
-            run_source_id,
-            0,
-            started_at=microseconds(source.start_at),
-            time_offset=source.time_offset,
-            time_base=None if source.time_base is None else str(source.time_base),
+
+def refuse_resume(run: RunDetail) -> None:
+    """Raise ConfigError for a run that cannot go on: one that lives, is finished, or reads no files."""
+    row, now = run.run, now_microseconds()
+    if can_resume(row, now):
+        return
+    match shown_status(row, now):
+        case ShownStatus.RUNNING | ShownStatus.PAUSED:
+            raise ConfigError(f"run {row.public_id} is at work (process {row.pid} on {row.host}); stop it first")
+        case ShownStatus.FINISHED:
+            raise ConfigError(f"run {row.public_id} is finished; there is nothing to resume")
+        case _:
+            raise ConfigError(f"run {row.public_id} is of the kind '{row.kind}'; only runs over files can be resumed")
+
+
+def refuse_changes(run: RunDetail, record: RunRecord, seen: Sequence[Seen]) -> None:
+    """Raise ConfigError, naming each difference, if going on would mix two kinds of results in one run."""
+    stored = run.run
+    kept, now = dict(stored.settings), dict(record.settings)
+    if _only_video_left_out(kept, now):
+        kept["outputs"] = now["outputs"]
+    changed = differences(kept, now)
+    if stored.code_version != record.code_version:
+        changed.append(f"sightline: {stored.code_version} -> {record.code_version}")
+    known = {source.uri_redacted: source for source in run.sources}
+    for one in seen:
+        if one.record is None:
+            continue
+        source = known.get(one.record.uri_redacted)
+        if source is None:
+            changed.append(f"source: {one.record.uri_redacted} is new")
+        elif source.fingerprint != one.record.fingerprint:
+            changed.append(f"{source.uri_redacted}: its content has changed since the run began")
+    if changed:
+        raise ConfigError(
+            f"run {stored.public_id} cannot be resumed, because what decides its results is no longer the same: "
+            f"{'; '.join(changed)}; change it back, or begin a new run"
         )
-        return run_source_id
-
-    def store_sink(self, source: Source, run_source_id: int) -> DatabaseSink:
-        """The sink into the store."""
-        return DatabaseSink(
-            self.writer,
-            run_source_id,
-            source,
-            detect_hash=detect_hash(self.settings, source, self.detector, self.embedder),
-            embedder_id=None if self.embedder is None else self.writer.register_model(self.embedder.card),
-        )
-
-    def engine(self, source: Source, sinks: Sequence[Sink], advanced: Callable[[int, int], None]) -> Engine:
-        """The threads from one source to its sinks."""
-        settings = self.settings
-        return Engine(
-            [Stream(source, build.tracker(settings.tracker), sinks)],
-            self.detector,
-            embedder=self.embedder,
-            batch=settings.detector.batch,
-            capacity=settings.engine.capacity,
-            chunk=settings.store.chunk,
-            progress=lambda _, frames, tracks: advanced(frames, tracks),
-        )
 
 
-def media_folder(settings: Settings) -> Path:
-    """Where crops go: as set, else beside the SQLite file, else runs/media."""
-    if settings.store.media is not None:
-        return settings.store.media
-    database = database_file(settings)
-    return Path("runs") / "media" if database is None else database.parent / "media"
+def _only_video_left_out(kept: dict[str, object], now: dict[str, object]) -> bool:
+    """`--without-video` is no change of results."""
+    before, after = kept.get("outputs"), now.get("outputs")
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return False
+    return "video" not in after and {**after, "video": before.get("video")} == before
 
 
-def database_file(settings: Settings) -> Path | None:
-    """The SQLite file, None for a server. Raises StoreError for an address that is none."""
-    address = read_address(settings.store.database)
-    return Path(address.database) if address.get_backend_name() == "sqlite" and address.database else None
+def _unfinished(run: RunDetail) -> list[str]:
+    """Addresses of the sources that are not done."""
+    done = (SourceStatus.FINISHED, SourceStatus.DAMAGED)
+    return [source.uri_redacted for source in run.sources if source.status not in done]
 
 
-def detect_hash(settings: Settings, source: Source, detector: Detector, embedder: Embedder | None) -> str:
-    """Key of everything but the source's content that decides its raw detections and their features."""
-    values = {
-        "decoding": DECODING,
-        "rate": source.fps if source.time_base is None else None,  # pictures have no times of their own
-        "detector": settings.detector.model_dump(mode="json", exclude=WHERE_AND_HOW),
-        "embedder": settings.embedder.model_dump(mode="json", exclude=WHERE_AND_HOW),
-        "models": _model_keys(detector, embedder),
-    }
-    return digest(values)
+def _last_over(database: Database, places: set[str]) -> RunDetail | None:
+    """The newest run over exactly these sources, unless it is finished; None if there is none."""
+    scope = _scope(database)
+    if scope is None:
+        return None
+    with database.read("look for a run to resume") as connection:
+        for row in list_runs(scope, connection, limit=LATEST):
+            detail = run_detail(scope, connection, row.public_id)
+            if detail is None or row.kind != "files" or {one.uri_redacted for one in detail.sources} != places:
+                continue
+            return None if shown_status(row, now_microseconds()) is ShownStatus.FINISHED else detail
+    return None
 
 
-def _record(settings: Settings, detector: Detector, embedder: Embedder | None, outputs: Outputs) -> RunRecord:
-    """What is kept of the settings, and the hash of what decides results.
-
-    The database's address stays out: it may hold a password. Models count by their content, not by their path.
-    """
-    kept = settings.model_dump(mode="json", exclude={"store": {"database", "media"}})
-    deciding = settings.model_dump(
-        mode="json",
-        exclude={"engine": True, "store": {"database", "media"}, "detector": WHERE_AND_HOW, "embedder": WHERE_AND_HOW},
-    )
-    wanted = {"mot": outputs.mot, "csv": outputs.csv, "video": outputs.video}
-    kept["outputs"] = {name: str(path.resolve()) for name, path in wanted.items() if path is not None}
-    hashed = digest(deciding | {"models": _model_keys(detector, embedder)})
-    return RunRecord("files", kept, hashed, version("sightline"))
-
-
-def _model_keys(detector: Detector, embedder: Embedder | None) -> list[list[str]]:
-    cards = [one.card for one in (detector, embedder) if one is not None]
-    return [[card.name, card.version, card.sha256, card.runtime] for card in cards]
-
-
-def _inputs(settings: Settings) -> dict[Path, str]:
-    """Files that no output may overwrite, and what they are."""
-    files = {}
-    for section, weights in (("detector", settings.detector.weights), ("embedder", settings.embedder.weights)):
-        if weights is not None:
-            files[Path(weights)] = f"{section}.weights"
-            files[Path(weights).with_suffix(".bin")] = f"{section}.weights"
-    if (database := database_file(settings)) is not None:
-        for suffix in ("", "-wal", "-shm"):
-            files[Path(f"{database}{suffix}")] = "the database"
-    return files
-
-
-def _source_record(source: Source) -> SourceRecord:
-    return SourceRecord(
-        kind=source.kind,
-        name=source.name,
-        uri_redacted=source.uri,
-        fingerprint=source.fingerprint,
-        start_at=microseconds(source.start_at),
-        width=source.width,
-        height=source.height,
-        fps=source.fps,
-        frames=source.frame_count,
-        duration=source.duration,
-    )
-
-
-def _source_outcome(
-    source: Source, status: SourceStatus, engine: Engine, outputs: Outputs, error: str | None = None
-) -> SourceOutcome:
-    guessed = source.start_origin is StartOrigin.FILE
-    return SourceOutcome(source.name, status, engine.report, outputs, source.damaged, guessed, error)
+def _scope(database: Database) -> Scope | None:
+    """Of the project; None before its first run."""
+    with database.read("find the project") as connection:
+        try:
+            return scope_of(connection, [PROJECT])
+        except StoreError:
+            return None
 
 
 def _described(model: Detector | Embedder | None) -> str:
     return "none" if model is None else f"{model.card.name} ({model.card.runtime})"
 
 
-def _tell_failure(error: BaseException, tell: Callable[[str], None]) -> None:
-    """Tell the store of an error; what stands in the way of that is told with the error."""
-    try:
-        tell(_one_line(error))
-    except SightlineError as second:
-        error.add_note(f"the store could not be told of it: {second}")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _summary(outcome: RunOutcome) -> str | None:
+    """What to tell of a run of which some sources failed."""
+    failed = [one for one in outcome.sources if one.status is SourceStatus.FAILED]
+    if not failed:
+        return None
+    names = ", ".join(one.name for one in failed[:5]) + (" ..." if len(failed) > 5 else "")
+    return f"{len(failed)} of {len(outcome.sources)} sources failed: {names}"

@@ -34,10 +34,10 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.sinks", "pipeline.synthetic"),
     ("pipeline.training", "pipeline.outputs", "pipeline.exports"),
     ("pipeline.build", "pipeline.outcome", "pipeline.compare"),
-    ("pipeline.run_record", "pipeline.track_file", "pipeline.picture_search", "pipeline.clips"),
-    ("pipeline.heart", "pipeline.addresses"),
-    ("pipeline.runs", "pipeline.retrack"),
-    ("pipeline.batch",),
+    ("pipeline.run_record", "pipeline.track_file", "pipeline.clips"),
+    ("pipeline.heart", "pipeline.addresses", "pipeline.picture_search", "pipeline.processing", "pipeline.run_plan"),
+    ("pipeline.batch", "pipeline.retrack"),
+    ("pipeline.runs",),
     ("pipeline.run_control",),
     # what people see
     ("pipeline.doctor", "pipeline.demo"),
@@ -54,6 +54,8 @@ READS_SETTINGS = {
     "pipeline.build",
     "pipeline.run_record",
     "pipeline.picture_search",
+    "pipeline.processing",
+    "pipeline.run_plan",
     "pipeline.retrack",
     "pipeline.runs",
     "pipeline.batch",
@@ -72,6 +74,7 @@ OPEN_DOORS = {
     "pipeline.sinks": {
         "pipeline.sinks.base",
         "pipeline.sinks.part_file",
+        "pipeline.sinks.past",
         "pipeline.sinks.h264_file",
         "pipeline.sinks.text_file",
         "pipeline.sinks.track_text",
@@ -82,7 +85,7 @@ TRACKERS = {
 }
 KNOWS_CLASSES = "pipeline.build"
 EXCEPTIONS = {
-    ("pipeline.runs", "pipeline.sinks.database"),  # not a choice: every run writes to its own open database
+    ("pipeline.processing", "pipeline.sinks.database"),  # not a choice: every run writes to its own open database
 }
 
 LIBRARIES_OF_TRACKERS = {"numpy", "scipy", "cv2", "filterpy"}

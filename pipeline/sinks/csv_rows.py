@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.sinks.base import Result
+from pipeline.sinks.past import Past
 from pipeline.sinks.text_file import TextFile
 from pipeline.sinks.track_text import CSV_COLUMNS, boxes_of, csv_header, csv_lines
 from pipeline.store.tracked_boxes import TrackedBoxes
@@ -21,14 +22,24 @@ class CsvSink:
     Raises OutputError.
     """
 
-    def __init__(self, path: Path | str, classes: Sequence[str]) -> None:
-        """`classes`: the detector's names in label order; a label beyond them is written as its number."""
-        self._file = TextFile(path)
+    def __init__(self, path: Path | str, classes: Sequence[str], *, owner: str = "") -> None:
+        """`classes`: the detector's names in label order; a label beyond them is written as its number.
+
+        `owner`: the run that may be resumed.
+        """
+        self._file = TextFile(path, owner=owner)
         self._classes = tuple(classes)
+        self._past: Past | None = None
+
+    def resume(self, past: Past) -> None:
+        """Begin with what was stored."""
+        self._past = past
 
     def __enter__(self) -> Self:
         self._file.__enter__()
         self._file.write(csv_header())
+        for boxes in self._past.blocks() if self._past is not None else ():
+            self.write_columns(boxes)
         return self
 
     def write(self, result: Result) -> None:

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.sinks.base import Result
+from pipeline.sinks.past import Past
 from pipeline.sinks.text_file import TextFile
 from pipeline.sinks.track_text import boxes_of, mot_lines
 from pipeline.store.tracked_boxes import TrackedBoxes
@@ -18,11 +19,19 @@ class MotTextSink:
     Frames count from 1 and rise; within a frame ids rise. Raises OutputError.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self._file = TextFile(path)
+    def __init__(self, path: Path | str, *, owner: str = "") -> None:
+        """`owner`: the run that may be resumed."""
+        self._file = TextFile(path, owner=owner)
+        self._past: Past | None = None
+
+    def resume(self, past: Past) -> None:
+        """Begin with what was stored."""
+        self._past = past
 
     def __enter__(self) -> Self:
         self._file.__enter__()
+        for boxes in self._past.blocks() if self._past is not None else ():
+            self.write_columns(boxes)
         return self
 
     def write(self, result: Result) -> None:

@@ -11,15 +11,18 @@ from pipeline.errors import OutputError
 
 
 class PartFile:
-    """A file that is written as `.<name>.<process>.part` in the same folder and renamed at the end.
+    """A file that is written as `.<name>.<owner>.part` in the same folder and renamed at the end.
 
     Entering it checks that it can be written. Left without an exception it takes its name, replacing an older file;
     left with one it is removed, and the older file stays.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, owner: str = "") -> None:
+        """`owner`: the run that writes it, so that two never share a part, and a resumed one finds its own again;
+        by default this process.
+        """
         self.path = Path(path)
-        self.part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")  # two runs never share one
+        self.part = self.path.with_name(f".{self.path.name}.{owner or os.getpid()}.part")
 
     def __enter__(self) -> Self:
         self._open()

@@ -12,8 +12,9 @@ from pipeline.sinks.part_file import PartFile
 class TextFile:
     """UTF-8 text with line feeds on every system, complete or absent. Raises OutputError where it cannot be written."""
 
-    def __init__(self, path: Path | str) -> None:
-        self._file = PartFile(path)
+    def __init__(self, path: Path | str, *, owner: str = "") -> None:
+        """`owner`: as for PartFile."""
+        self._file = PartFile(path, owner=owner)
         self._text: TextIO | None = None
 
     def __enter__(self) -> Self:

@@ -14,6 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, Select, and_, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
+from pipeline.store.batches import batches
 from pipeline.store.filters import EVERYTHING, ObjectFilter, ObjectOrder, Scope, conditions, ordering, visible
 from pipeline.store.rows import EmbeddingTable, MediaRow, MemberRow, ObjectRow, ObservationTable
 from pipeline.store.states import MediaKind
@@ -80,6 +81,20 @@ def find_object(scope: Scope, connection: Connection, public_id: UUID) -> Object
     return found[0] if found else None
 
 
+def objects_among(
+    scope: Scope, connection: Connection, keys: Sequence[int], wanted: ObjectFilter = EVERYTHING
+) -> set[int]:
+    """Which of these row ids are objects that the filter lets through. `keys`: any number, for the store's own use."""
+    meant = conditions(scope, connection, wanted)
+    found = (connection.scalars(select(Object.id).where(Object.id.in_(batch), *meant)).all() for batch in batches(keys))
+    return {key for part in found for key in part}
+
+
+def objects_by_key(scope: Scope, connection: Connection, keys: Sequence[int]) -> dict[int, ObjectRow]:
+    """Visible objects by row id, which must be few; for the store's own use."""
+    return _by_key(connection, _object_rows().where(visible(scope), Object.id.in_(keys)))
+
+
 def objects_of_track(scope: Scope, connection: Connection, track: UUID) -> list[ObjectRow]:
     """The objects that show a track, in order of time: one, or several after a split. `track`: its public id."""
     query = (
@@ -89,7 +104,7 @@ def objects_of_track(scope: Scope, connection: Connection, track: UUID) -> list[
         .where(visible(scope), Track.public_id == track)
         .order_by(ObjectMember.from_at)
     )
-    return list({row.public_id: row for row in _objects(connection, query)}.values())
+    return _objects(connection, query)
 
 
 def members_of_object(scope: Scope, connection: Connection, public_id: UUID) -> list[MemberRow]:
@@ -206,9 +221,16 @@ def _object_rows() -> Select[*tuple[Any, ...]]:
 
 
 def _objects(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[ObjectRow]:
-    rows = [dict(row) for row in connection.execute(query).mappings()]
-    crops = _best_crops(connection, [row["key"] for row in rows])
-    return [ObjectRow(crop=crops.get(row.pop("key")), **row) for row in rows]
+    return list(_by_key(connection, query).values())
+
+
+def _by_key(connection: Connection, query: Select[*tuple[Any, ...]]) -> dict[int, ObjectRow]:
+    """Each object once, by row id, in the order of the query."""
+    rows = {row["key"]: dict(row) for row in connection.execute(query).mappings()}
+    crops = _best_crops(connection, list(rows))
+    for row in rows.values():
+        del row["key"]
+    return {key: ObjectRow(crop=crops.get(key), **row) for key, row in rows.items()}
 
 
 def _best_crops(connection: Connection, object_ids: Sequence[int]) -> dict[int, MediaRow]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from pipeline.store.chunk import FrameCounts
+from pipeline.store.states import SourceStatus
 from trackers.structures import State
 
 
@@ -46,3 +48,13 @@ class Checkpoint:
     next_frame: int
     state: State
     format_version: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceProgress:
+    """How far a run is with one of its sources."""
+
+    status: SourceStatus
+    checkpoint: Checkpoint | None  # None before the first chunk
+    counts: FrameCounts  # since its first frame
+    started_at: int | None  # microseconds UTC of its first frame; None before the source was first opened

@@ -15,14 +15,15 @@ from sqlalchemy import Connection, insert, select, update
 from pipeline.errors import StoreError
 from pipeline.models.base import ModelCard
 from pipeline.store import chunk_rows, tables
-from pipeline.store.chunk import ChunkData
+from pipeline.store.chunk import ChunkData, FrameCounts
 from pipeline.store.crops import remove_crops
 from pipeline.store.database import Database
+from pipeline.store.filters import Scope
 from pipeline.store.identity import model_row, parent_row, project_row, source_row
 from pipeline.store.inserting import insert_unless_there
 from pipeline.store.packing import pack_state, unpack_state
 from pipeline.store.public_id import PublicIds
-from pipeline.store.records import Checkpoint, RunRecord, SourceRecord
+from pipeline.store.records import Checkpoint, RunRecord, SourceProgress, SourceRecord
 from pipeline.store.states import RequestedState, RunStatus, SourceStatus
 from pipeline.store.tables import Model, Run, RunModel, RunSource, Session, Source, Track
 from pipeline.store.track_rows import Place, write_tracks
@@ -63,13 +64,14 @@ class RunWriter:
         record: RunRecord,
         *,
         media_folder: Path,
+        public_id: UUID | None = None,
         clock: Callable[[], int] = now_microseconds,
     ) -> RunWriter:
         """Start a new run. `media_folder`: where crops go; made when the first one is written. `clock`: microseconds.
 
-        Raises StoreError if the parent does not exist in the same project.
+        `public_id`: where it was given out before. Raises StoreError if the parent does not exist in the same project.
         """
-        now, public_id = clock(), PublicIds().new()
+        now, public_id = clock(), public_id or PublicIds().new()
         with database.write("begin a run") as connection:
             project_id = project_row(connection, record.project)
             row = {
@@ -90,18 +92,32 @@ class RunWriter:
         cls, database: Database, run: UUID, *, media_folder: Path, clock: Callable[[], int] = now_microseconds
     ) -> RunWriter:
         """Go on with a run that exists. `run`: its public id. Whether it may go on is the caller's to decide."""
+        writer = cls.attach(database, run, media_folder=media_folder, clock=clock)
         with database.write(f"resume run {run}") as connection:
-            found = connection.execute(select(Run.id, Run.project_id).where(Run.public_id == run)).one_or_none()
-            if found is None:
-                raise StoreError(f"there is no run {run} in {database.name}")
             alive = _living(clock()) | {"error": None, "finished_at": None}
-            connection.execute(update(Run).where(Run.id == found.id).values(**alive))
+            connection.execute(update(Run).where(Run.public_id == run).values(**alive))
+        return writer
+
+    @classmethod
+    def attach(
+        cls, database: Database, run: UUID, *, media_folder: Path, clock: Callable[[], int] = now_microseconds
+    ) -> RunWriter:
+        """Write to a run that another process keeps alive, one of its workers. `run`: its public id."""
+        with database.read(f"find run {run}") as connection:
+            found = connection.execute(select(Run.id, Run.project_id).where(Run.public_id == run)).one_or_none()
+        if found is None:
+            raise StoreError(f"there is no run {run} in {database.name}")
         return cls(database, found.id, run, found.project_id, media_folder=media_folder, clock=clock)
 
     @property
     def public_id(self) -> UUID:
         """Of the run."""
         return self._public_id
+
+    @property
+    def scope(self) -> Scope:
+        """The run's project."""
+        return Scope((self._project_id,))
 
     def register_model(self, card: ModelCard) -> int:
         """Say that the run uses a model. Returns its id; a detector's classes name the tracks from then on.
@@ -157,6 +173,24 @@ class RunWriter:
             self._save_progress(connection, run_source_id, chunk)
         remove_crops(self._media_folder, obsolete)
         return True
+
+    def progress(self, run_source_id: int) -> SourceProgress:
+        """How far the run is with a source. Raises StoreError if its checkpoint is damaged."""
+        columns = (RunSource.status, RunSource.frames_read, RunSource.processed, RunSource.dropped, RunSource.repaired)
+        with self._database.read("read how far a source is") as connection:
+            found = connection.execute(
+                select(*columns, RunSource.damaged, Session.started_at)
+                .outerjoin(Session, (Session.run_source_id == RunSource.id) & (Session.n == 0))
+                .where(RunSource.id == run_source_id, RunSource.run_id == self._run_id)
+            ).one_or_none()
+        if found is None:
+            raise StoreError(f"the run {self._public_id} has no source {run_source_id}; was the run deleted?")
+        return SourceProgress(
+            status=found.status,
+            checkpoint=self.checkpoint(run_source_id),
+            counts=FrameCounts(found.frames_read, found.processed, found.dropped, found.repaired, found.damaged),
+            started_at=found.started_at,
+        )
 
     def checkpoint(self, run_source_id: int) -> Checkpoint | None:
         """The last one, None before the first chunk. Raises StoreError if it is damaged."""

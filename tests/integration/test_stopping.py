@@ -8,9 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from pipeline.config import load_settings
-from pipeline.outcome import RunObserver
+from pipeline.outcome import RunObserver, SourceStart
 from pipeline.runs import Run
-from pipeline.sources.base import Source
 from pipeline.store import tables
 from pipeline.store.database import open_database
 from tests.clips import write_clip
@@ -23,8 +22,8 @@ class Stopper(RunObserver):
         self.name = name
         self.run: Run | None = None
 
-    def source_opened(self, source: Source) -> None:
-        if source.name == self.name and self.run is not None:
+    def source_opened(self, start: SourceStart) -> None:
+        if start.name == self.name and self.run is not None:
             self.run.stop()
 
 
@@ -35,7 +34,9 @@ def test_a_stop_while_a_source_is_being_opened_is_not_lost(tmp_path: Path, name:
     database = tmp_path / "runs.db"
     stopper.run = Run(clips, load_settings("default", [f"store.database={database}"]), observer=stopper)
     outcome = stopper.run.execute()
-    assert outcome.sources[-1].report.frames < 200
+    report = outcome.sources[-1].report
+    assert report is not None
+    assert report.frames < 200
     with open_database(database) as store, store.read() as connection:
         assert connection.scalar(select(tables.Run.status)) == "stopped"
         assert connection.scalars(select(tables.RunSource.status).order_by(tables.RunSource.id)).all() == statuses

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import OutputError
-from pipeline.sinks.base import Result
+from pipeline.sinks.base import ChunkEnd, Result
 from pipeline.sinks.part_file import PartFile
+from pipeline.sinks.past import Past
+from pipeline.sinks.track_text import boxes_of
 from pipeline.sinks.video import VideoSink
 from pipeline.sources.files import VideoFile
 from tests.clips import BLUE, GREEN, RED, WHITE, corners, picture
@@ -113,8 +115,62 @@ def test_what_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
         pass
 
 
-def test_a_full_disk_is_an_output_error(tmp_path: Path) -> None:
-    PartFile(tmp_path / "out.mkv").part.symlink_to("/dev/full")
+@pytest.mark.parametrize("place", ["out.mkv", ".out.mkv.run.parts/000000000000-0.mp4"])
+def test_a_full_disk_is_an_output_error(tmp_path: Path, place: str) -> None:
+    """While a fragment is written, and while they are joined; what is whole stays for a run that may be resumed."""
+    items = results()
+
+    def fill() -> None:
+        with VideoSink(tmp_path / "out.mkv", ["person"], owner="run") as sink:
+            owner = "run" if place == "out.mkv" else ""
+            PartFile(tmp_path / place, owner=owner).part.symlink_to("/dev/full")
+            for item in items:
+                sink.write(replace(item, end=ChunkEnd.WHOLE))
+
     with pytest.raises(OutputError, match="cannot be written"):
-        write(tmp_path / "out.mkv")
-    assert list(tmp_path.iterdir()) == []
+        fill()
+    kept = sorted(file.name for file in tmp_path.glob(".out.mkv.run.parts/*"))
+    assert len(kept) == (len(items) if place == "out.mkv" else 0)
+    assert not (tmp_path / "out.mkv").exists()
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("ending", ["killed", "stopped"])
+def test_a_resumed_video_is_the_whole_one(tmp_path: Path, suffix: str, ending: str) -> None:
+    items = results()
+    items[3] = replace(items[3], end=ChunkEnd.WHOLE)
+    (tmp_path / "whole").mkdir()
+    whole, path = tmp_path / "whole" / f"out.{suffix}", tmp_path / f"out.{suffix}"
+    with VideoSink(whole, ["person"], owner="run") as sink:
+        for item in items:
+            sink.write(item)
+    first = VideoSink(path, ["person"], owner="run")
+    first.__enter__()
+    for item in items[: 4 if ending == "stopped" else 6]:
+        first.write(item)
+    if ending == "stopped":
+        first.__exit__(None, None, None)
+        assert path.exists()
+    second = VideoSink(path, ["person"], owner="run")
+    second.resume(Past(4, 4, lambda: iter([boxes_of(item) for item in items[:4]])))
+    with second:
+        for item in items[4:]:
+            second.write(item)
+    with VideoFile(path) as a, VideoFile(whole) as b:
+        pairs = list(zip(a, b, strict=True))
+    assert [one.time for one, _ in pairs] == [other.time for _, other in pairs] == pytest.approx(TIMES, abs=1e-3)
+    assert max(np.abs(one.image.astype(int) - other.image).mean() for one, other in pairs) < 1  # with the same paths
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([path.name, "whole"])
+
+
+def test_a_video_whose_parts_are_lost_is_not_gone_on_with(tmp_path: Path) -> None:
+    write(tmp_path / "out.mp4")
+    sink = VideoSink(tmp_path / "out.mp4", ["person"], owner="run")
+    with pytest.raises(OutputError, match="--without-video"):
+        sink.resume(Past(4, 4, lambda: iter(())))
+    assert times_of(tmp_path / "out.mp4") == pytest.approx(TIMES, abs=1e-3)
+
+
+def times_of(path: Path) -> list[float]:
+    with VideoFile(path) as video:
+        return [frame.time for frame in video]

@@ -1,0 +1,261 @@
+"""Processor: takes the sources of a run through the engine, each from where the store says it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pipeline import build
+from pipeline.config import Settings, SourceSettings
+from pipeline.engine import Engine, Stream
+from pipeline.errors import DamagedSourceError, SightlineError
+from pipeline.models.base import Detector, Embedder
+from pipeline.outcome import RunObserver, SourceOutcome, SourceStart
+from pipeline.outputs import Outputs
+from pipeline.run_record import detect_hash, preview_file
+from pipeline.sinks.base import Sink
+from pipeline.sinks.database import PREFIX, DatabaseSink
+from pipeline.sinks.past import FileSink, Past
+from pipeline.sources.base import Source, StartOrigin, microseconds
+from pipeline.store.database import Database
+from pipeline.store.records import SourceProgress
+from pipeline.store.run_tracks import machine_tracks
+from pipeline.store.states import SourceStatus
+from pipeline.store.tracked_boxes import TrackedBoxes
+from pipeline.store.writer import RunWriter
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A source of a run that is to be processed."""
+
+    address: str
+    run_source_id: int
+    outputs: Outputs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Models:
+    """The networks of a run."""
+
+    detector: Detector
+    embedder: Embedder | None
+
+    @classmethod
+    def load(cls, settings: Settings) -> Models:
+        """Raises ModelError, ConfigError."""
+        return cls(build.detector(settings.detector), build.embedder(settings.embedder))
+
+
+class Processor:
+    """Processes one source after the other in this process. `stop`, `pause` and `go_on` from any thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        writer: RunWriter,
+        settings: Settings,
+        models: Models,
+        *,
+        observer: RunObserver,
+        preview: Path | None = None,
+    ) -> None:
+        """`preview`: where the newest annotated picture is to be found while it runs."""
+        self._database = database
+        self._writer = writer
+        self._settings = settings
+        self._models = models
+        self._observer = observer
+        self._preview = preview
+        self._engine: Engine | None = None
+        self._paused = False
+        self._embedder_id: int | None = None
+        self.stopped = False
+
+    def register_models(self) -> None:
+        """Tell the store which networks look at the sources."""
+        self._writer.register_model(self._models.detector.card)
+        if self._models.embedder is not None:
+            self._embedder_id = self._writer.register_model(self._models.embedder.card)
+
+    def stop(self) -> None:
+        """End early: what was read is finished and stored. Safe in a signal handler."""
+        self.stopped = True
+        if self._engine is not None:
+            self._engine.stop()
+
+    def pause(self) -> None:
+        """Read no more until `go_on` or `stop`."""
+        self._paused = True
+        if self._engine is not None:
+            self._engine.pause()
+
+    def go_on(self) -> None:
+        """End a pause."""
+        self._paused = False
+        if self._engine is not None:
+            self._engine.go_on()
+
+    def process(self, job: Job) -> SourceOutcome:
+        """One source to its end, or to its damage, or until `stop`.
+
+        Damage is an outcome; every other failure is raised, after the store has been told.
+        """
+        progress = self._writer.progress(job.run_source_id)
+        try:
+            return self._process(job, progress)
+        except BaseException as error:
+            failed = SourceStatus.FAILED
+            tell_failure(error, lambda said: self._writer.finish_source(job.run_source_id, failed, error=said))
+            raise
+
+    def _process(self, job: Job, progress: SourceProgress) -> SourceOutcome:
+        first_frame = 0 if progress.checkpoint is None else progress.checkpoint.next_frame
+        with self._open(job, progress, first_frame) as source:
+            learned_from = first_frame if self._models.detector.card.learns else 0
+            self._observer.source_opened(_start(job, source, self._settings.source, first_frame, learned_from))
+            self._add_session(job, source)
+            engine = self._engine_for(job, source, progress)
+            self._engine = engine
+            if self._paused:
+                engine.pause()
+            if self.stopped:  # before there was an engine to stop
+                engine.stop()
+            status, message = SourceStatus.FINISHED, None
+            try:
+                engine.run()
+            except DamagedSourceError as damage:
+                status, message = SourceStatus.DAMAGED, one_line(damage)
+            finally:
+                self._engine = None
+        if engine.report.stopped and status is SourceStatus.FINISHED:
+            status = SourceStatus.STOPPED
+        self._writer.finish_source(job.run_source_id, status, error=message)
+        outcome = SourceOutcome(
+            job.address,
+            source.name,
+            status,
+            job.outputs,
+            engine.report,
+            first_frame,
+            source.damaged,
+            start_guessed=source.start_origin is StartOrigin.FILE,
+            error=message,
+        )
+        self._observer.source_ended(outcome)
+        return outcome
+
+    def _open(self, job: Job, progress: SourceProgress, first_frame: int) -> Source:
+        """At the frame to go on with; a detector that learns sees all before it once more.
+
+        A source that began is read with the clock it began with, whatever its file's date is now.
+        """
+        settings = self._settings.source
+        if progress.started_at is not None:
+            start_at = _EPOCH + timedelta(microseconds=progress.started_at)
+            settings = settings.model_copy(update={"start_at": start_at})
+        if self._models.detector.card.learns:
+            first_frame = 0
+        elif settings.max_frames is not None:  # one that was interrupted after its last frame gives that one again
+            first_frame = min(first_frame, settings.max_frames - 1)
+        return build.source(job.address, settings, first_frame=first_frame)
+
+    def _add_session(self, job: Job, source: Source) -> None:
+        self._writer.add_session(
+            job.run_source_id,
+            0,
+            started_at=microseconds(source.start_at),
+            time_offset=source.time_offset,
+            time_base=None if source.time_base is None else str(source.time_base),
+        )
+
+    def _engine_for(self, job: Job, source: Source, progress: SourceProgress) -> Engine:
+        """The threads from one source to its sinks, all as they were at the checkpoint."""
+        settings, models, checkpoint = self._settings, self._models, progress.checkpoint
+        tracker = build.tracker(settings.tracker)
+        files = self._file_sinks(job)
+        store = DatabaseSink(
+            self._writer,
+            job.run_source_id,
+            source,
+            detect_hash=detect_hash(settings, source, models.detector, models.embedder),
+            embedder_id=self._embedder_id,
+        )
+        first_frame = 0
+        if checkpoint is not None:
+            first_frame = checkpoint.next_frame
+            tracker.from_arrays({key: value for key, value in checkpoint.state.items() if not key.startswith(PREFIX)})
+            store.restore(checkpoint, progress.counts)
+            for sink in files:
+                sink.resume(Past(first_frame, progress.counts.processed, self._stored(job, first_frame)))
+        sinks: list[Sink] = [*files, *self._preview_sinks(), store]
+        done_before = progress.counts.processed
+        return Engine(
+            [Stream(source, tracker, sinks, first_frame)],
+            models.detector,
+            embedder=models.embedder,
+            batch=settings.detector.batch,
+            capacity=settings.engine.capacity,
+            chunk=settings.store.chunk,
+            progress=lambda _, frames, tracks: self._observer.advanced(job.address, done_before + frames, tracks),
+        )
+
+    def _file_sinks(self, job: Job) -> list[FileSink]:
+        return build.file_sinks(
+            self._models.detector.card.classes,
+            mot_out=job.outputs.mot,
+            csv_out=job.outputs.csv,
+            video_out=job.outputs.video,
+            owner=self._writer.public_id.hex[-12:],
+        )
+
+    def _preview_sinks(self) -> list[Sink]:
+        if self._preview is None:
+            return []
+        place = preview_file(self._preview, self._writer.public_id)
+        return [build.preview_sink(place, self._models.detector.card.classes)]
+
+    def _stored(self, job: Job, end_frame: int) -> Callable[[], Iterator[TrackedBoxes]]:
+        def blocks() -> Iterator[TrackedBoxes]:
+            with self._database.read("read what was tracked before") as connection:
+                tracks = machine_tracks(self._writer.scope, connection, job.run_source_id)
+                yield from tracks.blocks(end_frame=end_frame)
+
+        return blocks
+
+
+def _start(job: Job, source: Source, settings: SourceSettings, first_frame: int, learned_from: int) -> SourceStart:
+    left = source.frame_count
+    frames = None
+    if left is not None:  # counts from where the source was opened
+        frames = left if learned_from else left + first_frame
+    if settings.max_frames is not None:
+        frames = settings.max_frames if frames is None else min(frames, settings.max_frames)
+    return SourceStart(
+        job.address,
+        source.name,
+        source.width,
+        source.height,
+        source.fps,
+        source.codec,
+        frames,
+        first_frame,
+        learned_from,
+    )
+
+
+def tell_failure(error: BaseException, tell: Callable[[str], None]) -> None:
+    """Tell the store of an error; what stands in the way of that is told with the error."""
+    try:
+        tell(one_line(error))
+    except SightlineError as second:
+        error.add_note(f"the store could not be told of it: {second}")
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message, or its kind where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,98 @@
+"""What a run will do: look at every source before anything is written, and leave out what was done before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import build
+from pipeline.config import SourceSettings
+from pipeline.errors import SourceError
+from pipeline.outcome import SkippedSource
+from pipeline.outputs import Outputs
+from pipeline.run_record import OUTPUTS, source_record
+from pipeline.sources.fingerprint import fingerprint_file
+from pipeline.store.database import Database
+from pipeline.store.filters import Scope
+from pipeline.store.finished import FinishedSource, finished_sources
+from pipeline.store.records import SourceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A source that was looked at."""
+
+    address: str
+    record: SourceRecord | None  # None where there is nothing to keep: no file
+    error: SourceError | None = None  # why it cannot be read
+
+    @property
+    def name(self) -> str:
+        """Short, for people."""
+        return Path(self.address).name if self.record is None else self.record.name
+
+
+def look_at(addresses: Sequence[str], settings: SourceSettings) -> list[Seen]:
+    """Open each source and give it a first frame. Raises SourceError if none of them can be read."""
+    seen = [_look_at(address, settings) for address in addresses]
+    bad = [one for one in seen if one.error is not None]
+    if len(bad) < len(seen):
+        return seen
+    if len(bad) == 1:
+        assert bad[0].error is not None, "it is bad"
+        raise bad[0].error
+    listed = "; ".join(str(one.error) for one in bad)
+    raise SourceError(f"none of the {len(bad)} sources can be read: {listed}")
+
+
+def without_finished(
+    database: Database, scope: Scope | None, seen: Sequence[Seen], *, settings_hash: str, outputs: Outputs
+) -> tuple[list[Seen], list[SkippedSource]]:
+    """What is left to do, and what an earlier run finished with this content and these settings.
+
+    One whose wanted output files are not there, or were written by no such run, is done again. `scope`: None where
+    the project does not exist yet.
+    """
+    if scope is None:
+        return list(seen), []
+    fingerprints = [one.record.fingerprint or "" for one in seen if one.record is not None]
+    with database.read("look for what was done before") as connection:
+        finished = finished_sources(scope, connection, settings_hash, fingerprints)
+    left: list[Seen] = []
+    skipped: list[SkippedSource] = []
+    for one in seen:
+        before = None if one.record is None else finished.get(one.record.fingerprint or "")
+        if before is not None and one.error is None and _written(before, one.address, outputs):
+            skipped.append(SkippedSource(one.address, before.run))
+        else:
+            left.append(one)
+    return left, skipped
+
+
+def _written(before: FinishedSource, address: str, outputs: Outputs) -> bool:
+    """Whether the earlier run wrote the same output files, and they are still there."""
+    stored: Mapping[str, str] = before.settings.get(OUTPUTS, {})
+    for name, path in outputs.by_name.items():
+        if stored.get(name) != str(path.resolve()):
+            return False
+    return all(path.exists() for path in outputs.of(address).paths)
+
+
+def _look_at(address: str, settings: SourceSettings) -> Seen:
+    try:
+        with build.source(address, settings) as source:
+            return Seen(address, source_record(source))
+    except SourceError as error:
+        return Seen(address, _unreadable(address), error)
+
+
+def _unreadable(address: str) -> SourceRecord | None:
+    """What can be kept of a file that is no video: its name and content, so that it shows up among the failures."""
+    path = Path(address)
+    if not path.is_file():
+        return None
+    try:
+        return SourceRecord("file", path.name, str(path.resolve()), fingerprint_file(path))
+    except OSError:  # told already: it cannot be read
+        return None

@@ -1,0 +1,150 @@
+"""What is kept of a run's settings, which of them decide its results, and where its files lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from pipeline.config import Settings, digest, parse
+from pipeline.models.base import Detector, Embedder
+from pipeline.outputs import Outputs
+from pipeline.sources.base import DECODING, Source, microseconds
+from pipeline.store.engines import read_address
+from pipeline.store.records import RunRecord, SourceRecord
+
+WHERE_AND_HOW = {"weights", "device", "threads"}  # settings of a model that its card tells better: content, runtime
+OUTPUTS, MODELS, CODE = "outputs", "models", "code"  # what stands beside the settings in a record
+
+_CHANGES_NOTHING = ("engine", "store.media", "detector.threads", "embedder.threads")
+
+
+def run_record(settings: Settings, detector: Detector, embedder: Embedder | None, outputs: Outputs) -> RunRecord:
+    """What is kept of the settings, and the hash of what decides results.
+
+    The database's address stays out: it may hold a password. Models count by their content, not by their path.
+    """
+    kept = settings.model_dump(mode="json", exclude={"store": {"database"}})
+    deciding = settings.model_dump(
+        mode="json",
+        exclude={"engine": True, "store": {"database", "media"}, "detector": WHERE_AND_HOW, "embedder": WHERE_AND_HOW},
+    )
+    models = _model_keys(detector, embedder)
+    kept[OUTPUTS] = {name: str(path.resolve()) for name, path in outputs.by_name.items()}
+    kept[MODELS] = models
+    return RunRecord("files", kept, digest(deciding | {MODELS: list(models.values())}), version("sightline"))
+
+
+def stored_settings(kept: Mapping[str, Any], database: str) -> Settings:
+    """The settings of a stored run. `kept`: `RunRow.settings`. `database`: its address.
+
+    Raises ConfigError if another version of Sightline wrote what this one does not know.
+    """
+    values = {name: value for name, value in kept.items() if name not in (OUTPUTS, MODELS)}
+    values["store"] = {**values.get("store", {}), "database": database}
+    return parse(values, Settings)
+
+
+def stored_outputs(kept: Mapping[str, Any]) -> Outputs:
+    """The files that a stored run was asked for."""
+    return Outputs(**{name: Path(path) for name, path in kept.get(OUTPUTS, {}).items()})
+
+
+def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between the kept settings of two runs and decides what they write: "key.path: old -> new"."""
+    before, after = _flat(stored), _flat(now)
+    changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    return [
+        f"{key}: {before.get(key)} -> {after.get(key)}"
+        for key in changed
+        if not key.startswith(_CHANGES_NOTHING) and not (key.endswith(".weights") and _same_models(stored, now))
+    ]
+
+
+def media_folder(settings: Settings) -> Path:
+    """Where crops go: as set, else beside the SQLite file, else runs/media."""
+    if settings.store.media is not None:
+        return settings.store.media
+    database = database_file(settings)
+    return Path("runs") / "media" if database is None else database.parent / "media"
+
+
+def preview_file(media: Path, run: UUID) -> Path:
+    """Where the newest annotated picture of a running run is. `media`: the folder of crops."""
+    return media / "preview" / f"{run}.jpg"
+
+
+def database_file(settings: Settings) -> Path | None:
+    """The SQLite file, None for a server. Raises StoreError for an address that is none."""
+    address = read_address(settings.store.database)
+    return Path(address.database) if address.get_backend_name() == "sqlite" and address.database else None
+
+
+def detect_hash(settings: Settings, source: Source, detector: Detector, embedder: Embedder | None) -> str:
+    """Key of everything but the source's content that decides its raw detections and their features."""
+    values = {
+        "decoding": DECODING,
+        "rate": source.fps if source.time_base is None else None,  # pictures have no times of their own
+        "detector": settings.detector.model_dump(mode="json", exclude=WHERE_AND_HOW),
+        "embedder": settings.embedder.model_dump(mode="json", exclude=WHERE_AND_HOW),
+        "models": list(_model_keys(detector, embedder).values()),
+    }
+    return digest(values)
+
+
+def inputs(settings: Settings) -> dict[Path, str]:
+    """Files that no output may overwrite, and what they are."""
+    files = {}
+    for section, weights in (("detector", settings.detector.weights), ("embedder", settings.embedder.weights)):
+        if weights is not None:
+            files[Path(weights)] = f"{section}.weights"
+            files[Path(weights).with_suffix(".bin")] = f"{section}.weights"
+    if (database := database_file(settings)) is not None:
+        for suffix in ("", "-wal", "-shm"):
+            files[Path(f"{database}{suffix}")] = "the database"
+    return files
+
+
+def source_record(source: Source) -> SourceRecord:
+    """What the store keeps of an open source."""
+    return SourceRecord(
+        kind=source.kind,
+        name=source.name,
+        uri_redacted=source.uri,
+        fingerprint=source.fingerprint,
+        start_at=microseconds(source.start_at),
+        width=source.width,
+        height=source.height,
+        fps=source.fps,
+        frames=source.frame_count,
+        duration=source.duration,
+    )
+
+
+def _model_keys(detector: Detector, embedder: Embedder | None) -> dict[str, list[str]]:
+    cards = [one.card for one in (detector, embedder) if one is not None]
+    return {card.task: [card.name, card.version, card.sha256, card.runtime] for card in cards}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as "key.path": value; models as their name and the head of their hash."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        elif prefix == f"{MODELS}.":
+            flat[f"{prefix}{key}"] = _shown_model(value)
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _shown_model(key: Sequence[str]) -> str:
+    name, code, sha256, runtime = key
+    return f"{name} (sha256 {sha256[:12]}, {runtime}, {code})"
+
+
+def _same_models(stored: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    return bool(stored.get(MODELS)) and stored.get(MODELS) == now.get(MODELS)

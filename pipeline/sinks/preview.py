@@ -1,0 +1,79 @@
+"""PreviewSink: the newest frame with its tracks as a small JPEG file, for whoever watches a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import cv2
+import numpy as np
+
+from pipeline.annotate import Annotator
+from pipeline.errors import OutputError
+from pipeline.sinks.base import Result
+from pipeline.sinks.part_file import PartFile
+from trackers.structures import Frame, ImageArray
+
+INTERVAL = 0.5  # seconds between two pictures
+WIDTH = 960  # pixels; wider pictures are shrunk to it
+_QUALITY = 80  # of JPEG
+
+
+class PreviewSink:
+    """Replaces the file at most twice a second, always a whole picture, and removes it at the end.
+
+    Raises OutputError where it cannot be written.
+    """
+
+    def __init__(self, path: Path, classes: Sequence[str], *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`classes`: names in label order. `clock`: seconds."""
+        self._path = path
+        self._classes = tuple(classes)
+        self._clock = clock
+        self._due = -np.inf
+
+    def __enter__(self) -> Self:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"the preview cannot be written to {self._path.parent}: {error.strerror}; check the folder's rights"
+            ) from error
+        return self
+
+    def write(self, result: Result) -> None:
+        """Show the frame, if it is time for another one. Paths behind the tracks are left out: frames are."""
+        now = self._clock()
+        if now < self._due:
+            return
+        self._due = now + INTERVAL
+        frame = result.frame
+        annotator = Annotator(self._classes, frame.width, frame.height)
+        picture = _encoded(_shrunk(annotator.draw(frame, result.tracks)), frame)
+        with PartFile(self._path) as file:
+            try:
+                file.part.write_bytes(picture)
+            except OSError as error:
+                raise file.failure(error) from error
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+def _shrunk(image: ImageArray) -> ImageArray:
+    height, width = image.shape[:2]
+    if width <= WIDTH:
+        return image
+    return np.asarray(cv2.resize(image, (WIDTH, round(height * WIDTH / width)), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _encoded(image: ImageArray, frame: Frame) -> bytes:
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    if not done:
+        raise OutputError(f"frame {frame.index} of {image.shape[1]}x{image.shape[0]} pixels cannot be shown as JPEG")
+    return bytes(data)

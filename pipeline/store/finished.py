@@ -1,0 +1,47 @@
+"""What was done before: sources that a run finished, so that nobody need process them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from pipeline.store.batches import batches
+from pipeline.store.filters import Scope
+from pipeline.store.states import SourceStatus
+from pipeline.store.tables import Run, RunSource, Source
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedSource:
+    """A run that came to the end of a source."""
+
+    run: UUID
+    settings: Mapping[str, Any]  # of the run, with its outputs
+
+
+def finished_sources(
+    scope: Scope, connection: Connection, settings_hash: str, fingerprints: Sequence[str]
+) -> dict[str, FinishedSource]:
+    """By fingerprint: the newest run with these settings that finished a source of that content."""
+    known = sorted({one for one in fingerprints if one})
+    found: dict[str, FinishedSource] = {}
+    for batch in batches(known):
+        query = (
+            select(Source.fingerprint, Run.public_id, Run.settings)
+            .join(RunSource, RunSource.source_id == Source.id)
+            .join(Run, Run.id == RunSource.run_id)
+            .where(
+                Run.project_id.in_(scope.project_ids),
+                Run.kind == "files",
+                Run.settings_hash == settings_hash,
+                RunSource.status == SourceStatus.FINISHED,
+                Source.fingerprint.in_(batch),
+            )
+            .order_by(Run.id)
+        )
+        found |= {row.fingerprint: FinishedSource(row.public_id, row.settings) for row in connection.execute(query)}
+    return found

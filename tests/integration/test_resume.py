@@ -1,0 +1,179 @@
+"""A run that is killed, stopped or fails goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.integration.command import environment, sightline
+from tests.integration.stored import assert_same_rows, count, next_frame, reading
+
+OUTPUTS = ("--mot-out", "t.txt", "--csv-out", "t.csv", "--video-out", "t.mp4")
+CHUNK = 20
+
+
+def start(*words: object, folder: Path) -> subprocess.Popen[str]:
+    """`sightline WORDS...`, going on in its own process group."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *map(str, words)],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for_frame(process: subprocess.Popen[str], database: Path, frame: int, *, seconds: float = 120) -> None:
+    """Until the checkpoint is there or beyond, or the process has ended."""
+    deadline = time.monotonic() + seconds
+    while next_frame(database) < frame and process.poll() is None:
+        assert time.monotonic() < deadline, "the run does not move"
+        time.sleep(0.01)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def times(path: Path) -> list[float]:
+    """Of every picture of a video."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.time_base is not None
+        return sorted(
+            float(packet.pts * stream.time_base) for packet in container.demux(stream) if packet.pts is not None
+        )
+
+
+def assert_same_files(one: Path, other: Path) -> None:
+    assert (one / "t.txt").read_bytes() == (other / "t.txt").read_bytes()
+    assert (one / "t.csv").read_bytes() == (other / "t.csv").read_bytes()
+    assert times(one / "t.mp4") == times(other / "t.mp4")
+
+
+def leftovers(folder: Path) -> list[str]:
+    """What must not be left beside the outputs."""
+    return sorted(file.name for file in folder.iterdir() if file.name.startswith("."))
+
+
+@pytest.fixture(scope="module")
+def command(pets: Path, people: list[str]) -> list[object]:
+    """210 frames of PETS with networks, in chunks of 20."""
+    return ["run", pets / "video.mp4", *people, "--max-frames", 210, "--set", f"store.chunk={CHUNK}", *OUTPUTS]
+
+
+@pytest.fixture(scope="module")
+def whole(command: list[object], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command without an interruption."""
+    folder = tmp_path_factory.mktemp("whole")
+    done = sightline(*command, folder=folder)
+    assert done.code == 0, done.err
+    return folder
+
+
+def test_killed_again_and_again_it_ends_with_the_same_rows(command: list[object], whole: Path, tmp_path: Path) -> None:
+    moments = random.Random(3)
+    database = tmp_path / "runs" / "sightline.db"
+    for target in (20, 60, 100, 140, 200):
+        process = start(*command, "--resume", folder=tmp_path)
+        wait_for_frame(process, database, target)
+        time.sleep(moments.uniform(0, 0.4))
+        kill(process)
+        before = next_frame(database)
+        assert before >= target
+        with reading(database) as connection:
+            assert connection.execute("SELECT status FROM runs").fetchall() == [("running",)]
+    done = sightline(*command, "--resume", folder=tmp_path)
+    assert done.code == 0, done.err
+    goes_on = re.search(r"goes on at frame (\d+); .* at most (\d+) frames", done.out)
+    assert goes_on is not None
+    assert int(goes_on[1]) == before
+    assert int(goes_on[2]) <= 100
+    assert count(database, "runs") == 1
+    assert_same_rows(whole / "runs" / "sightline.db", database)
+    assert_same_files(whole, tmp_path)
+    assert leftovers(tmp_path) == []
+
+
+def test_stopped_within_a_chunk_it_ends_with_the_same_rows(command: list[object], whole: Path, tmp_path: Path) -> None:
+    database = tmp_path / "runs" / "sightline.db"
+    stopped_at = []
+    for target in (40, 120):
+        process = start(*command, "--resume", folder=tmp_path)
+        wait_for_frame(process, database, target)
+        os.kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130, out + err
+        stopped_at.append(next_frame(database))
+        with av.open(str(tmp_path / "t.mp4")) as container:
+            assert sum(1 for _ in container.decode(video=0)) == stopped_at[-1]
+        assert leftovers(tmp_path) == []
+    done = sightline("resume", "last", folder=tmp_path)
+    assert done.code == 0, done.err
+    assert f"goes on at frame {stopped_at[-1]}" in done.out
+    assert_same_rows(whole / "runs" / "sightline.db", database)
+    assert_same_files(whole, tmp_path)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_detector_that_learns_is_shown_what_it_saw(pets: Path, tmp_path: Path) -> None:
+    command = ["run", pets / "video.mp4", "--max-frames", 160, "--set", f"store.chunk={CHUNK}", *OUTPUTS]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    assert sightline(*command, folder=whole).code == 0
+    process = start(*command, folder=killed)
+    wait_for_frame(process, killed / "runs" / "sightline.db", 60)
+    kill(process)
+    done = sightline(*command, "--resume", folder=killed)
+    assert done.code == 0, done.err
+    assert "learns its background again from frames 0 to" in done.out
+    assert_same_rows(whole / "runs" / "sightline.db", killed / "runs" / "sightline.db")
+    assert_same_files(whole, killed)
+
+
+def test_a_run_that_cannot_go_on_says_why(pets: Path, tmp_path: Path) -> None:
+    video = tmp_path / "video.mp4"
+    video.write_bytes((pets / "video.mp4").read_bytes())
+    database = tmp_path / "runs" / "sightline.db"
+    command = ["run", video, "--set", f"store.chunk={CHUNK}"]
+    process = start(*command, folder=tmp_path)
+    wait_for_frame(process, database, 40)
+    alive = sightline("resume", "last", folder=tmp_path)
+    assert alive.code == 2
+    assert "is at work" in alive.err
+    kill(process)
+
+    other = sightline(*command, "--resume", "--set", "tracker.lost_seconds=2", folder=tmp_path)
+    assert other.code == 2
+    assert "tracker.lost_seconds: 4.0 -> 2.0" in other.err
+    more = sightline(*command, "--resume", "--mot-out", "t.txt", folder=tmp_path)
+    assert more.code == 2
+    assert "outputs.mot: None -> " in more.err
+
+    content = video.read_bytes()
+    video.write_bytes(content[:-1] + b"\0")
+    changed = sightline("resume", "last", folder=tmp_path)
+    assert changed.code == 2
+    assert "its content has changed" in changed.err
+    video.write_bytes(content)
+
+    assert sightline("resume", "last", folder=tmp_path).code == 0
+    finished = sightline("resume", "last", folder=tmp_path)
+    assert finished.code == 2
+    assert "is finished" in finished.err
+    nothing = sightline("resume", "ffffffff", folder=tmp_path)
+    assert nothing.code == 2
+    assert count(database, "runs") == 1
