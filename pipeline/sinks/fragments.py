@@ -139,17 +139,22 @@ def _copy(fragments: list[Fragment], out: av.container.OutputContainer) -> None:
                 stream = out.add_stream_from_template(part.streams.video[0])
                 stream.time_base = TIME_BASE
             for packet in _packets(part):
-                shift = round(fragment.start * TIME_BASE / packet.time_base)
-                packet.pts += shift
-                if packet.dts is None:  # Matroska does not keep it
-                    packet.dts = packet.pts - _REORDERED if last is None else last + 1
-                else:
-                    packet.dts += shift
-                if last is not None and packet.dts <= last:  # a fragment's first pictures wait for their reordering
-                    packet.dts = last + 1
-                last = packet.dts
+                shown = _ticks(packet.pts, packet) + fragment.start
+                if packet.dts is not None:
+                    decoded = _ticks(packet.dts, packet) + fragment.start
+                else:  # Matroska does not keep it
+                    decoded = shown - _REORDERED if last is None else last + 1
+                if last is not None and decoded <= last:  # a fragment's first pictures wait for their reordering
+                    decoded = last + 1
+                packet.pts, packet.dts, packet.time_base = shown, decoded, TIME_BASE
+                last = decoded
                 packet.stream = stream
                 out.mux(packet)
+
+
+def _ticks(stamp: int, packet: av.Packet) -> int:
+    """A time stamp of a packet, in TIME_BASE."""
+    return int(round(stamp * packet.time_base / TIME_BASE))
 
 
 def _pictures(path: Path) -> int:
