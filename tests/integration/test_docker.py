@@ -193,6 +193,22 @@ def test_all_that_the_package_consists_of_is_let_through_and_nothing_else() -> N
     assert all((ROOT / name).exists() for name in dockerignore())
 
 
+def test_every_file_of_the_packages_is_installed_with_them() -> None:
+    """An image holds no checkout, so what the packaging leaves out is missing there and nowhere else."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        data = tomllib.load(file)["tool"]["setuptools"]["package-data"]
+    installed = {
+        path
+        for package, patterns in data.items()
+        for pattern in patterns
+        for path in (ROOT / package.replace(".", "/")).glob(pattern)
+    }
+    folders = (ROOT / "pipeline", ROOT / "trackers")
+    files = {path for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    only_for_writing_migrations = {ROOT / "pipeline" / "store" / "migrations" / "script.py.mako"}
+    assert {path for path in files if path.suffix != ".py"} - only_for_writing_migrations == installed
+
+
 def test_the_script_that_installs_is_a_script() -> None:
     done = subprocess.run(["sh", "-n", str(DOCKER / "install.sh")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
