@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.text import Text
 
+from pipeline import run_verbs
 from pipeline.errors import ConfigError, SightlineError
 
 if TYPE_CHECKING:
@@ -270,6 +271,10 @@ def doctor(
     Console().print(to_table(findings))
     if any(finding.bad for finding in findings):
         raise typer.Exit(INCOMPLETE)
+
+
+for verb in (run_verbs.runs, run_verbs.export, run_verbs.compare, run_verbs.delete, run_verbs.relink):
+    app.command()(verb)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.run_control",),
     # what people see
     ("pipeline.doctor", "pipeline.demo"),
-    ("pipeline.console", "pipeline.page"),
+    ("pipeline.console", "pipeline.page", "pipeline.run_tables"),
     ("pipeline.api",),
     ("pipeline.run_verbs",),
     ("pipeline.cli",),
@@ -63,6 +63,7 @@ READS_SETTINGS = {
     "pipeline.doctor",
     "pipeline.demo",
     "pipeline.api",
+    "pipeline.run_verbs",
     "pipeline.cli",
     "app_ui",
 }
