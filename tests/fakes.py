@@ -10,12 +10,15 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 import numpy as np
 
 from pipeline.models.base import ModelCard
 from pipeline.sinks.base import Result
 from pipeline.sources.base import StartOrigin, microseconds
+from pipeline.store.filters import Scope
+from pipeline.store.states import RequestedState
 from trackers.structures import Detections, Evidence, FloatArray, Frame, ImageArray, Stage, State, Tracks
 
 START = datetime(2026, 11, 2, 8, 30, tzinfo=UTC)
@@ -205,3 +208,39 @@ class RecordingSink:
         self.ending = "finished" if error is None else "taken back"
         if self._fail_on == "exit":
             raise RuntimeError("the sink cannot be closed")
+
+
+class FakeRunControl:
+    """Starts nothing. Notes what was asked for, and fails with `error` if it is given."""
+
+    def __init__(self, *, error: Exception | None = None) -> None:
+        self.calls: list[tuple[object, ...]] = []
+        self.run = UUID(int=0x018F_0000_0000_7000_8000_0000_0000_0001)
+        self._error = error
+
+    def start(self, addresses: Sequence[str], *, config: str = "default", overrides: Sequence[str] = ()) -> UUID:
+        self._note("start", tuple(addresses), config, tuple(overrides))
+        return self.run
+
+    def resume(self, run: UUID) -> None:
+        self._note("resume", run)
+
+    def request(self, run: UUID, wanted: RequestedState) -> None:
+        self._note("request", run, wanted)
+
+    def _note(self, *call: object) -> None:
+        self.calls.append(call)
+        if self._error is not None:
+            raise self._error
+
+
+class FakePictures:
+    """Describes every picture by the same vector. Keeps the pictures' shapes."""
+
+    def __init__(self, vector: FloatArray) -> None:
+        self._vector = vector
+        self.shapes: list[tuple[int, ...]] = []
+
+    def vector_of(self, picture: ImageArray, scope: Scope, *, model_id: int) -> FloatArray:
+        self.shapes.append(picture.shape)
+        return self._vector

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from pipeline.api import failures, login
 from pipeline.api.edits import edit_routes
+from pipeline.api.exports import export_routes
 from pipeline.api.failures import not_found
 from pipeline.api.guard import Gate, Guard
 from pipeline.api.health import health_routes
@@ -46,7 +47,8 @@ def make_app(services: Services) -> FastAPI:
     failures.install(app)
     app.include_router(health_routes(services.database))
     app.include_router(login.login_routes(gate))
-    for routes in (media_routes, object_routes, edit_routes, search_routes, run_routes, upload_routes):
+    everything = (media_routes, object_routes, edit_routes, search_routes, run_routes, upload_routes, export_routes)
+    for routes in everything:
         app.include_router(routes(services))
     app.add_api_route("/api/{rest:path}", _nothing, methods=_ALL, include_in_schema=False)
     return app

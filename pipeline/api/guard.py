@@ -117,7 +117,7 @@ def _is_named(host: str, bound: str) -> bool:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return False
-    return is_loopback(name) or name == bound.lower()
+    return "@" not in host and (is_loopback(name) or name == bound.lower())
 
 
 def _from_here(method: str, headers: Headers, *, socket: bool) -> bool:
