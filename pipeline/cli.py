@@ -19,6 +19,7 @@ from rich.text import Text
 
 from pipeline import run_verbs
 from pipeline.errors import ConfigError, SightlineError
+from pipeline.redaction import redact
 
 if TYPE_CHECKING:
     from pipeline.runs import Run
@@ -132,7 +133,7 @@ def run(
         if resume and not work.resume_last():
             console.print("no run over these sources ended early; a new one begins", highlight=False)
         failure = _execute(work)
-    _conclude(console, work, failure)
+    _conclude(console, work, failure, database=database)
 
 
 @app.command()
@@ -167,7 +168,7 @@ def resume(
             preview=preview,
         )
         failure = _execute(work)
-    _conclude(console, work, failure)
+    _conclude(console, work, failure, database=database)
 
 
 @app.command()
@@ -307,8 +308,8 @@ def _execute(work: Run) -> SightlineError | None:
     return None
 
 
-def _conclude(console: Console, work: Run, failure: SightlineError | None) -> None:
-    """Show how a run ended, and end with the exit code that says it."""
+def _conclude(console: Console, work: Run, failure: SightlineError | None, *, database: str | None) -> None:
+    """Show how a run ended, and end with the exit code that says it. `database`: as it was given."""
     from pipeline.console import outcome_lines, outcome_tables
 
     outcome = work.outcome
@@ -317,10 +318,11 @@ def _conclude(console: Console, work: Run, failure: SightlineError | None) -> No
         console.print(table)
     for line in outcome_lines(outcome):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
+    if outcome.public_id is not None and (failure is not None or work.stopped):
+        place = "" if database is None else f" --database {redact(database)}"
+        console.print(f"go on with: sightline resume {outcome.public_id}{place}", highlight=False, soft_wrap=True)
     if failure is not None:
         _say_error(failure)
-        if outcome.public_id is not None:
-            _err().print(f"what was done is stored; go on with: sightline resume {outcome.public_id}", highlight=False)
         raise typer.Exit(INCOMPLETE)
     if work.stopped:
         raise typer.Exit(INTERRUPTED)

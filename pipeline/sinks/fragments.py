@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -154,7 +155,8 @@ def _copy(fragments: list[Fragment], out: av.container.OutputContainer) -> None:
 
 def _ticks(stamp: int, packet: av.Packet) -> int:
     """A time stamp of a packet, in TIME_BASE."""
-    return int(round(stamp * packet.time_base / TIME_BASE))
+    ticks: Fraction = stamp * packet.time_base / TIME_BASE
+    return round(ticks)
 
 
 def _pictures(path: Path) -> int:
