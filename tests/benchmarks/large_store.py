@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -20,10 +21,13 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.store.database import open_database
+from tests.benchmarks.chance import Chance
 from tests.benchmarks.large_plan import plan_sources, plan_tracks
 from tests.benchmarks.large_review import invent_edits
 from tests.benchmarks.large_rows import LargeRows, draw_crops
-from tests.benchmarks.store_times import Timing, time_everything
+from tests.benchmarks.page_times import api_cases, page_cases
+from tests.benchmarks.store_times import store_cases
+from tests.benchmarks.timing import Timing, time_case
 
 BUDGET = 300.0  # ms: what the 95th percentile of every view should stay under
 
@@ -72,10 +76,13 @@ def measure(
     json_out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures as JSON, too.")] = None,
     seed: int = 0,
 ) -> None:
-    """Print how many milliseconds each query and view takes, with filters, sheets and tracks drawn at random."""
+    """Print how many milliseconds each query, edit, view and address takes, with arguments drawn at random."""
     found = []
     with open_database(database) as store:
-        for timing in time_everything(store, database.parent / "media", times=times, only=only, seed=seed):
+        chance, media = Chance(store, np.random.default_rng(seed)), database.parent / "media"
+        cases = chain(store_cases(store, chance), page_cases(store, media, chance), api_cases(store, media, chance))
+        for case in (case for case in cases if only in case.name):
+            timing = time_case(case, times)
             found.append(timing)
             _console.print(f"{timing.name:60s} {timing.p50:8.1f} {timing.p95:8.1f} {timing.most:8.1f}")
     _console.print(_table(found))
