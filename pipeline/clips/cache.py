@@ -125,6 +125,6 @@ def _touched(path: Path) -> bool:
     """Whether the file is there; if so, it was asked for now."""
     try:
         os.utime(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return True
