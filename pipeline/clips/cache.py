@@ -64,14 +64,15 @@ class FileCache:
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
             path.parent.mkdir(parents=True, exist_ok=True)
-            make(part)
-            part.replace(path)
+            try:
+                make(part)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(
                 f"{path.name} cannot be written: {error.strerror}; check the disk of the media"
             ) from error
-        finally:
-            part.unlink(missing_ok=True)
 
     @contextmanager
     def _alone(self, name: str) -> Iterator[None]:
