@@ -46,7 +46,9 @@ SetOption = Annotated[
 
 DatabaseOption = Annotated[
     str | None,
-    typer.Option(metavar="URL", help="SQLite file or SQLAlchemy URL  [default: runs/sightline.db]"),
+    typer.Option(
+        envvar="SIGHTLINE_DATABASE", metavar="URL", help="SQLite file or SQLAlchemy URL  [default: runs/sightline.db]"
+    ),
 ]
 WorkersOption = Annotated[int, typer.Option(min=1, max=256, help="Processes that share the sources.")]
 PreviewOption = Annotated[bool, typer.Option("--preview", help="Keep the newest annotated picture for the page.")]
@@ -180,11 +182,15 @@ def track(
     gmc: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Camera motion, `frame,a,b,tx,c,d,ty` a line.")
     ] = None,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="Then, with hindsight: link pieces, smooth boxes, fill holes.")
+    ] = False,
     settings: SetOption = None,
 ) -> None:
     """Track detections that are already there: no video, no network.
 
-    Settings are the tracker's: `--set lost_seconds=2` or `--set tracker.lost_seconds=2`.
+    Settings are the tracker's, `--set lost_seconds=2` or `--set tracker.lost_seconds=2`, or those of `--refine`:
+    `--set refine.fill_seconds=1`.
 
     Example: `sightline track det.txt --sequence MOT17-09 --tracker bytetrack --out MOT17-09.txt`
     """
@@ -194,9 +200,14 @@ def track(
 
     if any(one.removeprefix("tracker.").partition("=")[0].strip() == "name" for one in settings or []):
         raise ConfigError("the tracker's name is given by --tracker, not by --set")
-    keys = [one if one.startswith("tracker.") else f"tracker.{one}" for one in settings or []]
+    keys = [one if one.startswith(("tracker.", "refine.")) else f"tracker.{one}" for one in settings or []]
     chosen = load_settings(None, [f"tracker.name={json.dumps(tracker)}", *keys])
-    summary = track_file(detections, sequence, build.tracker(chosen.tracker), camera_motion=gmc, out=out)
+    if not refine and any(one.startswith("refine.") for one in keys):
+        raise ConfigError("settings under refine. change nothing without --refine; add it")
+    refiner = build.refiner(chosen.refine) if refine else None
+    summary = track_file(
+        detections, sequence, build.tracker(chosen.tracker), refiner=refiner, camera_motion=gmc, out=out
+    )
     Console().print(
         f"{summary.frames} frames, {summary.tracks} tracks, {summary.rows} boxes in {summary.seconds:.2f} s "
         f"({1000 * summary.seconds / summary.frames:.2f} ms a frame) -> {out}",

@@ -26,6 +26,8 @@ from pydantic import (
 
 from pipeline.errors import ConfigError
 
+DATABASE_VARIABLE = "SIGHTLINE_DATABASE"  # environment: the database's address, which may hold a password
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Section = TypeVar("_Section", bound="Section")
@@ -163,6 +165,22 @@ class ByteTrackSettings(Section):
 TrackerSettings = Annotated[DeepSortSettings | ByteTrackSettings, Field(discriminator="name")]
 
 
+class RefineSettings(Section):
+    """Hindsight over the tracks of a finished recording (`--refine`)."""
+
+    beginnings: bool = Field(True, description="keep what a track did before it was confirmed")
+    link_seconds: Seconds = Field(3.0, description="longest time between two pieces that are linked; 0: none are")
+    link_odds: PositiveFloat = Field(1.0, description="how many times likelier one object must be than two")
+    appearance_limit: Annotated[float, Field(ge=0, le=2)] = Field(
+        0.25, description="largest cosine distance of two linked pieces' mean features"
+    )
+    least_weight: Seconds = Field(0.3, description="a track of less score times seconds is dropped")
+    smoothing: Annotated[float, Field(ge=0, le=1000)] = Field(
+        8.0, description="measurement variance, in those of the tracker's filter; 0: boxes stay as they are"
+    )
+    fill_seconds: Seconds = Field(1.5, description="longest hole in a track that is filled; 0: none is")
+
+
 class EngineSettings(Section):
     """How the work is spread; changes nothing in the results."""
 
@@ -184,6 +202,7 @@ class Settings(Section):
     detector: DetectorSettings = DetectorSettings()
     embedder: EmbedderSettings = EmbedderSettings()
     tracker: TrackerSettings = DeepSortSettings()
+    refine: RefineSettings = RefineSettings()
     engine: EngineSettings = EngineSettings()
     store: StoreSettings = StoreSettings()
 

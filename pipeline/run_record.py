@@ -44,6 +44,10 @@ def stored_settings(kept: Mapping[str, Any], database: str) -> Settings:
     """
     values = {name: value for name, value in kept.items() if name not in (OUTPUTS, MODELS)}
     values["store"] = {**values.get("store", {}), "database": database}
+    defaults = Settings().model_dump(mode="json")
+    for section in ("detector", "embedder"):  # they refuse what their backend does not look at, also said by default
+        said = values.get(section, {})
+        values[section] = {key: value for key, value in said.items() if value != defaults[section].get(key)}
     return parse(values, Settings)
 
 

@@ -32,7 +32,12 @@ _MIB = 1 << 20
 
 DatabaseOption = Annotated[
     str | None,
-    typer.Option("--database", metavar="URL", help="SQLite file or SQLAlchemy URL  [default: runs/sightline.db]"),
+    typer.Option(
+        "--database",
+        envvar="SIGHTLINE_DATABASE",
+        metavar="URL",
+        help="SQLite file or SQLAlchemy URL  [default: runs/sightline.db]",
+    ),
 ]
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="`last`, or the beginning or end of a run's id (`sightline runs`).")

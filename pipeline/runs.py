@@ -31,7 +31,7 @@ from pipeline.store.filters import Scope, scope_of
 from pipeline.store.liveness import ShownStatus, can_resume, shown_status
 from pipeline.store.records import RunRecord
 from pipeline.store.rows import RunDetail
-from pipeline.store.run_queries import list_runs, run_detail
+from pipeline.store.run_queries import find_run, list_runs, run_detail
 from pipeline.store.states import RequestedState, RunStatus, SourceStatus
 from pipeline.store.writer import RunWriter, now_microseconds
 
@@ -227,18 +227,21 @@ class Run:
                 return
             try:
                 outcome.sources.append(processor.process(job))
-            except (StoreError, OutputError, KeyboardInterrupt, SystemExit):  # the next source would fare no better
-                raise
             except Exception as error:
-                if alone:
+                fatal = alone or isinstance(error, (StoreError, OutputError))  # the next source would fare no better
+                failed = SourceOutcome(
+                    job.address,
+                    Path(job.address).name,
+                    SourceStatus.FAILED,
+                    job.outputs,
+                    error=None if fatal else one_line(error),  # what ends the run is told by who gets it
+                )
+                outcome.sources.append(failed)
+                if fatal:
                     raise
                 if not isinstance(error, SightlineError):
                     _log.exception("%s: an error that Sightline does not know; please report it", job.address)
-                failed = SourceOutcome(
-                    job.address, Path(job.address).name, SourceStatus.FAILED, job.outputs, error=one_line(error)
-                )
                 self._observer.source_ended(failed)
-                outcome.sources.append(failed)
 
     def _obey(self, wanted: RequestedState, writer: RunWriter) -> None:
         """Do what somebody asked for in the store. Called by the heart's thread."""
@@ -258,8 +261,6 @@ class Run:
 
 def find_stored_run(database: str, text: str) -> RunDetail:
     """The run that a person means: its id, a part of it, or "last". Raises StoreError where that is none or several."""
-    from pipeline.store.run_queries import find_run  # type: ignore[attr-defined]
-
     with open_database(database) as store:
         scope = _scope(store)
         if scope is None:

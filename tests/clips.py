@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from pipeline.sinks.h264_file import H264File
 from trackers.structures import ImageArray
 
 RED, GREEN, BLUE, WHITE = (0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 255, 255)
@@ -97,4 +98,16 @@ def cut(path: Path, share: float) -> Path:
     """Keep only the first `share` of the file's bytes."""
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
+    return path
+
+
+def write_moving(path: Path, *, count: int = 100) -> Path:
+    """A bright block that walks over a dark floor again and again, at 25 frames/s."""
+    with H264File(path) as video:
+        for index in range(count):
+            image = np.full((240, 320, 3), 40, np.uint8)
+            if index > 10:
+                x = index * 2 % 280
+                image[100:180, x : x + 40] = 220
+            video.write(image, index / 25)
     return path

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, select, text
 
 from pipeline.store import tables
 from pipeline.store.database import open_database
-from tests.clips import write_clip
+from tests.clips import write_clip, write_moving
 from tests.integration.command import Finished, sightline
 
 
@@ -239,18 +239,3 @@ def test_a_failure_after_the_run_began_is_another_exit_code(clip: Path, tmp_path
     assert not (tmp_path / "out.txt").exists()
     with open_database(tmp_path / "runs" / "sightline.db") as store, store.read() as connection:
         assert connection.scalar(select(tables.Run.status)) == "failed"
-
-
-def write_moving(path: Path) -> Path:
-    """A bright block that walks over a dark floor, 4 s."""
-    import numpy as np
-
-    from pipeline.sinks.h264_file import H264File
-
-    with H264File(path) as video:
-        for index in range(100):
-            image = np.full((240, 320, 3), 40, np.uint8)
-            if index > 10:
-                image[100:180, index * 2 : index * 2 + 40] = 220
-            video.write(image, index / 25)
-    return path
