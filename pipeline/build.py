@@ -10,6 +10,7 @@ from pipeline.config import (
     DeepSortSettings,
     DetectorSettings,
     EmbedderSettings,
+    RefineSettings,
     SourceSettings,
     TrackerSettings,
 )
@@ -22,6 +23,7 @@ from pipeline.sinks.base import Sink
 from pipeline.sinks.past import FileSink
 from pipeline.sources.base import Source
 from trackers.structures import MultiObjectTracker
+from trackers.track_rows import Refiner
 
 
 def source(address: str, settings: SourceSettings, *, first_frame: int = 0) -> Source:
@@ -68,6 +70,14 @@ def tracker(settings: TrackerSettings) -> MultiObjectTracker:
             from trackers.bytetrack import ByteTrack
 
             return ByteTrack(**values)
+
+
+def refiner(settings: RefineSettings) -> Refiner:
+    """Hindsight with these settings."""
+    from trackers.refine import Refinement, refine
+
+    chosen = Refinement(**settings.model_dump())
+    return lambda rows, recording: refine(rows, chosen, recording=recording)
 
 
 def file_sinks(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import ConfigError, FormatError
-from pipeline.evaluation.sequences import SequenceBoxes, read_detections, write_tracks
+from pipeline.evaluation.sequences import UNKNOWN, SequenceBoxes, read_detections, write_tracks
 from pipeline.evaluation.sidecars import SequenceInfo, read_camera_motion, read_seqinfo
-from trackers.structures import Detections, FloatArray, MultiObjectTracker, Tracks
+from trackers.structures import Detections, MultiObjectTracker, Stage
+from trackers.track_rows import Recording, Refiner, TrackRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +23,19 @@ class TrackedFile:
     frames: int
     tracks: int
     rows: int  # boxes written
-    seconds: float  # in the tracker
+    seconds: float  # in the tracker, and in refining
 
 
 def track_file(
-    detections: Path, sequence: Path, tracker: MultiObjectTracker, *, out: Path, camera_motion: Path | None = None
+    detections: Path,
+    sequence: Path,
+    tracker: MultiObjectTracker,
+    *,
+    out: Path,
+    refiner: Refiner | None = None,
+    camera_motion: Path | None = None,
 ) -> TrackedFile:
-    """Track a file of detections; write the confirmed tracks to `out`.
+    """Track a file of detections; write the confirmed tracks to `out`, refined by `refiner` where there is one.
 
     `sequence`: folder with seqinfo.ini, which gives frame rate and length; every frame up to that length is a step,
     with detections or without. `camera_motion`: file of affine maps from the previous frame. Raises FormatError for
@@ -43,40 +51,46 @@ def track_file(
         raise FormatError(
             f"{detections} has frame {boxes.frames.max()}, but {sequence / 'seqinfo.ini'} says {info.length} frames"
         )
+    frames = _by_frame(boxes, info)
+    numbers = np.arange(1, info.length + 1)
+    recording = Recording(numbers, (numbers - 1) / info.frame_rate, info.width, info.height)
     started = time.perf_counter()
-    results = _track(boxes, info, motion, tracker)
+    results = [
+        tracker.update(seen, when, camera_motion=motion.get(number))
+        for number, when, seen in zip(numbers.tolist(), recording.times.tolist(), frames, strict=True)
+    ]
     seconds = time.perf_counter() - started
-    found = _gather(results)
+    rows = TrackRows.gather(results, frames, recording)
+    if refiner is None:
+        rows = rows[rows.stages == Stage.CONFIRMED]
+    else:
+        started = time.perf_counter()
+        rows = refiner(rows, recording)
+        seconds += time.perf_counter() - started
+    found = _to_boxes(rows)
     write_tracks(out, found)
     return TrackedFile(info.length, len(np.unique(found.ids)), len(found), seconds)
 
 
-def _track(
-    boxes: SequenceBoxes, info: SequenceInfo, motion: dict[int, FloatArray], tracker: MultiObjectTracker
-) -> list[Tracks]:
-    """The confirmed tracks of each frame, from frame 1."""
+def _by_frame(boxes: SequenceBoxes, info: SequenceInfo) -> list[Detections]:
+    """The detections of each frame, from frame 1, all of one class."""
     order = np.argsort(boxes.frames, kind="stable")
     starts = np.searchsorted(boxes.frames[order], np.arange(1, info.length + 2))
-    results = []
-    for frame in range(1, info.length + 1):
-        rows = order[starts[frame - 1] : starts[frame]]
-        seen = Detections(
-            boxes.boxes[rows].astype(np.float32), boxes.scores[rows].astype(np.float32), np.zeros(len(rows), np.int64)
+    rows = [order[start:stop] for start, stop in pairwise(starts)]
+    return [
+        Detections(
+            boxes.boxes[row].astype(np.float32), boxes.scores[row].astype(np.float32), np.zeros(len(row), np.int64)
         )
-        tracks = tracker.update(seen, (frame - 1) / info.frame_rate, camera_motion=motion.get(frame))
-        results.append(tracks.confirmed)
-    return results
+        for row in rows
+    ]
 
 
-def _gather(results: list[Tracks]) -> SequenceBoxes:
-    """All frames' tracks as one table."""
-    counts = [len(tracks) for tracks in results]
-    total = sum(counts)
+def _to_boxes(rows: TrackRows) -> SequenceBoxes:
     return SequenceBoxes(
-        frames=np.repeat(np.arange(1, len(results) + 1), counts),
-        ids=np.concatenate([tracks.ids for tracks in results]),
-        boxes=np.concatenate([tracks.boxes for tracks in results]).astype(np.float64),
-        scores=np.concatenate([tracks.scores for tracks in results]).astype(np.float64),
-        classes=np.full(total, -1, np.int64),
-        visibility=np.full(total, -1.0),
+        frames=rows.frames,
+        ids=rows.ids,
+        boxes=rows.boxes,
+        scores=rows.scores,
+        classes=np.full(len(rows), UNKNOWN),
+        visibility=np.full(len(rows), float(UNKNOWN)),
     )
