@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from pipeline.api.failures import not_found, refused
-from pipeline.api.objects import LARGEST, Offset
+from pipeline.api.objects import LARGEST, Limit, Offset
 from pipeline.api.records import EditedJson, EditJson, Page
 from pipeline.api.scopes import actor_of, reading, writing
 from pipeline.api.services import Services
@@ -115,7 +115,7 @@ def edit_routes(services: Services) -> APIRouter:
     @router.get("/edits")
     def edits(
         object_: Annotated[UUID | None, Query(alias="object")] = None,
-        limit: Annotated[int, Query(ge=1, le=services.limits.rows)] = 50,
+        limit: Limit = 50,
         offset: Offset = 0,
     ) -> Page[EditJson]:
         """A page of the edit log, the newest first."""

@@ -25,7 +25,6 @@ ALWAYS_ASK = "private, no-cache"  # kept by the browser, shown only after asking
 NEVER_KEPT = "no-store"
 
 Moment = Annotated[int | None, Query(description="microseconds since 1970, UTC", ge=0, le=2**62)]
-_READ = ["GET", "HEAD"]
 
 
 def media_routes(services: Services) -> APIRouter:
@@ -46,7 +45,8 @@ def media_routes(services: Services) -> APIRouter:
             raise BusyError("the cache of clips is too small for what is asked for; try again")
         return answer
 
-    @router.api_route("/media/{public_id}", methods=_READ, operation_id="media")
+    @router.head("/media/{public_id}", include_in_schema=False)
+    @router.get("/media/{public_id}")
     def media(public_id: UUID, request: Request) -> Response:
         """A stored picture."""
         with reading(services, "look for a picture") as (scope, connection):
@@ -60,7 +60,8 @@ def media_routes(services: Services) -> APIRouter:
             raise not_found("picture")
         return answer
 
-    @router.api_route("/objects/{public_id}/clip.mp4", methods=_READ, operation_id="clip")
+    @router.head("/objects/{public_id}/clip.mp4", include_in_schema=False)
+    @router.get("/objects/{public_id}/clip.mp4")
     def clip(
         public_id: UUID,
         request: Request,
@@ -75,17 +76,20 @@ def media_routes(services: Services) -> APIRouter:
             lambda scope: cutter.clip(scope, public_id, source=source, from_at=from_, to_at=to),
         )
 
-    @router.api_route("/objects/{public_id}/frame.jpg", methods=_READ, operation_id="frame")
+    @router.head("/objects/{public_id}/frame.jpg", include_in_schema=False)
+    @router.get("/objects/{public_id}/frame.jpg")
     def frame(public_id: UUID, request: Request, at: Moment = None) -> Response:
         """The whole frame in which a track was seen nearest to a moment, or best."""
         return cut(request, "image/jpeg", lambda scope: cutter.frame(scope, public_id, at=at))
 
-    @router.api_route("/objects/{public_id}/crop.jpg", methods=_READ, operation_id="crop")
+    @router.head("/objects/{public_id}/crop.jpg", include_in_schema=False)
+    @router.get("/objects/{public_id}/crop.jpg")
     def crop(public_id: UUID, request: Request, at: Moment = None) -> Response:
         """What a track looked like nearest to a moment, or best."""
         return cut(request, "image/jpeg", lambda scope: cutter.crop(scope, public_id, at=at))
 
-    @router.api_route("/runs/{public_id}/preview.jpg", methods=_READ, operation_id="preview")
+    @router.head("/runs/{public_id}/preview.jpg", include_in_schema=False)
+    @router.get("/runs/{public_id}/preview.jpg")
     def preview(public_id: UUID, request: Request) -> Response:
         """The newest picture of a run that was started here."""
         with reading(services, "look for a run") as (scope, connection):

@@ -23,6 +23,9 @@ from pipeline.store.states import Verdict
 from trackers.structures import Evidence
 
 LARGEST = 2**62  # of a number in an address; databases hold no larger ones
+MOST_ROWS = 500  # on a page
+MOST_OBSERVATIONS = 5000
+Limit = Annotated[int, Query(ge=1, le=MOST_ROWS)]
 Offset = Annotated[int, Query(ge=0, le=LARGEST)]
 At = Annotated[int | None, Query(ge=-LARGEST, le=LARGEST, description="microseconds since 1970, UTC")]
 EvidenceName = Literal["detected", "flow", "target", "shadowed", "predicted"]
@@ -59,13 +62,12 @@ Wanted = Annotated[ObjectFilter, Depends(wanted_objects)]
 def object_routes(services: Services) -> APIRouter:
     """Reading objects."""
     router = APIRouter(prefix="/api/objects", tags=["objects"])
-    limits = services.limits
 
     @router.get("")
     def objects(
         wanted: Wanted,
         order: ObjectOrder = ObjectOrder.NEWEST,
-        limit: Annotated[int, Query(ge=1, le=limits.rows)] = 50,
+        limit: Limit = 50,
         offset: Offset = 0,
     ) -> Page[ObjectJson]:
         """A page of tracks."""
@@ -87,7 +89,7 @@ def object_routes(services: Services) -> APIRouter:
     @router.get("/{public_id}/observations")
     def observations(
         public_id: UUID,
-        limit: Annotated[int, Query(ge=1, le=limits.observations)] = 500,
+        limit: Annotated[int, Query(ge=1, le=MOST_OBSERVATIONS)] = 500,
         offset: Offset = 0,
     ) -> Page[ObservationJson]:
         """Where a track was, in order of time."""

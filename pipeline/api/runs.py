@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.api.failures import not_found
-from pipeline.api.objects import Offset
+from pipeline.api.objects import Limit, Offset
 from pipeline.api.records import Page, RunDetailJson, RunJson, SourceJson
 from pipeline.api.run_requests import Started, allowed_addresses, allowed_overrides
 from pipeline.api.scopes import reading
@@ -36,10 +35,9 @@ class RunId(BaseModel):
 def run_routes(services: Services) -> APIRouter:
     """Reading and steering runs."""
     router = APIRouter(prefix="/api", tags=["runs"])
-    most = services.limits.rows
 
     @router.get("/runs")
-    def runs(limit: Annotated[int, Query(ge=1, le=most)] = 50, offset: Offset = 0) -> Page[RunJson]:
+    def runs(limit: Limit = 50, offset: Offset = 0) -> Page[RunJson]:
         """A page of runs, the newest first."""
         with reading(services, "list runs") as (scope, connection):
             total = count_runs(scope, connection)
@@ -57,7 +55,7 @@ def run_routes(services: Services) -> APIRouter:
         return RunDetailJson.with_parts(detail, now_microseconds())
 
     @router.get("/sources")
-    def sources(limit: Annotated[int, Query(ge=1, le=most)] = 50, offset: Offset = 0) -> Page[SourceJson]:
+    def sources(limit: Limit = 50, offset: Offset = 0) -> Page[SourceJson]:
         """A page of sources, by name."""
         with reading(services, "list sources") as (scope, connection):
             rows = list_sources(scope, connection)

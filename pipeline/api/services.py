@@ -64,8 +64,6 @@ class Pictures(Protocol):
 class Limits:
     """How much anybody may ask for."""
 
-    rows: int = 500  # a page of JSON
-    observations: int = 5000  # a page of them
     body_bytes: int = 8 << 20  # of a request that is no upload
     upload_bytes: int = 4 << 30
     free_bytes: int = 1 << 30  # an upload leaves so much of the disk

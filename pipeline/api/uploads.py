@@ -49,7 +49,7 @@ def upload_routes(services: Services) -> APIRouter:
     @router.post("/uploads", status_code=201)
     async def upload(
         request: Request,
-        x_filename: Annotated[str, Header(max_length=1000, description="percent-encoded UTF-8")] = "",
+        x_filename: Annotated[str, Header(max_length=4000, description="percent-encoded UTF-8")] = "",
         content_length: Annotated[int, Header(ge=0, le=2**62)] = 0,
     ) -> Uploaded:
         """Keep the body as a file that a run can be started on. Nothing stays of what is no video or breaks off."""

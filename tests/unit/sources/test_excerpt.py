@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DamagedSourceError, SourceError
-from pipeline.sources.excerpt import PictureFootage, VideoFootage, open_footage
+from pipeline.sources.excerpt import PictureFootage, VideoFootage, check_video, open_footage
 from pipeline.sources.files import VideoFile
 from pipeline.sources.images import ImageFolder
 from pipeline.sources.timetable import read_timetable
@@ -187,3 +188,13 @@ def test_what_cannot_be_looked_at_again(tmp_path: Path) -> None:
         open_footage("images", tmp_path / "gone", start_at=START)
     with pytest.raises(SourceError, match="of kind 'stream'"):
         open_footage("stream", tmp_path / "gate", start_at=START)
+
+
+def test_enormous_pictures_are_refused(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mov", codec="png", pixels="rgb24", count=2)
+    check_video(path)
+    small = b"IHDR" + struct.pack(">II", 96, 64)
+    assert path.read_bytes().count(small) == 2
+    path.write_bytes(path.read_bytes().replace(small, b"IHDR" + struct.pack(">II", 9000, 9000)))
+    with pytest.raises(SourceError, match="9000x9000: more than can be handled"):
+        check_video(path)
