@@ -10,8 +10,10 @@ from pipeline.store.vector import Float32Array
 from trackers.structures import FloatArray, IntArray
 
 NOBODY = -1  # owner of an exemplar that no object holds
-_BLOCK = 16_384  # rows multiplied at once, so that products stay in the cache
-_EXACT_BLOCK = 1024
+_BLOCK = 1024  # rows multiplied exactly at once
+_ALONE = 1 << 19  # multiplications that OpenBLAS does in one thread
+_FEWEST = 32  # rows a block
+_LARGE = 16_384
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,21 +92,21 @@ class Likeness:
         self._scores = _best_products(exemplars.vectors, query)
         self._best = np.full(len(self._objects), -np.inf, np.float32)
         np.maximum.at(self._best, slots, self._scores)
-        self._best[self._objects == NOBODY] = -np.inf
 
     @property
-    def count(self) -> int:
-        """How many objects there are."""
-        return int(np.isfinite(self._best).sum())
+    def objects(self) -> IntArray:
+        """(m,) all that could be found, rising."""
+        return np.asarray(self._objects[self._objects != NOBODY])
 
-    def first(self, k: int) -> Ranked:
-        """The k objects most like the query, or all if there are fewer."""
-        k = min(k, self.count)
+    def first(self, k: int, among: IntArray) -> Ranked:
+        """The k objects most like the query of those in `among` (m,), or all of them if there are fewer."""
+        best = self._best[np.isin(self._objects, among) & (self._objects != NOBODY)]
+        k = min(k, len(best))
         if k < 1:
             return Ranked(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
-        limit = np.partition(self._best, len(self._best) - k)[len(self._best) - k]
+        limit = np.partition(best, len(best) - k)[len(best) - k]
         rows = np.flatnonzero(self._scores >= limit - 2 * self._margin)
-        rows = rows[self._exemplars.objects[rows] != NOBODY]
+        rows = rows[np.isin(self._exemplars.objects[rows], among) & (self._exemplars.objects[rows] != NOBODY)]
         cosines, objects = self._exactly(rows), self._exemplars.objects[rows]
         order = np.lexsort((rows, -cosines, objects))  # the best exemplar of each object first
         order = order[np.diff(objects[order], prepend=NOBODY) != 0]
@@ -115,10 +117,10 @@ class Likeness:
         """(n,) the best product of each row in float64. Equal rows give equal numbers, which BLAS does not promise."""
         query = self._query.astype(np.float64)
         found = np.empty(len(rows))
-        for start in range(0, len(rows), _EXACT_BLOCK):
-            block = self._exemplars.vectors[rows[start : start + _EXACT_BLOCK]].astype(np.float64)
+        for start in range(0, len(rows), _BLOCK):
+            block = self._exemplars.vectors[rows[start : start + _BLOCK]].astype(np.float64)
             products = np.stack([(block * one).sum(axis=1) for one in query])
-            found[start : start + _EXACT_BLOCK] = products.max(axis=0)
+            found[start : start + _BLOCK] = products.max(axis=0)
         return found
 
 
@@ -130,10 +132,17 @@ def unit(vectors: FloatArray) -> Float32Array:
 
 
 def _best_products(vectors: Float32Array, query: Float32Array) -> Float32Array:
-    """(n,) for each of `vectors` (n, d) the largest product with a row of `query` (q, d)."""
+    """(n,) for each of `vectors` (n, d) the largest product with a row of `query` (q, d).
+
+    Several rows are multiplied at once with blocks so small that BLAS takes no second thread for them: its threads wait
+    for each other at every call, which costs seconds where other processes keep the cores busy.
+    """
     if len(query) == 1:
         return np.asarray(vectors @ query[0])
     found = np.empty(len(vectors), np.float32)
-    for start in range(0, len(vectors), _BLOCK):
-        np.max(query @ vectors[start : start + _BLOCK].T, axis=0, out=found[start : start + _BLOCK])
+    step = _ALONE // query.size
+    if step < _FEWEST:  # very many or very long: few large products instead
+        step = _LARGE
+    for start in range(0, len(vectors), step):
+        np.max(query @ vectors[start : start + step].T, axis=0, out=found[start : start + step])
     return found

@@ -81,13 +81,17 @@ def find_object(scope: Scope, connection: Connection, public_id: UUID) -> Object
     return found[0] if found else None
 
 
-def objects_among(
-    scope: Scope, connection: Connection, keys: Sequence[int], wanted: ObjectFilter = EVERYTHING
-) -> set[int]:
-    """Which of these row ids are objects that the filter lets through. `keys`: any number, for the store's own use."""
-    meant = conditions(scope, connection, wanted)
-    found = (connection.scalars(select(Object.id).where(Object.id.in_(batch), *meant)).all() for batch in batches(keys))
-    return {key for part in found for key in part}
+def object_keys(
+    scope: Scope, connection: Connection, wanted: ObjectFilter = EVERYTHING, *, among: Sequence[int] | None = None
+) -> list[int]:
+    """Row ids of the objects that the filter lets through, for the store's own use.
+
+    `among`: only of these row ids, any number; None: of all.
+    """
+    query = select(Object.id).where(*conditions(scope, connection, wanted))
+    if among is None:
+        return list(connection.scalars(query))
+    return [key for batch in batches(among) for key in connection.scalars(query.where(Object.id.in_(batch)))]
 
 
 def objects_by_key(scope: Scope, connection: Connection, keys: Sequence[int]) -> dict[int, ObjectRow]:

@@ -17,15 +17,14 @@ from pipeline.store.database import Database
 from pipeline.store.exemplar_reading import Reading, read_exemplars
 from pipeline.store.exemplars import Exemplars, Likeness, unit
 from pipeline.store.filters import EVERYTHING, ObjectFilter, Scope, visible
-from pipeline.store.queries import objects_among, objects_by_key
+from pipeline.store.queries import object_keys, objects_by_key
 from pipeline.store.rows import ObjectRow
 from pipeline.store.states import EmbeddingKind
 from pipeline.store.tables import Embedding, Model, Object, ObjectMember, Run, RunModel, RunSource, Track
 from pipeline.store.vector import Float32Array, checked
 from trackers.structures import FloatArray
 
-_FIRST = 64  # objects looked at before more of them are
-_MORE = 8  # times as many as before, where a filter let too few through
+_FIRST = 96  # objects that the database is asked about at first, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,31 +163,23 @@ def _hits(
 ) -> list[Hit]:
     """The nearest objects that the filter lets through. `query` (q, d): unit vectors. `without`: an object's row id.
 
-    Likeness is known for all objects, but whether one may be shown only the database knows: it is asked for the most
-    alike first, and for more of them until there are enough.
+    Likeness is known of all objects, but only the database knows which may be shown. It is asked about the most alike,
+    and where these are not enough, for all that may be.
     """
     if limit < 1 or not len(query):
         return []
     likeness = Likeness(exemplars, query)
-    among = max(_FIRST, 4 * limit)
-    shown: set[int] = set()
-    asked: set[int] = set() if without is None else {without}
-    while True:
-        ranked = likeness.first(among)
-        new = [key for key in ranked.objects.tolist() if key not in asked]
-        shown |= objects_among(scope, connection, new, wanted)
-        asked.update(new)
-        found = [i for i, key in enumerate(ranked.objects.tolist()) if key in shown][:limit]
-        if len(found) == limit or among >= likeness.count:
-            break
-        among *= _MORE
+    others = likeness.objects[likeness.objects != without]
+    ranked = likeness.first(max(_FIRST, 4 * limit), others)
+    shown = np.isin(ranked.objects, object_keys(scope, connection, wanted, among=ranked.objects.tolist()))
+    if shown.sum() < limit and len(ranked.objects) < len(others):
+        allowed = np.array(object_keys(scope, connection, wanted), np.int64)
+        ranked = likeness.first(limit, np.intersect1d(others, allowed))
+        shown = np.full(len(ranked.objects), True)
+    found = np.flatnonzero(shown)[:limit].tolist()
     rows = objects_by_key(scope, connection, ranked.objects[found].tolist())
     return [
-        Hit(
-            rows[int(ranked.objects[i])],
-            max(0.0, 1.0 - float(ranked.cosines[i])),
-            int(exemplars.at[ranked.rows[i]]),
-        )
+        Hit(rows[int(ranked.objects[i])], max(0.0, 1.0 - float(ranked.cosines[i])), int(exemplars.at[ranked.rows[i]]))
         for i in found
     ]
 
