@@ -81,10 +81,10 @@ def link(
     distance = _distances(pieces, before, after)
     allowed = ~(distance > appearance_limit)  # unknown ones are
     before, after, distance = before[allowed], after[allowed], distance[allowed]
-    gain = _log_odds(pieces, model, before, after, newcomers=newcomers) - np.log(odds)
+    gain = log_odds(pieces, model, before, after, newcomers=newcomers) - np.log(odds)
     gain[np.isfinite(distance)] -= np.log(_chance_alike(pieces, appearance_limit))
     better = gain > 0
-    rows, columns = _choose(before[better], after[better], gain[better])
+    rows, columns = choose(before[better], after[better], gain[better])
     following[rows] = columns
     return following
 
@@ -136,18 +136,18 @@ def _chance_alike(pieces: Pieces, limit: float) -> float:
     return float((np.count_nonzero(distance <= limit) + 1) / (np.count_nonzero(np.isfinite(distance)) + 1))
 
 
-def _log_odds(
+def log_odds(
     pieces: Pieces, model: kalman.MotionModel, before: IntArray, after: IntArray, *, newcomers: float
 ) -> FloatArray:
-    """Log odds of each pair being one object (k,)."""
+    """Log odds of each pair of seen pieces being one object rather than two (k,). Arguments as in `link`."""
     ends, beginnings = _ends(pieces, model), _beginnings(pieces, model)
-    blocks = [slice(start, start + _BLOCK) for start in range(0, len(before), _BLOCK)]
-    log_odds = np.zeros(len(before))
-    for block in blocks:
+    values = np.zeros(len(before))
+    for start in range(0, len(before), _BLOCK):
+        block = slice(start, start + _BLOCK)
         i, j = before[block], after[block]
         gap = pieces.first[j] - pieces.last[i]
-        log_odds[block] = _pair_log_odds(model, ends[i], beginnings[j], gap, newcomers)
-    return log_odds
+        values[block] = _pair_log_odds(model, ends[i], beginnings[j], gap, newcomers)
+    return values
 
 
 def _pair_log_odds(
@@ -165,7 +165,7 @@ def _pair_log_odds(
     return np.asarray(-(distance + spread) / 2 - density)
 
 
-def _choose(before: IntArray, after: IntArray, gain: FloatArray) -> tuple[IntArray, IntArray]:
+def choose(before: IntArray, after: IntArray, gain: FloatArray) -> tuple[IntArray, IntArray]:
     """Of pairs (k,), (k,) worth `gain` (k,) > 0 each, those of the greatest sum in which no piece occurs twice."""
     if not len(before):
         return before, after

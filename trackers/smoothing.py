@@ -19,6 +19,8 @@ from filterpy.kalman import KalmanFilter
 from trackers import kalman
 from trackers.structures import BoolArray, FloatArray
 
+_ROUNDING = 1e-12  # share of its variance that a component never shares with others
+
 
 def distrust(model: kalman.MotionModel, noise: float) -> kalman.MotionModel:
     """The model with `noise` times its measurement variance."""
@@ -44,7 +46,7 @@ def smooth(model: kalman.MotionModel, times: FloatArray, measured: FloatArray) -
     mean, covariance = kalman.initiate(model, measured[:1])
     filtering = KalmanFilter(dim_x=model.size, dim_z=kalman.MEASURED)
     filtering.x, filtering.P = mean[0], covariance[0]
-    filtering.H = np.eye(kalman.MEASURED, model.size)
+    filtering.H, filtering.inv = np.eye(kalman.MEASURED, model.size), _inverse
     positions = kalman.to_measurements(model, measured)
     seen[0] = False  # the first box is in the first state already
     boxes = [position if was else None for position, was in zip(positions, seen, strict=True)]
@@ -52,7 +54,7 @@ def smooth(model: kalman.MotionModel, times: FloatArray, measured: FloatArray) -
     means, covariances, _, _ = filtering.batch_filter(
         boxes, Fs=transitions, Qs=noises, Rs=[np.diag(variance) for variance in variances]
     )
-    means, covariances, _, _ = filtering.rts_smoother(means, covariances, Fs=transitions, Qs=noises)
+    means, covariances, _, _ = filtering.rts_smoother(means, covariances, Fs=transitions, Qs=noises, inv=_inverse)
     return np.asarray(means), np.asarray(covariances)
 
 
@@ -71,7 +73,21 @@ def transition(model: kalman.MotionModel, times: FloatArray, heights: FloatArray
     return matrices, noise
 
 
+def _inverse(covariance: FloatArray) -> FloatArray:
+    """Inverse of a covariance (d, d) in units of its own deviations, where pixels and areas in them do no harm.
+
+    As in kalman.update each variance grows by 1e-12 of itself, so that wholly correlated components have an inverse.
+    """
+    deviations = np.sqrt(np.diag(covariance))
+    units = np.outer(deviations, deviations)
+    return np.asarray(np.linalg.inv(covariance / units + _ROUNDING * np.eye(len(covariance))) / units)
+
+
 def _last_heights(measured: FloatArray, seen: BoolArray) -> FloatArray:
-    """Height of the box measured last, up to and including each row (n,), pixels."""
+    """Height of the box measured last, up to and including each row (n,), pixels.
+
+    At least a hundredth of the track's tallest: noise scales with it, and noises of all magnitudes have no inverse.
+    """
     rows = np.maximum.accumulate(np.where(seen, np.arange(len(seen)), 0))
-    return np.asarray(measured[rows, 3] - measured[rows, 1], np.float64)
+    heights = np.asarray(measured[rows, 3] - measured[rows, 1], np.float64)
+    return np.asarray(np.maximum(heights, heights.max() / 100))
