@@ -48,7 +48,8 @@ def _opened(row: FootageRow, start_at: int) -> Footage:
     try:
         if fingerprint_now(row.kind, Path(row.path)) != row.fingerprint:
             raise GoneError(
-                f"{row.name} has changed since the run has read it; put the original back at {row.path}, or re-link it"
+                f"{row.name} has changed since the run has read it; put the original back at {row.path}, "
+                "or say where it is with `sightline relink`"
             )
         return open_footage(row.kind, Path(row.path), start_at=start_at, fps=row.fps)
     except GoneError:
@@ -66,6 +67,7 @@ def _signature(row: FootageRow) -> _Signature:
         status = path.stat()
     except OSError as error:
         raise GoneError(
-            f"{row.name} is no longer at {row.path} ({error.strerror}); put it back there, or re-link it"
+            f"{row.name} is no longer at {row.path} ({error.strerror}); put it back there, "
+            "or say where it is with `sightline relink`"
         ) from error
     return status.st_size, status.st_mtime_ns, status.st_ino

@@ -229,7 +229,7 @@ def test_a_source_that_is_gone(site: Site, client: httpx.Client, moved: Path) ->
         answer = client.get(f"/objects/{object_.public_id}/{what}")
         assert answer.status_code == 410
         assert "is no longer at" in answer.json()["detail"]
-        assert "re-link it" in answer.json()["detail"]
+        assert "sightline relink" in answer.json()["detail"]
     assert object_.crop is not None
     assert client.get(f"/media/{object_.crop.public_id}").status_code == 200  # what was stored is still there
     moved.with_name("elsewhere.mp4").rename(moved)

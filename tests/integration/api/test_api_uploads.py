@@ -19,8 +19,7 @@ import pytest
 
 from pipeline.api.app import make_app
 from pipeline.api.services import Limits
-from pipeline.errors import ConfigError, SourceError
-from pipeline.page.access import read_media_roots
+from pipeline.errors import SourceError
 from tests.clips import write_clip, write_sound
 from tests.fakes import FakePictures, FakeRunControl
 from tests.integration.api.conftest import Site
@@ -220,16 +219,6 @@ def test_the_runs_own_message_is_told(site: Site, tmp_path: Path) -> None:
     with serving(make_app(site.services(limits=Limits(media_roots=(tmp_path,))))) as address:
         answer = httpx.post(f"{address}/api/runs", json={"addresses": [str(tmp_path)]})
     assert (answer.status_code, answer.json()) == (422, {"detail": "a.mp4 is empty (0 bytes); copy it again"})
-
-
-def test_which_folders_are_open(tmp_path: Path) -> None:
-    assert read_media_roots({}, password=None, here=tmp_path) == (tmp_path,)
-    assert read_media_roots({}, password="x", here=tmp_path) == ()
-    assert read_media_roots({"SIGHTLINE_MEDIA_ROOTS": ""}, password=None, here=tmp_path) == ()
-    both = {"SIGHTLINE_MEDIA_ROOTS": f"{tmp_path}{os.pathsep}/"}
-    assert read_media_roots(both, password="x", here=tmp_path) == (tmp_path, Path("/"))
-    with pytest.raises(ConfigError, match="is no folder"):
-        read_media_roots({"SIGHTLINE_MEDIA_ROOTS": str(tmp_path / "none")}, password=None, here=tmp_path)
 
 
 def png(width: int, height: int, rows: int) -> bytes:
