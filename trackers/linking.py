@@ -101,24 +101,21 @@ def chains(following: IntArray) -> IntArray:
 
 def _candidates(pieces: Pieces, seconds: float) -> tuple[IntArray, IntArray]:
     """Pairs (k,), (k,) of seen pieces of one class of which the second begins after the first ended, not too late."""
-    before, after = _pairs(pieces, pieces.last, pieces.last + seconds)
+    order = np.argsort(pieces.first, kind="stable")
+    begins = pieces.first[order]
+    low = np.searchsorted(begins, pieces.last, "right")
+    before, place = _spans(low, np.searchsorted(begins, pieces.last + seconds, "right"))
+    after = order[place]
     seen = np.diff(pieces.starts) > 0
     fit = seen[before] & seen[after] & (pieces.labels[before] == pieces.labels[after])
     return before[fit], after[fit]
 
 
-def _pairs(
-    pieces: Pieces, since: FloatArray, until: FloatArray, *, most: int | None = None
-) -> tuple[IntArray, IntArray]:
-    """Each piece with those that begin after `since` (n,) and not after `until` (n,), the first `most` of them."""
-    order = np.argsort(pieces.first, kind="stable")
-    begins = pieces.first[order]
-    low = np.searchsorted(begins, since, "right")
-    counts = np.maximum(np.searchsorted(begins, until, "right") - low, 0)
-    counts = counts if most is None else np.minimum(counts, most)
-    piece = np.repeat(np.arange(len(pieces)), counts)
-    place = np.arange(len(piece)) - np.repeat(np.cumsum(counts) - counts - low, counts)
-    return piece, order[place]
+def _spans(low: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
+    """Each row with the numbers from low[row] to high[row], the latter not included (k,), (k,)."""
+    counts = np.maximum(high - low, 0)
+    row = np.repeat(np.arange(len(low)), counts)
+    return row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts - low, counts)
 
 
 def _distances(pieces: Pieces, one: IntArray, other: IntArray) -> FloatArray:
@@ -130,7 +127,11 @@ def _distances(pieces: Pieces, one: IntArray, other: IntArray) -> FloatArray:
 
 def _chance_alike(pieces: Pieces, limit: float) -> float:
     """Share of the pairs of one class seen at one time that look alike, one more counted among them than there are."""
-    one, other = _pairs(pieces, pieces.first, pieces.last, most=_CONTEMPORARIES)
+    order = np.argsort(pieces.first, kind="stable")
+    low = np.argsort(order) + 1  # those that begin later
+    high = np.searchsorted(pieces.first[order], pieces.last, "right")
+    one, place = _spans(low, np.minimum(high, low + _CONTEMPORARIES))
+    other = order[place]
     fit = pieces.labels[one] == pieces.labels[other]
     distance = _distances(pieces, one[fit], other[fit])
     return float((np.count_nonzero(distance <= limit) + 1) / (np.count_nonzero(np.isfinite(distance)) + 1))
