@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 from uuid import UUID
 
 import typer
@@ -20,6 +20,7 @@ from rich.text import Text
 from pipeline import run_verbs
 from pipeline.errors import ConfigError, SightlineError
 from pipeline.redaction import redact
+from pipeline.run_verbs import DatabaseOption, RunArgument
 
 if TYPE_CHECKING:
     from pipeline.runs import Run
@@ -44,17 +45,14 @@ SetOption = Annotated[
 ]
 
 
-DatabaseOption = Annotated[
-    str | None,
-    typer.Option(
-        envvar="SIGHTLINE_DATABASE", metavar="URL", help="SQLite file or SQLAlchemy URL  [default: runs/sightline.db]"
-    ),
-]
 WorkersOption = Annotated[int, typer.Option(min=1, max=256, help="Processes that share the sources.")]
 PreviewOption = Annotated[bool, typer.Option("--preview", help="Keep the newest annotated picture for the page.")]
-RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="Its id, the beginning or end of it, or `last` (see `sightline runs`).")
-]
+
+
+class Stoppable(Protocol):
+    """What Ctrl-C ends early."""
+
+    def stop(self) -> None: ...
 
 
 def main() -> None:
@@ -174,6 +172,47 @@ def resume(
 
 
 @app.command()
+def retrack(
+    run: RunArgument,
+    tracker: Annotated[
+        Literal["deepsort", "bytetrack"] | None, typer.Option(help="Another tracker, with its own defaults.")
+    ] = None,
+    settings: SetOption = None,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="Link, smooth and complete the tracks with hindsight (settings: refine).")
+    ] = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Track a run's stored detections again, into a run of its own: no video is read, no network runs.
+
+    `sightline compare` shows what changed.
+
+    Example: `sightline retrack last --set tracker.lost_seconds=2 --refine`
+    """
+    from pipeline.config import StoreSettings
+    from pipeline.console import RetrackDisplay, retrack_table
+    from pipeline.retrack import Retrack, retrack_settings
+    from pipeline.runs import find_stored_run
+    from pipeline.store.database import open_database
+
+    address = database or StoreSettings().database
+    parent = find_stored_run(address, run)
+    overrides = list(settings or [])
+    if tracker is not None:
+        overrides.insert(0, f"tracker.name={tracker}")
+    chosen = retrack_settings(parent, address, overrides)
+    console = Console()
+    with open_database(address) as store, RetrackDisplay(console) as display:
+        work = Retrack(store, parent, chosen, refined=refine, advanced=display.advanced)
+        with _stopping(work):
+            outcome = work.execute()
+    console.print(retrack_table(outcome))
+    console.print(f"compare   sightline compare {outcome.parent} {outcome.public_id}", soft_wrap=True, highlight=False)
+    if outcome.stopped:
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
 def track(
     detections: Annotated[Path, typer.Argument(metavar="DET.txt", help="Detections as MOTChallenge text.")],
     sequence: Annotated[Path, typer.Option(metavar="DIR", help="Folder of seqinfo.ini: frame rate and length.")],
@@ -290,7 +329,7 @@ for verb in (run_verbs.runs, run_verbs.export, run_verbs.compare, run_verbs.dele
 
 
 @contextmanager
-def _stopping(work: Run) -> Iterator[None]:
+def _stopping(work: Stoppable) -> Iterator[None]:
     """The first Ctrl-C or SIGTERM lets the run finish what it has read; a second one ends the process."""
 
     def handle(number: int, _: object) -> None:

@@ -227,7 +227,11 @@ def load_settings(config: str | Path | None = None, overrides: Iterable[str] = (
 
     `config`: a path, or the name of a file in configs/ without its suffix; None: the defaults. Raises ConfigError.
     """
-    values: dict[str, Any] = {} if config is None else _read_yaml(find_config(config))
+    return change_settings({} if config is None else _read_yaml(find_config(config)), overrides)
+
+
+def change_settings(values: dict[str, Any], overrides: Iterable[str]) -> Settings:
+    """Settings from nested values, changed by `key.path=value` strings. Raises ConfigError."""
     changes = [_read_change(one) for one in overrides]
     for keys, value in changes:
         section = values.get("tracker", {})

@@ -24,7 +24,9 @@ from pipeline.addresses import Addresses
 from pipeline.demo import DemoReport
 from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome, SourceStart
 from pipeline.report import STAGES
+from pipeline.retrack import Retracked
 from pipeline.store.chunk import CHUNK_FRAMES
+from pipeline.store.records import AdoptedSource
 from pipeline.store.states import SourceStatus
 
 _STYLES = {
@@ -114,6 +116,50 @@ class RunDisplay(RunObserver):
         if _RENDERING not in self._tasks:
             self._tasks[_RENDERING] = self._progress.add_task("rendering the plaza", total=total, found="")
         self._progress.update(self._tasks[_RENDERING], completed=done)
+
+
+class RetrackDisplay:
+    """A progress bar a source whose detections are tracked again."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False, style="bold"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            RateColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[int, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def advanced(self, source: AdoptedSource, frames: int) -> None:
+        """Move its bar."""
+        key = source.run_source_id
+        if key not in self._tasks:
+            self._tasks[key] = self._progress.add_task(source.name, total=source.next_frame)
+        self._progress.update(self._tasks[key], completed=frames)
+
+
+def retrack_table(outcome: Retracked) -> Table:
+    """Sources with their tracks before and now."""
+    table = Table(title=f"Run {outcome.public_id} tracks run {outcome.parent} again", title_justify="left")
+    table.add_column("source")
+    for heading in ("frames", "tracks before", "tracks now", "seconds", "frames/s"):
+        table.add_column(heading, justify="right")
+    for one in outcome.sources:
+        rate = one.frames / one.seconds if one.seconds else 0.0
+        counts = [str(one.frames), str(one.tracks_before), str(one.tracks)]
+        table.add_row(Text(one.name), *counts, f"{one.seconds:.2f}", f"{rate:.0f}")
+    return table
 
 
 def outcome_tables(outcome: RunOutcome) -> list[Table]:

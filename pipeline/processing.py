@@ -16,6 +16,7 @@ from pipeline.outcome import RunObserver, SourceOutcome, SourceStart
 from pipeline.outputs import Outputs
 from pipeline.run_record import detect_hash, preview_file
 from pipeline.sinks.base import Sink
+from pipeline.sinks.best_pictures import BestPictures
 from pipeline.sinks.database import PREFIX, DatabaseSink
 from pipeline.sinks.past import FileSink, Past
 from pipeline.sources.base import Source, StartOrigin, microseconds
@@ -184,6 +185,7 @@ class Processor:
             source,
             detect_hash=detect_hash(settings, source, models.detector, models.embedder),
             embedder_id=self._embedder_id,
+            pictures=BestPictures(),
         )
         first_frame = 0
         if checkpoint is not None:

@@ -42,13 +42,18 @@ def stored_settings(kept: Mapping[str, Any], database: str) -> Settings:
 
     Raises ConfigError if another version of Sightline wrote what this one does not know.
     """
+    return parse(stored_values(kept, database), Settings)
+
+
+def stored_values(kept: Mapping[str, Any], database: str) -> dict[str, Any]:
+    """What a settings file would say for a stored run."""
     values = {name: value for name, value in kept.items() if name not in (OUTPUTS, MODELS)}
     values["store"] = {**values.get("store", {}), "database": database}
     defaults = Settings().model_dump(mode="json")
     for section in ("detector", "embedder"):  # they refuse what their backend does not look at, also said by default
         said = values.get(section, {})
         values[section] = {key: value for key, value in said.items() if value != defaults[section].get(key)}
-    return parse(values, Settings)
+    return values
 
 
 def stored_outputs(kept: Mapping[str, Any]) -> Outputs:

@@ -86,7 +86,9 @@ TRACKERS = {
 }
 KNOWS_CLASSES = "pipeline.build"
 EXCEPTIONS = {
-    ("pipeline.processing", "pipeline.sinks.database"),  # not a choice: every run writes to its own open database
+    ("pipeline.processing", "pipeline.sinks.best_pictures"),
+    ("pipeline.processing", "pipeline.sinks.database"),
+    ("pipeline.retrack", "pipeline.sinks.database"),  # not a choice: every run writes to its own open database
 }
 
 LIBRARIES_OF_TRACKERS = {"numpy", "scipy", "cv2", "filterpy"}

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 
 from pipeline.errors import StoreError
 from pipeline.sinks.base import ChunkEnd, Result
+from pipeline.sinks.best_pictures import BestPictures
 from pipeline.sinks.dossiers import Dossiers
-from pipeline.sinks.sighting import cut_out, encode_jpeg, qualities
-from pipeline.sources.base import Source
+from pipeline.sinks.sighting import qualities
 from pipeline.store.chunk import (
     NO_PTS,
     ChunkData,
-    CropColumns,
     EmbeddingColumns,
     FrameCounts,
     FrameDetections,
@@ -25,12 +24,11 @@ from pipeline.store.chunk import (
 )
 from pipeline.store.records import Checkpoint
 from pipeline.store.writer import RunWriter
-from trackers.structures import Detections, FloatArray, Frame, ImageArray, IntArray, Stage, State, Tracks
+from trackers.structures import Detections, FloatArray, Frame, IntArray, Stage, State, Tracks
 
 STATE_FORMAT = 2  # of ChunkData.state: the tracker's arrays and, after PREFIX, this sink's
 PREFIX = "sink."  # the last frame, the open sightings ("open.") and the dossiers
 _OPEN = "open."
-BETTER = 1.05  # a picture replaces a track's best one when its quality is that many times higher
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,6 @@ class _Gathering:
     tracks: list[Tracks] = field(default_factory=list)  # confirmed ones
     qualities: list[FloatArray] = field(default_factory=list)
     ended: list[IntArray] = field(default_factory=list)
-    pictures: dict[int, tuple[float, int, ImageArray]] = field(default_factory=dict)  # id: quality, at, crop
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +84,18 @@ class _Sightings:
         return [one.name for one in fields(cls)]
 
 
+class Mending(Protocol):
+    """What a source counts that is not its frames."""
+
+    @property
+    def repaired(self) -> int:
+        """Time stamps mended so far."""
+
+    @property
+    def damaged(self) -> int:
+        """Packets and frames so far that could not be decoded."""
+
+
 class DatabaseSink:
     """Writes detections, tracks, observations, embeddings, best pictures and a checkpoint for each chunk of frames.
 
@@ -101,17 +110,22 @@ class DatabaseSink:
         self,
         writer: RunWriter,
         run_source_id: int,
-        source: Source,
+        source: Mending,
         *,
         detect_hash: str,
         embedder_id: int | None = None,
+        pictures: BestPictures | None = None,
     ) -> None:
-        """`detect_hash`: of everything that decides the detections. `embedder_id`: model of the features, if any."""
+        """`detect_hash`: of everything that decides the detections; empty where they are stored already.
+
+        `embedder_id`: model of the features, if any. `pictures`: None where the frames have none.
+        """
         self._writer = writer
         self._run_source_id = run_source_id
         self._source = source
         self._detect_hash = detect_hash
         self._embedder_id = embedder_id
+        self._pictures = pictures
         self._next_frame = 0
         self._before: _Moment | None = None  # the frame before those being gathered
         self._repaired = 0  # counted so far; the reader is a few frames ahead, so a chunk's share is approximate
@@ -152,7 +166,8 @@ class DatabaseSink:
         gathering, frame = self._gathering, result.frame
         confirmed = result.tracks.confirmed
         quality = qualities(confirmed, frame.width, frame.height)
-        self._keep_pictures(frame, confirmed, quality)
+        if self._pictures is not None:
+            self._pictures.look(frame, confirmed, quality, self._dossiers.crop_quality)
         gathering.frames.append(_Moment.of(frame))
         gathering.detections.append(result.detections)
         gathering.tracks.append(confirmed)
@@ -161,20 +176,14 @@ class DatabaseSink:
         if result.state is not None:
             self._store(result.state, result.end)
 
-    def _keep_pictures(self, frame: Frame, tracks: Tracks, quality: FloatArray) -> None:
-        pictures = self._gathering.pictures
-        for local_id, box, worth in zip(tracks.ids.tolist(), tracks.boxes, quality.tolist(), strict=True):
-            best = pictures[local_id][0] if local_id in pictures else self._dossiers.crop_quality(local_id)
-            if worth > best * BETTER or best < 0:
-                crop = cut_out(frame.image, box)
-                if crop.size:
-                    pictures[local_id] = (worth, frame.at, crop)
-
     def _store(self, state: State, end: ChunkEnd) -> None:
         gathering, dossiers, last = self._gathering, self._dossiers, self._gathering.frames[-1]
         observations = _observations(gathering)
         dossiers.take(observations, np.concatenate([tracks.labels for tracks in gathering.tracks]))
-        crops = self._crops()
+        crops = None if self._pictures is None else self._pictures.take()
+        if crops is not None:
+            for local_id, quality in zip(crops.local_ids.tolist(), crops.qualities.tolist(), strict=True):
+                dossiers.note_crop(local_id, quality)
         ended = np.concatenate(gathering.ended)
         columns = dossiers.columns(np.union1d(observations.local_ids, ended), ended)
         exemplars_from = int(self._open.at[0]) if len(self._open.at) else None
@@ -255,22 +264,6 @@ class DatabaseSink:
             features[described],
             np.concatenate(self._gathering.qualities)[described],
             ended,
-        )
-
-    def _crops(self) -> CropColumns | None:
-        pictures = self._gathering.pictures
-        if not pictures:
-            return None
-        for local_id, (worth, _, _) in pictures.items():
-            self._dossiers.note_crop(local_id, worth)
-        crops = [crop for _, _, crop in pictures.values()]
-        return CropColumns(
-            local_ids=np.array(list(pictures), np.int64),
-            at=np.array([at for _, at, _ in pictures.values()], np.int64),
-            jpegs=tuple(encode_jpeg(crop) for crop in crops),
-            widths=np.array([crop.shape[1] for crop in crops], np.int64),
-            heights=np.array([crop.shape[0] for crop in crops], np.int64),
-            qualities=np.array([worth for worth, _, _ in pictures.values()], np.float32),
         )
 
 

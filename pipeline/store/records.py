@@ -58,3 +58,20 @@ class SourceProgress:
     checkpoint: Checkpoint | None  # None before the first chunk
     counts: FrameCounts  # since its first frame
     started_at: int | None  # microseconds UTC of its first frame; None before the source was first opened
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedSource:
+    """A source that a run took over from its parent, whose detections it tracks again."""
+
+    parent_run_source_id: int
+    run_source_id: int
+    name: str
+    width: int | None  # pixels
+    height: int | None
+    next_frame: int  # the parent's detections end before it
+    started_at: int  # microseconds UTC of time 0
+    status: SourceStatus  # of the parent's
+    error: str | None
+    repaired: int  # time stamps
+    damaged: int  # packets and frames that could not be decoded

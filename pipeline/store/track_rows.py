@@ -44,7 +44,7 @@ def write_tracks(connection: Connection, place: Place, chunk: ChunkData, public_
     summaries = _summaries(chunk, seen)
     _refuse(seen.keys() - summaries.keys(), "observations but no summary in the same chunk")
     mentioned = _mentioned(chunk) | summaries.keys()
-    stored = _stored(connection, place, mentioned)
+    stored = stored_tracks(connection, place, mentioned)
     _refuse(mentioned - stored.keys() - summaries.keys(), "rows but was never summarised")
 
     born = [row for local_id, row in summaries.items() if local_id not in stored]
@@ -113,7 +113,8 @@ def _summaries(chunk: ChunkData, seen: dict[int, Row]) -> dict[int, Row]:
     return summaries
 
 
-def _stored(connection: Connection, place: Place, local_ids: Iterable[int]) -> dict[int, int]:
+def stored_tracks(connection: Connection, place: Place, local_ids: Iterable[int]) -> dict[int, int]:
+    """Local id -> row id of those that are stored."""
     found: dict[int, int] = {}
     for batch in batches(sorted(local_ids)):
         rows = connection.execute(

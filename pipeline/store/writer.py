@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from pipeline.errors import StoreError
 from pipeline.models.base import ModelCard
-from pipeline.store import chunk_rows, tables
+from pipeline.store import adoption, chunk_rows, tables
 from pipeline.store.chunk import ChunkData, FrameCounts
 from pipeline.store.crops import remove_crops
 from pipeline.store.database import Database
@@ -23,10 +23,10 @@ from pipeline.store.identity import model_row, parent_row, project_row, source_r
 from pipeline.store.inserting import insert_unless_there
 from pipeline.store.packing import pack_state, unpack_state
 from pipeline.store.public_id import PublicIds
-from pipeline.store.records import Checkpoint, RunRecord, SourceProgress, SourceRecord
+from pipeline.store.records import AdoptedSource, Checkpoint, RunRecord, SourceProgress, SourceRecord
 from pipeline.store.states import RequestedState, RunStatus, SourceStatus
 from pipeline.store.tables import Model, Run, RunModel, RunSource, Session, Source, Track
-from pipeline.store.track_rows import Place, write_tracks
+from pipeline.store.track_rows import Place, stored_tracks, write_tracks
 from pipeline.store.vector import create_vector_index
 
 
@@ -146,6 +146,27 @@ class RunWriter:
             insert_unless_there(connection, RunSource, [row])
             mine = (RunSource.run_id == self._run_id, RunSource.source_id == source_id)
             return connection.execute(select(RunSource.id).where(*mine)).scalar_one()
+
+    def adopt(self, parent: UUID) -> list[AdoptedSource]:
+        """Take over the models, sources and clocks of another run, whose detections are tracked again."""
+        with self._database.write(f"take over the sources of run {parent}") as connection:
+            parent_id = parent_row(connection, parent, self._project_id)
+            assert parent_id is not None, "a parent was named"
+            return adoption.adopt(connection, parent_id=parent_id, run_id=self._run_id)
+
+    def adopt_pictures(self, source: AdoptedSource) -> None:
+        """Take over the parent's pictures of the same detections."""
+        with self._database.write(f"take over the pictures of '{source.name}'") as connection:
+            place = self._place(connection, source.run_source_id)
+            crops = adoption.pictures(
+                connection,
+                parent=source.parent_run_source_id,
+                child=source.run_source_id,
+                media_folder=self._media_folder,
+            )
+            if crops is not None:
+                ids = stored_tracks(connection, place, set(crops.local_ids.tolist()))
+                chunk_rows.write_crops(connection, place, crops, ids, self._public_ids)
 
     def add_session(
         self, run_source_id: int, n: int, *, started_at: int, time_offset: float = 0.0, time_base: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,48 @@ def assert_same_rows(one: Path, other: Path) -> None:
         _assert_close(*vectors, exact=4, within=1e-4)
         _assert_same_states(a, b)
         _assert_same_detections(a, b)
+
+
+@dataclass(frozen=True)
+class RunRows:
+    """What one run of several left, by natural keys."""
+
+    tracks: list[tuple[Any, ...]]
+    observations: list[tuple[Any, ...]]
+    embeddings: list[tuple[Any, ...]]
+    pictures: list[tuple[Any, ...]]
+    sources: list[tuple[Any, ...]]
+
+
+def rows_of_run(database: Path, run: int) -> RunRows:
+    """`run`: row of the run, from 1."""
+    tracks = """
+        SELECT t.local_id, t.class_id, t.score_max, t.first_at, t.last_at, t.count, t.evidence_bits FROM tracks t
+        JOIN run_sources r ON r.id = t.run_source_id WHERE r.run_id = ? ORDER BY t.local_id
+    """
+    observations = """
+        SELECT t.local_id, o.frame, o.at, CASE o.evidence WHEN 0 THEN 'detected' ELSE 'predicted' END, o.det_row,
+               o.x1, o.y1, o.x2, o.y2, o.score
+        FROM observations o JOIN tracks t ON t.id = o.track_id
+        JOIN run_sources r ON r.id = t.run_source_id WHERE r.run_id = ? ORDER BY o.frame, t.local_id
+    """
+    embeddings = """
+        SELECT t.local_id, e.kind, e.at, e.quality, e.vector FROM embeddings e JOIN tracks t ON t.id = e.track_id
+        JOIN run_sources r ON r.id = t.run_source_id WHERE r.run_id = ? ORDER BY t.local_id, e.kind, e.at
+    """
+    pictures = """
+        SELECT t.local_id, m.from_at, m.sha256 FROM media m JOIN tracks t ON t.id = m.track_id
+        JOIN run_sources r ON r.id = m.run_source_id WHERE r.run_id = ? ORDER BY t.local_id
+    """
+    sources = """
+        SELECT r.status, r.error, r.processed, r.repaired, r.damaged, c.next_frame
+        FROM run_sources r JOIN checkpoints c ON c.run_source_id = r.id WHERE r.run_id = ? ORDER BY r.id
+    """
+    with reading(database) as connection:
+        found = (
+            connection.execute(q, (run,)).fetchall() for q in (tracks, observations, embeddings, pictures, sources)
+        )
+        return RunRows(*found)
 
 
 def count(database: Path, table: str) -> int:

@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from pipeline.models.base import ModelCard
 from pipeline.sinks.base import ChunkEnd, Result
+from pipeline.sinks.best_pictures import BestPictures
 from pipeline.sinks.database import DatabaseSink
 from pipeline.store import tables
 from pipeline.store.chunk import FrameCounts
@@ -39,7 +40,9 @@ def sink(store: Database, tmp_path: Path) -> DatabaseSink:
     writer.register_model(DETECTOR)
     run_source = writer.add_source(SourceRecord("file", "fake", "fake", "fake"))
     embedder = writer.register_model(EMBEDDER)
-    return DatabaseSink(writer, run_source, FakeSource(0), detect_hash="d", embedder_id=embedder)
+    return DatabaseSink(
+        writer, run_source, FakeSource(0), detect_hash="d", embedder_id=embedder, pictures=BestPictures()
+    )
 
 
 def direction(angle: float) -> FloatArray:
@@ -157,6 +160,7 @@ def test_restored_from_a_checkpoint_it_goes_on_as_if_nothing_had_happened(
                     FakeSource(0),
                     detect_hash="d",
                     embedder_id=embedder,  # noqa: B023
+                    pictures=BestPictures(),
                 )
 
             sink = new()
