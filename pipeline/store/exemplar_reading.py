@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -126,9 +127,14 @@ def _keys(connection: Connection, model_id: int) -> tuple[IntArray, IntArray, In
         query = query.where(type_coerce(Embedding.model_id, Integer) + 0 == model_id)
     else:
         query = query.where(Embedding.model_id == model_id)
-    table = np.array(connection.execute(query).all(), np.int64).reshape(-1, 3)
-    table = table[np.argsort(table[:, 0])]
-    return table[:, 0].copy(), table[:, 1].copy(), table[:, 2].copy()
+    ids, tracks, at = _columns(connection.execute(query).all(), 3)
+    order = np.argsort(ids)
+    return ids[order], tracks[order], at[order]
+
+
+def _columns(rows: Iterable[Iterable[int]], number: int) -> IntArray:
+    """(number, n) int64. NumPy asks each row for a dozen attributes when it is given them as they are."""
+    return np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, number).T
 
 
 def _filled(connection: Connection, model_id: int, ids: IntArray, room: Room) -> Room:
@@ -175,12 +181,7 @@ def _members(connection: Connection, tracks: IntArray, moved: BoolArray) -> Memb
         ObjectMember.object_id,
     )
     if moved.all() and len(moved):
-        rows = [tuple(row) for row in connection.execute(query)]
-    else:
-        rows = [
-            tuple(row)
-            for batch in batches(np.unique(tracks[moved]).tolist())
-            for row in connection.execute(query.where(ObjectMember.track_id.in_(batch)))
-        ]
-    table = np.array(rows, np.int64).reshape(-1, 4)
-    return Members(table[:, 0], table[:, 1], table[:, 2], table[:, 3])
+        return Members(*_columns(connection.execute(query).all(), 4))
+    parts = batches(np.unique(tracks[moved]).tolist())
+    rows = (row for part in parts for row in connection.execute(query.where(ObjectMember.track_id.in_(part))).all())
+    return Members(*_columns(rows, 4))
