@@ -15,6 +15,11 @@ def time_of_day(at: int) -> str:
     return f"{_local(at):%H:%M:%S}"
 
 
+def moment(at: int) -> str:
+    """Time of day to a tenth of a second, in this machine's time zone. `at`: microseconds UTC."""
+    return f"{_local(at):%H:%M:%S}.{at % 1_000_000 // 100_000}"
+
+
 def zone(at: int) -> str:
     """Name of this machine's time zone at that time."""
     return _local(at).tzname() or ""

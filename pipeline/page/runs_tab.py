@@ -1,0 +1,92 @@
+"""RunsTab: cards of runs that follow their progress; pause, stop and resume; two runs compared."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+from uuid import UUID
+
+import gradio as gr
+
+from pipeline.page import look
+from pipeline.page.events import Updates, ids, on, say, troubles_told, word
+from pipeline.page.pager import Pager
+from pipeline.page.run_cards import RESUME
+from pipeline.page.runs_view import RunsView
+from pipeline.store.states import RequestedState
+
+SECONDS = 2.0  # between two looks at runs that go on
+
+_ASKED = {
+    RequestedState.PAUSE.value: "The run pauses after the frames it has begun.",
+    RequestedState.RUN.value: "The run goes on.",
+    RequestedState.STOP.value: "The run stops after the frames it has begun; it can be resumed.",
+    RESUME: "The run goes on where it was interrupted.",
+}
+
+
+class RunSteering(Protocol):
+    """Tells runs what is wanted of them; see run_control.py."""
+
+    def resume(self, run: UUID) -> None:
+        """Let a run that ended early go on. Raises SightlineError where it cannot."""
+
+    def request(self, run: UUID, wanted: RequestedState) -> None:
+        """Ask a living run to pause, to go on or to stop. Raises StoreError where it does not live."""
+
+
+class RunsTab:
+    """Runs, the newest first. A card's buttons name the run and what is wanted of it."""
+
+    def __init__(self, view: RunsView, control: RunSteering) -> None:
+        self._view, self._control = view, control
+        self.cards = gr.HTML(js_on_load=look.script("runs"), apply_default_css=False)
+        self.pager = Pager()
+        with gr.Accordion("Compare two runs", open=False), gr.Column():
+            with gr.Row(equal_height=True):
+                self.first = gr.Dropdown([], label="This run")
+                self.second = gr.Dropdown([], label="against this one")
+                self._compare = gr.Button("Compare", scale=0, min_width=120)
+            self._comparison = gr.HTML(apply_default_css=False)
+        self.timer = gr.Timer(SECONDS, active=False)
+        self.outputs = [self.cards, self.timer, *self.pager.outputs]
+        self.choice_outputs = [self.first, self.second]
+
+    def wire(self) -> None:
+        """What this tab does by itself."""
+        on(self.timer.tick, self.show, [self.pager.number], self.outputs)
+        on(self.cards.control, self._ask, [self.pager.number], self.outputs)  # the script's own event
+        on(self._compare.click, self._compared, [self.first, self.second], [self._comparison])
+        self.pager.wire(self.show, [], self.outputs)
+
+    def show(self, number: int) -> Updates:
+        """One sheet; it looks again by itself as long as a run on it goes on."""
+        with troubles_told():
+            found = self._view.sheet(number)
+        shown = {self.cards: found.sheet.html, self.timer: gr.Timer(active=found.going_on)}
+        return shown | self.pager.turned_to(found.sheet)
+
+    def choices(self) -> Updates:
+        """Runs to compare."""
+        with troubles_told():
+            runs = self._view.choices()
+        return {self.first: gr.Dropdown(runs), self.second: gr.Dropdown(runs)}
+
+    def ask(self, event: gr.EventData) -> None:
+        """Pass on what is wanted of a run."""
+        run, wanted = ids(word(event, "run")), word(event, "wanted")
+        if not run or wanted not in _ASKED:
+            return
+        with troubles_told():
+            if wanted == RESUME:
+                self._control.resume(run[0])
+            else:
+                self._control.request(run[0], RequestedState(wanted))
+        say(_ASKED[wanted])
+
+    def _ask(self, event: gr.EventData, number: int) -> Updates:
+        self.ask(event)
+        return self.show(number)
+
+    def _compared(self, first: Any, second: Any) -> Updates:
+        with troubles_told():
+            return {self._comparison: self._view.comparison(ids(first), ids(second))}

@@ -1,0 +1,106 @@
+"""The page as its users meet it: a process that serves it, and a browser that opens it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tests.conftest import ROOT, unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+BROWSER = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--no-first-run", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
+)
+WIDE, PHONE = (1280, 800), (390, 844)
+
+
+def command(words: tuple[object, ...]) -> list[str]:
+    """The command line that serves the page."""
+    return [sys.executable, str(ROOT / "app_ui.py"), *map(str, words)]
+
+
+def surroundings(environment: dict[str, str] | None = None) -> dict[str, str]:
+    """The environment of that process: ours without passwords, and what the test adds."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SIGHTLINE_PASSWORD")}
+    plain = {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
+    return {**own, **plain, **(environment or {})}
+
+
+@contextmanager
+def serving(*words: object, folder: Path, environment: dict[str, str] | None = None) -> Iterator[str]:
+    """The page as a process of its own, as a user would start it; gives its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        command((*words, "--port", port)),
+        cwd=folder,
+        env=surroundings(environment),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        assert "Sightline shows" in process.stdout.readline()
+        yield f"http://127.0.0.1:{port}"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@contextmanager
+def browsing(address: str, *, size: tuple[int, int] = WIDE, dark: bool = False) -> Iterator[Page]:
+    """The page in Chromium. Every error in its console and every request to another machine fails the test."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        unavailable("playwright is not installed: pip install -e '.[dev]'")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        unavailable("there is no chromium: apt-get install chromium")
+    errors: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(BROWSER))
+        page = browser.new_page(
+            viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light"
+        )
+        page.set_default_timeout(8_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("request", lambda request: errors.append(request.url) if _leaves(request.url) else None)
+        page.goto(address)
+        yield page
+        browser.close()
+    assert not errors, errors
+
+
+def _leaves(url: str) -> bool:
+    """Whether a request goes to another machine."""
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1"
+
+
+def open_tab(page: Page, name: str) -> None:
+    """Go to a tab."""
+    page.get_by_role("tab", name=name, exact=True).click()
+
+
+def place(page: Page) -> str:
+    """What the visible pager says: "12 tracks"."""
+    return page.locator(".sl-place p:visible").inner_text()
