@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from pipeline.exports.coco_rle import compressed, counts, strip_of
+from pipeline.exports.coco_rle import compressed, counts_of
 from pipeline.exports.content import Content
 from pipeline.sinks.text_file import TextFile
 from pipeline.store.tracked_boxes import TrackedBoxes, name_of
@@ -77,9 +77,8 @@ class CocoFile:
         }
         if (mask := boxes.masks[i]) is not None:
             width, height = self._content.size
-            strip = strip_of(mask, width=width, height=height)
-            packed = compressed(counts(strip, width=width))
-            annotation |= {"area": strip.area, "segmentation": {"size": [height, width], "counts": packed}}
+            runs, area = counts_of(mask, width=width, height=height)
+            annotation |= {"area": area, "segmentation": {"size": [height, width], "counts": compressed(runs)}}
         return annotation
 
     def _finish(self) -> None:

@@ -43,6 +43,34 @@ def counts(strip: Strip, *, width: int) -> IntArray:
     return runs[:-1] if len(turns) and runs[-1] == 0 else runs
 
 
+def counts_of(payload: bytes, *, width: int, height: int) -> tuple[IntArray, int]:
+    """Run lengths, as `counts` gives them, and area of a stored mask in a picture of this size, pixels.
+
+    From run lengths to run lengths, which for a large picture is many times faster than by way of its pixels.
+    """
+    (x, y), (tall, wide), runs = mask_rle.read_runs(payload)
+    if x < 0 or y < 0 or x + wide > width or y + tall > height:
+        strip = strip_of(payload, width=width, height=height)
+        return counts(strip, width=width), strip.area
+    ends = np.cumsum(runs)
+    starts, ends = ends[:-1:2], ends[1::2]  # of the foreground, down the columns of the crop
+    starts, ends = starts[ends > starts], ends[ends > starts]
+    if not len(starts):
+        return np.array([width * height]), 0
+    first, last = starts // tall, (ends - 1) // tall  # columns that a run touches
+    pieces = last - first + 1
+    run = np.repeat(np.arange(len(starts)), pieces)
+    column = np.arange(len(run)) - np.repeat(np.cumsum(pieces) - pieces, pieces) + first[run]
+    top = (x + column) * height + y - column * tall  # where the crop's position 0 of this column would lie
+    begin = top + np.maximum(starts[run], column * tall)
+    end = top + np.minimum(ends[run], (column + 1) * tall)
+    apart = begin[1:] > end[:-1]  # a crop as tall as the picture goes on in the next column
+    begin, end = begin[np.append(True, apart)], end[np.append(apart, True)]
+    turns = np.stack([begin, end], axis=1).ravel()
+    found: IntArray = np.diff(turns, prepend=0, append=width * height)
+    return (found[:-1] if found[-1] == 0 else found), int((end - begin).sum())
+
+
 def compressed(runs: IntArray) -> str:
     """The text that COCO's tools write: from the fourth run on the change against the last but one.
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.exports.coco_rle import compressed, counts, strip_of
+from pipeline.exports.coco_rle import compressed, counts_of
 from pipeline.exports.content import Content
 from pipeline.sinks.part_file import PartFile
 from pipeline.store.tracked_boxes import TrackedBoxes, name_of
@@ -94,7 +94,7 @@ class ParquetFile:
         if mask is None:
             return None
         width, height = self._content.size
-        return compressed(counts(strip_of(mask, width=width, height=height), width=width))
+        return compressed(counts_of(mask, width=width, height=height)[0])
 
 
 def _schema(content: Content) -> pa.Schema:

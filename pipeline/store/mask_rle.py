@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.errors import StoreError
-from trackers.structures import BoolArray
+from trackers.structures import BoolArray, IntArray
 
 _HEADER_WORDS = 4  # x y of the crop's top left corner, height, width
 
@@ -23,12 +23,18 @@ def encode(origin: tuple[int, int], crop: BoolArray) -> bytes:
 
 def decode(payload: bytes) -> tuple[tuple[int, int], BoolArray]:
     """The origin (x, y) and the (height, width) crop of `encode`. Raises StoreError if the bytes are damaged."""
+    origin, shape, runs = read_runs(payload)
+    flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return origin, flat.reshape(shape, order="F")
+
+
+def read_runs(payload: bytes) -> tuple[tuple[int, int], tuple[int, int], IntArray]:
+    """Origin (x, y), shape (height, width) and run lengths of `encode`, as they are stored. Raises as `decode`."""
     words = np.frombuffer(payload, "<i4") if len(payload) % 4 == 0 else np.zeros(0, "<i4")
     if len(words) < _HEADER_WORDS:
         raise StoreError(f"a stored mask of {len(payload)} bytes is damaged")
-    x, y, height, width = (int(word) for word in words[:_HEADER_WORDS])
-    runs = words[_HEADER_WORDS:]
-    if min(height, width) < 0 or np.any(runs < 0) or int(runs.sum(dtype=np.int64)) != height * width:
+    x, y, height, width = words[:_HEADER_WORDS].tolist()
+    runs = words[_HEADER_WORDS:].astype(np.int64)
+    if min(height, width) < 0 or np.any(runs < 0) or int(runs.sum()) != height * width:
         raise StoreError(f"a stored mask of {width} x {height} pixels is damaged: its runs do not fill it")
-    flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    return (x, y), flat.reshape((height, width), order="F")
+    return (x, y), (height, width), runs

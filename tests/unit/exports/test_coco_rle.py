@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.exports.coco_rle import Strip, compressed, counts, strip_of
+from pipeline.exports.coco_rle import Strip, compressed, counts, counts_of, strip_of
 from pipeline.store import mask_rle
 from trackers.structures import BoolArray
 
@@ -65,15 +65,34 @@ def test_runs_of_a_whole_picture(filled: bool, runs: list[int]) -> None:
     assert counts(Strip(0, np.full((2, 3), filled)), width=3).tolist() == runs
 
 
-@given(arrays(bool, st.tuples(st.integers(0, 5), st.integers(0, 5))), st.integers(-6, 9), st.integers(-6, 7))
+@given(arrays(bool, st.tuples(st.integers(0, 6), st.integers(0, 8))), st.integers(-6, 9), st.integers(-6, 7))
 def test_a_stored_mask_lands_where_it_was(crop: BoolArray, x: int, y: int) -> None:
     width, height = 8, 6
     wanted = np.zeros((height + 20, width + 20), bool)
     wanted[10 + y : 10 + y + crop.shape[0], 10 + x : 10 + x + crop.shape[1]] = crop
     wanted = wanted[10 : 10 + height, 10 : 10 + width]
-    strip = strip_of(mask_rle.encode((x, y), crop), width=width, height=height)
-    text = compressed(counts(strip, width=width))
+    payload = mask_rle.encode((x, y), crop)
+    strip = strip_of(payload, width=width, height=height)
+    runs, area = counts_of(payload, width=width, height=height)
+    assert runs.tolist() == counts(strip, width=width).tolist()
+    assert area == strip.area
+    text = compressed(runs)
     assert np.array_equal(read_mask(text, width=width, height=height), wanted)
     assert strip.area == wanted.sum()
     assert sum(read_counts(text)) == width * height
     assert 0 not in read_counts(text)[1:]
+
+
+@pytest.mark.parametrize(
+    ("crop", "runs"),
+    [
+        (np.ones((6, 8), bool), [0, 48]),
+        (np.ones((6, 2), bool), [0, 12, 36]),  # columns that touch are one run
+        (np.zeros((6, 8), bool), [48]),
+        (np.zeros((0, 0), bool), [48]),
+        (np.eye(6, dtype=bool), [0, 1, 6, 1, 6, 1, 6, 1, 6, 1, 6, 1, 12]),
+    ],
+)
+def test_crops_as_tall_as_the_picture(crop: BoolArray, runs: list[int]) -> None:
+    found, area = counts_of(mask_rle.encode((0, 0), crop), width=8, height=6)
+    assert (found.tolist(), area) == (runs, crop.sum())
