@@ -1,0 +1,171 @@
+"""Many sources in one command: bad ones stop nobody, finished ones are left out, processes share the work."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.clips import cut, write_clip, write_moving
+from tests.integration.command import sightline
+from tests.integration.stored import assert_same_rows, count, reading
+from tests.integration.test_resume import start
+
+REAL = ("people-walking", "one-by-one-person-detection", "cars", "dense-traffic", "person-bicycle-car-detection")
+
+
+def statuses(database: Path) -> list[tuple[str, str]]:
+    """Name and state of each source of the newest run."""
+    query = """
+        SELECT s.name, r.status FROM run_sources r JOIN sources s ON s.id = r.source_id
+        WHERE r.run_id = (SELECT max(id) FROM runs) ORDER BY s.name
+    """
+    with reading(database) as connection:
+        return connection.execute(query).fetchall()
+
+
+@pytest.fixture
+def folder(shared: Path, tmp_path: Path) -> Path:
+    """Five real clips, one that was cut off before its index, and a text."""
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for name in REAL:
+        (videos / f"{name}.mp4").symlink_to(shared / "data" / "videos" / f"{name}.mp4")
+    cut(write_clip(videos / "broken.mp4", count=60), 0.6)
+    (videos / "notes.mp4").write_text("this is no video\n")
+    (videos / "readme.txt").write_text("nor is this\n")
+    return videos
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_bad_files_stop_nobody_and_finished_ones_are_left_out(folder: Path, tmp_path: Path, workers: int) -> None:
+    command = ["run", folder, "--max-frames", 40, "--workers", workers, "--mot-out", "{name}.txt"]
+    done = sightline(*command, folder=tmp_path)
+    assert done.code == 1, done.err
+    assert "left out, because their names are not those of videos: readme.txt" in done.out
+    assert sorted(file.stem for file in tmp_path.glob("*.txt")) == sorted(REAL)
+    assert "broken.mp4" in done.out
+    assert "notes.mp4 is not a video file" in done.out
+    database = tmp_path / "runs" / "sightline.db"
+    good = [(f"{name}.mp4", "finished") for name in REAL]
+    bad = [("broken.mp4", "failed"), ("notes.mp4", "failed")]
+    assert statuses(database) == sorted(good + bad)
+    with reading(database) as connection:
+        assert connection.execute("SELECT status, error FROM runs").fetchall() == [
+            ("finished", "2 of 7 sources failed: broken.mp4, notes.mp4")
+        ]
+
+    again = sightline(*command, folder=tmp_path)
+    assert again.code == 1
+    assert len(re.findall(r"^skipped .* finished before", again.out, re.MULTILINE)) == 5
+    assert statuses(database) == bad
+    assert count(database, "runs") == 2
+
+    (tmp_path / "cars.txt").unlink()  # what was written is gone: it is written again
+    (folder / "broken.mp4").unlink()
+    (folder / "notes.mp4").unlink()
+    third = sightline(*command, folder=tmp_path)
+    assert third.code == 0, third.out + third.err
+    assert statuses(database) == [("cars.mp4", "finished")]
+    fourth = sightline(*command, folder=tmp_path)
+    assert fourth.code == 0
+    assert count(database, "runs") == 3  # nothing to do, no run
+
+
+def test_a_source_that_breaks_off_is_done_again_and_the_others_not(tmp_path: Path) -> None:
+    write_moving(tmp_path / "whole.mp4")
+    cut(write_clip(tmp_path / "damaged.mp4", count=60, container={"movflags": "+faststart"}), 0.6)
+    command = ["run", "*.mp4"]
+    first = sightline(*command, folder=tmp_path)
+    assert first.code == 1, first.err
+    database = tmp_path / "runs" / "sightline.db"
+    assert statuses(database) == [("damaged.mp4", "damaged"), ("whole.mp4", "finished")]
+    assert sightline(*command, folder=tmp_path).code == 1
+    assert statuses(database) == [("damaged.mp4", "damaged")]
+
+
+def test_processes_share_the_work_and_change_nothing(folder: Path, tmp_path: Path) -> None:
+    stores = []
+    for workers in (1, 3):
+        store = tmp_path / f"{workers}.db"
+        names = [folder / f"{name}.mp4" for name in REAL[:4]]
+        done = sightline("run", *names, "--max-frames", 30, "--workers", workers, "--database", store, folder=tmp_path)
+        assert done.code == 0, done.err
+        assert done.out.count("finished") >= 4
+        stores.append(store)
+    assert_same_rows(*stores)
+
+
+def test_a_worker_that_is_killed_takes_only_its_source_with_it(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write_moving(tmp_path / f"{name}.mp4", count=600 if name == "a" else 60)
+    command = ["run", "a.mp4", "b.mp4", "c.mp4", "--workers", 2, "--set", "store.chunk=10"]
+    process = start(*command, folder=tmp_path)
+    database = tmp_path / "runs" / "sightline.db"
+    deadline = time.monotonic() + 60
+    while not is_at_work(database, "a.mp4"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process_that_reads(process.pid, "a.mp4"), signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, out + err
+    assert "ended with signal SIGKILL" in out
+    assert statuses(database) == [("a.mp4", "failed"), ("b.mp4", "finished"), ("c.mp4", "finished")]
+    again = sightline(*command, folder=tmp_path)
+    assert again.code == 0, again.err
+    assert statuses(database) == [("a.mp4", "finished")]
+
+
+def is_at_work(database: Path, name: str) -> bool:
+    """Whether a chunk of the source is stored."""
+    if not database.exists():
+        return False
+    query = """
+        SELECT count(*) FROM checkpoints c JOIN run_sources r ON r.id = c.run_source_id
+        JOIN sources s ON s.id = r.source_id WHERE s.name = ?
+    """
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+        try:
+            return bool(connection.execute(query, (name,)).fetchone()[0])
+        except sqlite3.OperationalError:  # the tables are being made
+            return False
+
+
+def process_that_reads(parent: int, name: str) -> int:
+    """The child that holds the file open."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    for child in children:
+        for link in Path(f"/proc/{child}/fd").iterdir():
+            try:
+                if link.readlink().name == name:
+                    return int(child)
+            except OSError:  # closed meanwhile
+                continue
+    raise AssertionError(f"no child of {parent} reads {name}")
+
+
+def test_two_runs_into_one_store_at_once(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_moving(tmp_path / f"{name}.mp4", count=300)
+    runs = [start("run", f"{name}.mp4", "--set", "store.chunk=5", folder=tmp_path) for name in ("a", "b")]
+    for run in runs:
+        out, err = run.communicate(timeout=180)
+        assert run.returncode == 0, out + err
+        assert "locked" not in out + err
+    with reading(tmp_path / "runs" / "sightline.db") as connection:
+        assert connection.execute("SELECT processed FROM run_sources").fetchall() == [(300,), (300,)]
+
+
+def test_when_none_can_be_read_nothing_is_done(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_text("no video")
+    (tmp_path / "b.mp4").write_text("neither")
+    done = sightline("run", "a.mp4", "b.mp4", folder=tmp_path)
+    assert done.code == 2
+    assert "none of the 2 sources can be read" in done.err
+    assert not (tmp_path / "runs").exists()
