@@ -196,6 +196,10 @@ def test_track_does_not_overwrite_its_input(tmp_path: Path) -> None:
     refused(done, "det.txt", "--out", folder=tmp_path, left=left)
     done = sightline("track", "det.txt", "--sequence", ".", "--out", "a.txt", "--set", "name=x", folder=tmp_path)
     refused(done, "--tracker", folder=tmp_path, left=left)
+    done = sightline(
+        "track", "det.txt", "--sequence", ".", "--out", "a.txt", "--set", "refine.smoothing=2", folder=tmp_path
+    )
+    refused(done, "--refine", folder=tmp_path, left=left)
 
 
 def test_square_brackets_are_no_markup(tmp_path: Path) -> None:
