@@ -211,9 +211,10 @@ class RecordingSink:
 
 
 class FakeRunControl:
-    """Starts nothing. Notes what was asked for, and fails with `error` if it is given."""
+    """Starts nothing. Notes what was asked for, waits for `held`, and fails with `error`, if they are given."""
 
-    def __init__(self, *, error: Exception | None = None) -> None:
+    def __init__(self, *, error: Exception | None = None, held: threading.Event | None = None) -> None:
+        self._held = held
         self.calls: list[tuple[object, ...]] = []
         self.run = UUID(int=0x018F_0000_0000_7000_8000_0000_0000_0001)
         self._error = error
@@ -230,6 +231,8 @@ class FakeRunControl:
 
     def _note(self, *call: object) -> None:
         self.calls.append(call)
+        if self._held is not None:
+            assert self._held.wait(30)
         if self._error is not None:
             raise self._error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -13,9 +14,12 @@ from pipeline.api.records import Page, RunDetailJson, RunJson, SourceJson
 from pipeline.api.run_requests import Started, allowed_addresses, allowed_overrides
 from pipeline.api.scopes import reading
 from pipeline.api.services import Services
+from pipeline.errors import BusyError
 from pipeline.store.run_queries import count_runs, list_runs, list_sources, run_detail
 from pipeline.store.states import RequestedState
 from pipeline.store.writer import now_microseconds
+
+STARTS_AT_ONCE = 4  # processes that load their networks
 
 
 class Requested(BaseModel):
@@ -35,6 +39,7 @@ class RunId(BaseModel):
 def run_routes(services: Services) -> APIRouter:
     """Reading and steering runs."""
     router = APIRouter(prefix="/api", tags=["runs"])
+    starting = threading.BoundedSemaphore(STARTS_AT_ONCE)
 
     @router.get("/runs")
     def runs(limit: Limit = 50, offset: Offset = 0) -> Page[RunJson]:
@@ -67,7 +72,12 @@ def run_routes(services: Services) -> APIRouter:
         """Start a run as a process of its own, on an upload or on files of the allowed folders."""
         addresses = allowed_addresses(services, body)
         overrides = allowed_overrides(services, body.overrides)
-        return RunId(id=services.runs.start(addresses, config=body.config, overrides=overrides))
+        if not starting.acquire(blocking=False):
+            raise BusyError("several runs are being started at this moment; try again when they are at work")
+        try:
+            return RunId(id=services.runs.start(addresses, config=body.config, overrides=overrides))
+        finally:
+            starting.release()
 
     @router.post("/runs/{public_id}/state", status_code=202)
     def state(public_id: UUID, body: Requested) -> RunId:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 from pipeline.api.app import make_app
+from pipeline.api.runs import STARTS_AT_ONCE
 from pipeline.api.services import Limits
 from pipeline.errors import SourceError
 from tests.clips import write_clip, write_sound
@@ -285,3 +287,27 @@ def test_an_upload_is_found_by_its_id_alone(site: Site, client: httpx.Client, cl
     for wrong in (f"{public_id}/..", f"../uploads/{public_id}", "..", "crops"):
         assert client.post("/api/runs", json={"upload": wrong}).status_code == 422
     assert client.post("/api/runs", json={"upload": str(public_id)}).status_code == 201
+
+
+def test_only_so_many_runs_are_started_at_once(site: Site, tmp_path: Path) -> None:
+    go = threading.Event()
+    site.runs = FakeRunControl(held=go)
+    answers: list[int] = []
+    with serving(make_app(site.services(limits=Limits(media_roots=(tmp_path,))))) as address:
+
+        def start() -> int:
+            return httpx.post(f"{address}/api/runs", json={"addresses": [str(tmp_path)]}, timeout=60).status_code
+
+        threads = [threading.Thread(target=lambda: answers.append(start())) for _ in range(STARTS_AT_ONCE)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 20
+        while len(site.runs.calls) < STARTS_AT_ONCE:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert start() == 503
+        go.set()
+        for thread in threads:
+            thread.join()
+        assert answers == [201] * STARTS_AT_ONCE
+        assert start() == 201
