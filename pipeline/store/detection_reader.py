@@ -47,6 +47,8 @@ class DetectionReader:
 
     def _by_frame(self, frames: IntArray, det_rows: IntArray) -> Iterator[tuple[IntArray, Detections]]:
         """Frame by frame the positions of what was detected there, and the frame's detections."""
+        if not len(self._ranges[0]):
+            return
         seen = np.flatnonzero(det_rows >= 0)
         seen = seen[np.argsort(frames[seen], kind="stable")]
         for here in np.split(seen, np.flatnonzero(np.diff(frames[seen])) + 1):
@@ -56,6 +58,9 @@ class DetectionReader:
 
     def _detections(self, frame: int) -> Detections | None:
         """Of one frame. Ranges may overlap; they then hold the same detections."""
+        for chunk in self._kept.values():  # mostly the one of the frame before
+            if frame in chunk:
+                return chunk[frame]
         keys, firsts, ends = self._ranges
         for at in np.flatnonzero((firsts <= frame) & (frame < ends)).tolist():
             found = self._chunk(int(keys[at])).get(frame)
