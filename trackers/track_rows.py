@@ -31,9 +31,12 @@ class Recording:
 
     @property
     def durations(self) -> FloatArray:
-        """Seconds each frame stands for (f,): since the one before, gaps left out; the first, as long as is usual."""
+        """Seconds each frame stands for (f,): since the one before, gaps left out.
+
+        The first stands for as long as is usual, and one alone, of which nothing is known, for a second.
+        """
         if len(self.times) < 2:
-            return np.zeros(len(self.times))
+            return np.ones(len(self.times))
         steps = np.diff(self.times)
         for start, end in self.gaps:
             shared = np.minimum(self.times[1:], end) - np.maximum(self.times[:-1], start)

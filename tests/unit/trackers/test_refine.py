@@ -219,6 +219,12 @@ def test_no_rows(chosen: Refinement, dimension: int | None) -> None:
 
 
 @every_step
+def test_a_recording_of_one_frame(chosen: Refinement) -> None:
+    rows = concatenate([walk(1, [0], 100), walk(2, [0], 500)])
+    assert refine(rows, chosen, recording=record(1)).ids.tolist() == [1, 2]
+
+
+@every_step
 def test_one_row(chosen: Refinement) -> None:
     one = walk(1, [3], 100)
     kept = refine(one, replace(chosen, least_weight=0), recording=record())
