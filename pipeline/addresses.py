@@ -42,8 +42,15 @@ def expand(words: Sequence[str]) -> Addresses:
             found, others = _expand_one(address)
             sources += found
             left_out += others
-    by_place = {_place(address): address for address in reversed(sources)}
-    return Addresses(tuple(reversed(by_place.values())), tuple(dict.fromkeys(left_out)))
+    return Addresses(tuple(each_once(sources)), tuple(dict.fromkeys(left_out)))
+
+
+def each_once(addresses: Sequence[str]) -> list[str]:
+    """Of several names of one place the first one."""
+    by_place: dict[str, str] = {}
+    for address in addresses:
+        by_place.setdefault(address if "://" in address else str(Path(address).resolve()), address)
+    return list(by_place.values())
 
 
 def _unlisted(word: str, opened: tuple[Path, ...] = ()) -> Iterator[str]:
@@ -95,7 +102,3 @@ def _folder(folder: Path) -> tuple[list[str], list[Path]]:
     if any(file.suffix.lower() in PICTURES for file in files):
         return [str(folder)], []
     raise SourceError(f"{folder} holds no videos and no pictures; for its folders too, give '{folder}/**/*.mp4'")
-
-
-def _place(address: str) -> str:
-    return address if "://" in address else str(Path(address).resolve())

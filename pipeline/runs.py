@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from pipeline.addresses import each_once
 from pipeline.batch import WorkerPool
 from pipeline.config import Settings
 from pipeline.errors import ConfigError, OutputError, SightlineError, StoreError
@@ -71,8 +72,7 @@ class Run:
         `public_id`: of the new run, where it was given out before. `preview`: keep the newest annotated picture in
         the media folder while it goes on.
         """
-        by_place = {Path(address).resolve(): address for address in reversed(addresses)}
-        self._addresses = list(reversed(by_place.values()))  # the same source twice is one source
+        self._addresses = each_once(addresses)
         self._settings = settings
         self._outputs = outputs or Outputs()
         self._observer = observer or RunObserver()

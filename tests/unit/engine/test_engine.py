@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from pipeline.engine import Engine, Stream
 from pipeline.errors import DamagedSourceError, SourceError
+from pipeline.sinks.base import ChunkEnd
 from tests.fakes import FakeDetector, FakeEmbedder, FakeSource, FakeTracker, RecordingSink
 
 
@@ -273,3 +275,55 @@ def test_a_frame_is_written_while_later_ones_are_detected() -> None:
 def test_sizes_below_one_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="least"):
         Engine([Stream(FakeSource(1), FakeTracker())], FakeDetector(), **wrong)
+
+
+def test_a_pause_reads_no_more_until_it_ends() -> None:
+    sink, source = RecordingSink(seconds_each=0.002), FakeSource(400)
+    engine = Engine([Stream(source, FakeTracker(), [sink])], FakeDetector(), capacity=1)
+    runner = threading.Thread(target=engine.run)
+    runner.start()
+    while len(sink.results) < 5:
+        time.sleep(0.002)
+    engine.pause()
+    time.sleep(0.2)  # what was read before comes through
+    before = len(sink.results)
+    time.sleep(0.2)
+    assert len(sink.results) == before < 400
+    engine.go_on()
+    runner.join(30)
+    assert [result.frame.index for result in sink.results] == list(range(400))
+
+
+def test_a_pause_can_be_stopped() -> None:
+    sink = RecordingSink()
+    engine = Engine([Stream(FakeSource(50), FakeTracker(), [sink])], FakeDetector())
+    engine.pause()
+    threading.Timer(0.1, engine.stop).start()
+    assert engine.run().stopped
+    assert sink.ending == "finished"
+
+
+def test_frames_before_the_first_are_shown_to_the_detector_alone() -> None:
+    sink, detector, tracker = RecordingSink(), FakeDetector(), FakeTracker()
+    stream = Stream(FakeSource(25), tracker, [sink], first_frame=12)
+    Engine([stream], detector, embedder=FakeEmbedder(), batch=5, chunk=10).run()
+    assert [index for batch in detector.batches for _, index in batch] == list(range(25))
+    assert [result.frame.index for result in sink.results] == list(range(12, 25))
+    assert tracker.times == [index / 10 for index in range(12, 25)]
+    assert [result.frame.index for result in sink.results if result.end is ChunkEnd.WHOLE] == [19, 24]
+
+
+def test_a_stream_that_was_done_already_gives_nothing() -> None:
+    sink = RecordingSink()
+    report = Engine([Stream(FakeSource(7), FakeTracker(), [sink], first_frame=7)], FakeDetector()).run()
+    assert (sink.results, report.frames, sink.ending) == ([], 0, "finished")
+
+
+def test_a_stop_cuts_a_chunk() -> None:
+    sink, source = RecordingSink(), FakeSource(1000)
+    engine = Engine([Stream(source, FakeTracker(), [sink])], FakeDetector(seconds_each=0.001), chunk=100)
+    threading.Timer(0.05, engine.stop).start()
+    engine.run()
+    last = sink.results[-1]
+    assert last.state is not None
+    assert last.end is ChunkEnd.CUT

@@ -1,0 +1,47 @@
+"""What is kept of a run's settings comes back as the same settings, and what differs is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.config import load_settings
+from pipeline.outputs import Outputs
+from pipeline.run_record import differences, run_record, stored_outputs, stored_settings
+from tests.fakes import FakeDetector, FakeEmbedder
+
+
+@pytest.mark.parametrize("config", ["default", "people"])
+def test_stored_settings_are_the_same(config: str) -> None:
+    overrides = ["detector.weights=a.xml"] if config == "people" else []
+    settings = load_settings(config, [*overrides, "store.database=x.db", "tracker.lost_seconds=7", "source.fps=12"])
+    record = run_record(settings, FakeDetector(), FakeEmbedder(), Outputs())
+    again = stored_settings(record.settings, "x.db")
+    assert again == settings
+    same = run_record(again, FakeDetector(), FakeEmbedder(), Outputs())
+    assert same.settings_hash == record.settings_hash
+    assert differences(record.settings, same.settings) == []
+
+
+def test_the_databases_password_is_not_kept() -> None:
+    settings = load_settings("default", ["store.database=postgresql://me:geheim@host/db"])
+    record = run_record(settings, FakeDetector(), None, Outputs())
+    assert "geheim" not in str(record.settings)
+
+
+def test_differences_are_named_and_what_decides_nothing_is_not() -> None:
+    before = run_record(load_settings("default"), FakeDetector(), FakeEmbedder(), Outputs())
+    changes = ["detector.min_score=0.3", "engine.capacity=9", "detector.motion.min_area=0.5", "store.media=elsewhere"]
+    after = run_record(load_settings("default", changes), FakeDetector(), None, Outputs())
+    told = differences(before.settings, after.settings)
+    assert told == [
+        "detector.min_score: 0.1 -> 0.3",
+        "detector.motion.min_area: 0.0008 -> 0.5",
+        "models.embed: fake (sha256 000000000000, none, 1) -> None",
+    ]
+    assert before.settings_hash != after.settings_hash
+
+
+def test_outputs_come_back(tmp_path: pytest.TempPathFactory) -> None:
+    outputs = Outputs(mot=tmp_path / "a.txt", video=tmp_path / "{name}.mp4")  # type: ignore[operator]
+    record = run_record(load_settings("default"), FakeDetector(), None, outputs)
+    assert stored_outputs(record.settings) == outputs
