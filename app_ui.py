@@ -6,6 +6,7 @@ unless there is a password.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -18,7 +19,6 @@ from typing import Annotated
 import typer
 import uvicorn
 from fastapi import FastAPI
-from pipeline.picture_search import PictureSearch
 from rich.console import Console
 
 from pipeline.api.app import make_app
@@ -27,6 +27,7 @@ from pipeline.config import Settings, StoreSettings, config_folders
 from pipeline.errors import ConfigError, SightlineError
 from pipeline.page.access import check_host, read_password
 from pipeline.page.process_form import ConfigChoice
+from pipeline.picture_search import PictureSearch
 from pipeline.run_control import RunControl
 from pipeline.run_record import media_folder
 from pipeline.store.database import open_database
@@ -112,10 +113,10 @@ def build_app(services: Services) -> FastAPI:
 
 
 def configs() -> list[ConfigChoice]:
-    """The configs that come with Sightline, each with what its first line says of it; the default one first."""
+    """The configs that come with Sightline, each with the sentence it begins with; the default one first."""
     files = {file.stem: file for folder in reversed(config_folders()) for file in folder.glob("*.yaml")}
     names = sorted(files, key=lambda name: (name != "default", name))
-    return [ConfigChoice(name, _first_words(files[name])) for name in names]
+    return [ConfigChoice(name, _first_sentence(files[name])) for name in names]
 
 
 def main() -> None:
@@ -142,6 +143,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             Console().print(self._said, soft_wrap=True, highlight=False)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn. Browsers keep streams open; that these are cut off at the end is no error worth a traceback."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -171,9 +177,10 @@ def _address(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _first_words(file: Path) -> str:
+def _first_sentence(file: Path) -> str:
     lines = file.read_text(encoding="utf-8").splitlines()
-    return lines[0].removeprefix("#").strip() if lines and lines[0].startswith("#") else ""
+    said = lines[0].removeprefix("#").strip() if lines and lines[0].startswith("#") else ""
+    return f"{said.partition('. ')[0].rstrip('.')}." if said else ""
 
 
 if __name__ == "__main__":

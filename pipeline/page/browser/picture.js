@@ -48,7 +48,7 @@ const search = async () => {
     const told = await answer.json();
     if (!answer.ok) return say(typeof told.detail === 'string' ? told.detail : 'The filters make no sense.', true);
     say(part ? 'Searched by the marked part.' : 'Mark one object with the pointer to search by it alone.');
-    trigger('found', {hits: told.items.map(hit => [hit.object.id, hit.distance])});
+    trigger('found', {hits: told.hits.map(hit => [hit.object.id, hit.distance])});
   } catch {
     say('The server cannot be reached; is it still running?', true);
   }

@@ -65,8 +65,11 @@ def serving(*words: object, folder: Path, environment: dict[str, str] | None = N
 
 
 @contextmanager
-def browsing(address: str, *, size: tuple[int, int] = WIDE, dark: bool = False) -> Iterator[Page]:
-    """The page in Chromium. Every error in its console and every request to another machine fails the test."""
+def browsing(address: str, *, size: tuple[int, int] = WIDE, dark: bool = False, expected: str = "") -> Iterator[Page]:
+    """The page in Chromium. Every error in its console and every request to another machine fails the test.
+
+    `expected`: a part of errors that are meant to come.
+    """
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -87,7 +90,8 @@ def browsing(address: str, *, size: tuple[int, int] = WIDE, dark: bool = False) 
         page.goto(address)
         yield page
         browser.close()
-    assert not errors, errors
+    unexpected = [error for error in errors if not expected or expected not in error]
+    assert not unexpected, unexpected
 
 
 def _leaves(url: str) -> bool:

@@ -189,12 +189,12 @@ def test_a_search_by_a_track_and_by_an_uploaded_picture(page: Page, tmp_path: Pa
     page.locator(".sl-query input[type=file]").set_input_files(picture)
     page.wait_for_selector("text=Mark one object")
     page.wait_for_function(
-        "wanted => document.querySelector('.sl-query') && "
-        "[...document.querySelectorAll('.sl-card')].find(one => one.offsetParent).dataset.track === wanted",
-        arg=wanted,
+        "tracks => [...document.querySelectorAll('.sl-card')].filter(one => one.offsetParent).length === tracks",
+        arg=stored.tracks,
     )
-    assert float(page.locator(".sl-card:visible .sl-name i").first.inner_text()) < 0.05
-    assert page.locator(".sl-card:visible").count() == stored.tracks
+    distances = [float(one) for one in page.locator(".sl-card:visible .sl-name i").all_inner_texts()]
+    assert distances == sorted(distances)
+    assert page.locator(".sl-card:visible").first.get_attribute("data-track") == wanted
 
     canvas = page.locator(".sl-own canvas").bounding_box()
     assert canvas is not None

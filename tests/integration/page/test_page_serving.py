@@ -1,0 +1,148 @@
+"""Serving the page: who may come in, what is refused, and runs that are started and stopped from it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app_ui import configs
+from pipeline.errors import ConfigError
+from pipeline.page.access import check_host, read_password
+from tests.conftest import ROOT
+from tests.integration.page.browsing import browsing, command, open_tab, serving, surroundings
+from tests.integration.page.conftest import Stored
+
+
+def test_a_password_is_asked_for_and_an_empty_store_says_how_to_fill_it(tmp_path: Path) -> None:
+    secret = {"SIGHTLINE_PASSWORD": "open sesame"}
+    options = ("--database", "new/sightline.db")
+    with serving(*options, folder=tmp_path, environment=secret) as address, browsing(address) as page:
+        page.wait_for_selector("input[type=password]")
+        assert page.locator(".sl-banner").count() == 0
+        page.locator("input[type=password]").fill("open sesame")
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_selector("text=Nothing here yet")
+        assert "sightline run VIDEO --database" in page.locator(".sl-hint").first.inner_text()
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_selector("input[type=password]")
+
+
+def test_gradio_serves_and_takes_no_file(stored: Stored, tmp_path: Path) -> None:
+    with serving("--database", stored.database, folder=tmp_path) as address:
+        for path in (stored.database, ROOT / "app_ui.py", "/etc/passwd"):
+            answer = httpx.get(f"{address}/gradio_api/file={path}")
+            assert answer.status_code in (403, 404), path
+        answer = httpx.post(f"{address}/gradio_api/upload", files={"files": ("a.txt", b"two bytes")})
+        assert answer.status_code >= 400
+        assert httpx.get(address, headers={"host": "evil.example"}).status_code == 421
+        assert httpx.get(address).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("words_", "reason"),
+    [
+        (("--host", "0.0.0.0"), "set SIGHTLINE_PASSWORD"),
+        (("--database", "file.txt/sightline.db"), "file.txt"),
+        (("--host", "192.0.2.1", "--port", "7999"), "cannot listen at 192.0.2.1, port 7999: Cannot assign"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_code_2(tmp_path: Path, words_: tuple[str, ...], reason: str) -> None:
+    (tmp_path / "file.txt").write_text("this is no database")
+    environment = {"SIGHTLINE_PASSWORD": "x"} if "192.0.2.1" in words_ else {}
+    done = subprocess.run(
+        command(words_), cwd=tmp_path, env=surroundings(environment), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_ctrl_c_ends_it_while_a_browser_looks_on(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*command(("--database", "new.db", "--port", 7951))],
+        cwd=tmp_path,
+        env=surroundings(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        assert "http://127.0.0.1:7951" in process.stdout.readline()
+        with browsing("http://127.0.0.1:7951", expected="ERR_") as page:
+            page.wait_for_selector("text=Nothing here yet")
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)
+            assert process.returncode == 0
+            assert "Traceback" not in errors
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_run_is_started_watched_and_stopped(stored: Stored, tmp_path: Path) -> None:
+    options, refused = ("--database", tmp_path / "own" / "own.db"), "status of 422"
+    with serving(*options, folder=tmp_path) as address, browsing(address, expected=refused) as page:
+        page.wait_for_selector("text=Nothing here yet")
+        open_tab(page, "Process")
+        page.get_by_role("button", name="Start").click()
+        page.wait_for_selector("text=Choose a video first")
+        page.locator(".sl-drop input:visible, .sl-form input[type=file]").first.set_input_files(stored.clip)
+        page.wait_for_selector(".sl-drop b:has-text('.mp4')")
+        page.get_by_text("More settings").click()
+        page.locator("[name=settings]").fill("tracker.lost_seconds=3")
+        page.locator("[name=frames]").fill("100")
+        page.get_by_role("button", name="Start").click()
+        page.wait_for_selector(".sl-live-run", timeout=60_000)
+        page.wait_for_selector(".sl-live-run .sl-state.finished", timeout=60_000)
+        assert "100 of 100 frames" in page.locator(".sl-live-run .sl-sub").inner_text()
+        page.locator(".sl-live-run [data-run]").click()
+        page.wait_for_selector(".sl-card img")
+        open_tab(page, "Process")
+        page.locator("[name=address]").fill("nothing.mp4")
+        page.get_by_role("button", name="Start").click()
+        page.wait_for_selector(".sl-said.sl-trouble", timeout=60_000)
+
+
+def test_the_configs_are_offered_with_a_sentence() -> None:
+    offered = configs()
+    assert offered[0].name == "default"
+    assert {"default", "people"} <= {one.name for one in offered}
+    assert all(one.about.endswith(".") for one in offered), offered
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
+def test_other_machines_need_a_password(host: str) -> None:
+    with pytest.raises(ConfigError, match="SIGHTLINE_PASSWORD"):
+        check_host(host, None)
+    check_host(host, "secret")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_this_machine_needs_none(host: str) -> None:
+    check_host(host, None)
+
+
+def test_the_password_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("from the file\n")
+    assert read_password({}) is None
+    assert read_password({"SIGHTLINE_PASSWORD": ""}) is None
+    assert read_password({"SIGHTLINE_PASSWORD": "plain"}) == "plain"
+    assert read_password({"SIGHTLINE_PASSWORD_FILE": str(file)}) == "from the file"
+    file.write_text("\n")
+    with pytest.raises(ConfigError, match="is empty"):
+        read_password({"SIGHTLINE_PASSWORD_FILE": str(file)})
+    with pytest.raises(ConfigError, match="cannot read"):
+        read_password({"SIGHTLINE_PASSWORD_FILE": str(tmp_path / "none")})
+
+
+def test_importing_the_page_starts_nothing() -> None:
+    code = "import app_ui, threading; print(threading.active_count())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
