@@ -56,9 +56,10 @@ def assign(cost: FloatArray, *, limit: float) -> tuple[IntArray, IntArray]:
     pairs as can be. NaN and infinity in `cost` are pairs that cannot be.
     """
     allowed = np.isfinite(cost) & (cost <= limit)
-    rows, columns = np.flatnonzero(allowed.any(axis=1)), np.flatnonzero(allowed.any(axis=0))
-    if len(rows) == 0:
+    rows, columns = np.nonzero(allowed)
+    if len(rows) == len(set(rows.tolist())) == len(set(columns.tolist())):  # nobody has a choice
         return rows, columns
+    rows, columns = np.flatnonzero(allowed.any(axis=1)), np.flatnonzero(allowed.any(axis=0))
     inner = np.ix_(rows, columns)
     dearest, cheapest = cost[allowed].max(), cost[allowed].min()
     most = min(len(rows), len(columns)) * (dearest - cheapest) + abs(dearest) + 1  # no pair is worth giving up for more

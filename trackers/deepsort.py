@@ -16,7 +16,7 @@ import numpy as np
 from trackers import kalman
 from trackers.appearance import Gallery
 from trackers.association import Pairing, forbid, overlap, same_class, surest_first
-from trackers.structures import BoolArray, Detections, FloatArray, ImageArray, IntArray, Stage, State, Tracks
+from trackers.structures import CONFIRMED, BoolArray, Detections, FloatArray, ImageArray, IntArray, State, Tracks
 from trackers.track_table import TrackTable
 
 
@@ -68,7 +68,7 @@ class DeepSort:
 
         table.predict(seconds, camera_motion)
         pairing = Pairing(len(table), len(detections))
-        tracked = table.stages == Stage.CONFIRMED
+        tracked = table.stages == CONFIRMED
         by_overlap = overlap(table.boxes, table.labels, detections)
         self._match_cascade(pairing, detections, strong)
         pairing.match(table.confirmed, strong, by_overlap, limit=self.overlap_limit)

@@ -152,13 +152,12 @@ def predict(
     covariance[:, :, :k] += step[:, :, None] * covariance[:, :, MEASURED:]  # F P F^T
     variance = model.scales(heights) ** 2
     drift = variance * np.square(model.drift_std)
-    acceleration = variance * np.square(model.acceleration_std)
-    p, v = np.arange(MEASURED), np.arange(k)
-    covariance[:, p, p] += drift * step
-    covariance[:, v, v] += (acceleration * step**3 / 3)[:, :k]
-    covariance[:, v, MEASURED + v] += (acceleration * step**2 / 2)[:, :k]
-    covariance[:, MEASURED + v, v] += (acceleration * step**2 / 2)[:, :k]
-    covariance[:, MEASURED + v, MEASURED + v] += (acceleration * step)[:, :k]
+    acceleration = (variance * np.square(model.acceleration_std))[:, :k]
+    _diagonal(covariance[:, :MEASURED, :MEASURED])[...] += drift * step
+    _diagonal(covariance[:, :k, :k])[...] += acceleration * step**3 / 3
+    _diagonal(covariance[:, :k, MEASURED:])[...] += acceleration * step**2 / 2
+    _diagonal(covariance[:, MEASURED:, :k])[...] += acceleration * step**2 / 2
+    _diagonal(covariance[:, MEASURED:, MEASURED:])[...] += acceleration * step
     return mean, covariance
 
 
@@ -226,6 +225,11 @@ def _heights(boxes: FloatArray) -> FloatArray:
 def _innovation_covariance(covariance: FloatArray, noise: FloatArray) -> FloatArray:
     """S = H P H^T + R (n, 4, 4)."""
     covariances = covariance[:, :MEASURED, :MEASURED].copy()
-    diagonal = np.arange(MEASURED)
-    covariances[:, diagonal, diagonal] += noise
+    _diagonal(covariances)[...] += noise
     return covariances
+
+
+def _diagonal(matrices: FloatArray) -> FloatArray:
+    """A view of the diagonals (n, k) of matrices (n, k, k), through which they can be changed."""
+    view: FloatArray = np.einsum("nii->ni", matrices)
+    return view

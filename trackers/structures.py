@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
 from typing import Any, Protocol, Self, TypeVar
@@ -27,6 +27,11 @@ class Stage(IntEnum):
     CONFIRMED = 1  # believed and located in this frame
     LOST = 2  # believed, not located in this frame
     ENDED = 3  # gone for good; reported once
+
+
+# As plain numbers: comparing a column with a member of an enumeration takes numpy several times longer.
+TENTATIVE, CONFIRMED = int(Stage.TENTATIVE), int(Stage.CONFIRMED)
+LOST, ENDED = int(Stage.LOST), int(Stage.ENDED)
 
 
 class Evidence(IntEnum):
@@ -147,7 +152,7 @@ class Tracks:
     @property
     def confirmed(self) -> Self:
         """The tracks that are believed and located in this frame: what users see and sinks store."""
-        return self[self.stages == Stage.CONFIRMED]
+        return self[self.stages == CONFIRMED]
 
     @classmethod
     def empty(cls) -> Self:
@@ -192,10 +197,10 @@ def _check_columns(table: Detections | Tracks) -> None:
     count = len(table.boxes)
     if table.boxes.shape != (count, 4):
         raise ValueError(f"boxes must be (n, 4), got {table.boxes.shape}")
-    for field in fields(table):
-        column = getattr(table, field.name)
+    for name in table.__dataclass_fields__:
+        column = getattr(table, name)
         if column is not None and len(column) != count:
-            raise ValueError(f"{field.name} has {len(column)} rows, boxes {count}")
+            raise ValueError(f"{name} has {len(column)} rows, boxes {count}")
 
 
 _Table = TypeVar("_Table", bound=Detections | Tracks)
@@ -203,7 +208,7 @@ _Table = TypeVar("_Table", bound=Detections | Tracks)
 
 def _select(table: _Table, index: Index) -> _Table:
     columns: dict[str, Any] = {}
-    for field in fields(table):
-        column: Any = getattr(table, field.name)
-        columns[field.name] = None if column is None else column[index]
+    for name in table.__dataclass_fields__:
+        column: Any = getattr(table, name)
+        columns[name] = None if column is None else column[index]
     return type(table)(**columns)

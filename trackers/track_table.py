@@ -6,9 +6,23 @@ import numpy as np
 
 from trackers import kalman
 from trackers.association import Pairing
-from trackers.structures import BoolArray, Detections, Evidence, FloatArray, IntArray, Stage, State, Tracks
+from trackers.structures import (
+    CONFIRMED,
+    ENDED,
+    LOST,
+    TENTATIVE,
+    BoolArray,
+    Detections,
+    Evidence,
+    FloatArray,
+    IntArray,
+    Stage,
+    State,
+    Tracks,
+)
 
 FORMAT = 1  # version of to_arrays()
+_DETECTED, _PREDICTED = np.int8(Evidence.DETECTED), np.int8(Evidence.PREDICTED)
 _ROUNDING = 1e-9  # seconds; times are sums of frame intervals
 _COLUMNS = ("ids", "labels", "scores", "stages", "started_at", "seen_at", "hits", "heights", "mean", "covariance")
 
@@ -43,7 +57,7 @@ class TrackTable:
     @property
     def confirmed(self) -> BoolArray:
         """The tracks that are believed, seen in the last frame or not (n,)."""
-        return np.asarray(self.stages != Stage.TENTATIVE)
+        return np.asarray(self.stages != TENTATIVE)
 
     def predict(self, seconds: float, camera_motion: FloatArray | None = None) -> None:
         """Move every track on to the time of a new frame, `seconds`."""
@@ -72,13 +86,13 @@ class TrackTable:
         self.seen_at[rows] = self.time
         self.hits[rows] += 1
         believed = self.confirmed
-        self.stages[believed] = Stage.LOST
-        self.stages[rows[believed[rows]]] = Stage.CONFIRMED
+        self.stages[believed] = LOST
+        self.stages[rows[believed[rows]]] = CONFIRMED
 
     def confirm(self, *, after: float) -> None:
         """Believe the tentative tracks that have been matched over `after` seconds, and at least twice."""
         lasting = (self.seen_at - self.started_at >= after - _ROUNDING) & (self.hits >= 2)
-        self.stages[(self.stages == Stage.TENTATIVE) & lasting & (self.seen_at == self.time)] = Stage.CONFIRMED
+        self.stages[(self.stages == TENTATIVE) & lasting & (self.seen_at == self.time)] = CONFIRMED
 
     def start(self, detections: Detections, stage: Stage = Stage.TENTATIVE) -> None:
         """Begin a track for each detection."""
@@ -134,8 +148,8 @@ class TrackTable:
             scores=self.scores.copy(),
             labels=self.labels.copy(),
             ids=self.ids.copy(),
-            stages=np.where(ended, Stage.ENDED, self.stages).astype(np.int8),
-            evidence=np.where(rows >= 0, Evidence.DETECTED, Evidence.PREDICTED).astype(np.int8),
+            stages=np.where(ended, np.int8(ENDED), self.stages),
+            evidence=np.where(rows >= 0, _DETECTED, _PREDICTED),
             rows=rows,
         )
 
