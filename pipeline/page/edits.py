@@ -44,7 +44,7 @@ class Edits:
         """One edit, one entry in the log. None where there is nothing to undo or redo."""
         with self._reader.writing() as (scope, connection):
             edited = _carry_out(scope, connection, wish, actor)
-        self._names.forget()
+        self._names.forget(wish.label)
         return edited
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ class LabelNames:
         self._clock = clock
         self._lock = threading.Lock()
         self._counted: dict[Scope, tuple[float, dict[str, int]]] = {}  # when, and what
+        self._given: set[str] = set()  # labels since the last count
 
     def read(self, scope: Scope, connection: Connection) -> dict[str, int]:
         """How many tracks have each name, by name."""
@@ -33,9 +35,18 @@ class LabelNames:
         names = count_names(scope, connection)
         with self._lock:
             self._counted[scope] = (now, names)
+            self._given.clear()
         return names
 
-    def forget(self) -> None:
-        """Somebody changed labels or tracks: count again when next asked."""
+    def known(self, scope: Scope) -> list[str]:
+        """The names as they were counted last, for proposals: nothing is read for them."""
         with self._lock:
-            self._counted.clear()
+            _, names = self._counted.get(scope, (0.0, {}))
+            return sorted({*names, *self._given})
+
+    def forget(self, given: str | None = None) -> None:
+        """Somebody changed labels or tracks: count again when next asked. `given`: a label that may be new."""
+        with self._lock:
+            self._counted = {scope: (-math.inf, names) for scope, (_, names) in self._counted.items()}
+            if given:
+                self._given.add(given)

@@ -89,7 +89,7 @@ class SimilarView:
         return None if row is None else _query(row)
 
     def _tools(self, scope: Scope, connection: Connection) -> Markup:
-        return tools(next_steps(scope, connection), list(self._names.read(scope, connection)))
+        return tools(next_steps(scope, connection), self._names.known(scope))
 
 
 def _results(hits: Sequence[Hit]) -> Markup:

@@ -66,7 +66,7 @@ class TrackView:
             ],
             history=history(scope, connection, public_id=row.public_id, limit=EDITS),
             steps=next_steps(scope, connection),
-            names=list(self._names.read(scope, connection)),
+            names=self._names.known(scope),
         )
 
 

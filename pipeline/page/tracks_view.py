@@ -58,7 +58,7 @@ class TracksView:
         """A sheet of tracks with their best pictures."""
         with self._reader.reading() as (scope, connection):
             total = count_objects(scope, connection, wanted)
-            bar = tools(next_steps(scope, connection), list(self._names.read(scope, connection)))
+            bar = tools(next_steps(scope, connection), self._names.known(scope))
             if total == 0:
                 return Sheet.empty(str(bar + self._no_tracks(scope, connection)), "track")
             number, sheets = nearest_sheet(number, total, TRACKS_A_SHEET)

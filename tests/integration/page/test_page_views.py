@@ -280,6 +280,8 @@ def test_an_empty_store_says_how_to_fill_it(tmp_path: Path) -> None:
 def test_names_are_counted_again_after_an_edit_or_a_while(crowd: Database) -> None:
     now = [0.0]
     names = LabelNames(lambda: now[0])
+    with crowd.read() as connection:
+        scope = project(connection)
 
     def read() -> dict[str, int]:
         with crowd.read() as connection:
@@ -289,8 +291,11 @@ def test_names_are_counted_again_after_an_edit_or_a_while(crowd: Database) -> No
     with crowd.write() as connection:
         connection.execute(update(tables.Object).values(class_name="bus"))
     assert read() == {"car": 30, "person": 30}
-    names.forget()
+    assert names.known(scope) == ["car", "person"]
+    names.forget("tram")
+    assert names.known(scope) == ["car", "person", "tram"]
     assert read() == {"bus": 60}
+    assert names.known(scope) == ["bus"]
     with crowd.write() as connection:
         connection.execute(update(tables.Object).values(class_name="van"))
     now[0] = 16.0

@@ -1,0 +1,118 @@
+"""Pictures of every tab of the page, for docs/screenshots: a scene is rendered, tracked, reviewed and looked at.
+
+    python -m tests.screenshots --out docs/screenshots
+
+Look at what it writes: nothing else tells whether the page is pleasant to read.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from PIL import Image
+
+from pipeline.config import load_settings
+from pipeline.runs import Run
+from pipeline.sinks.h264_file import H264File
+from pipeline.synthetic.scene import Scene
+from tests.integration.page.browsing import PHONE, WIDE, browsing, open_tab, serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+LARGEST = 300 * 1024  # bytes of a picture
+COLOURS = 160
+SIZES = {"wide": WIDE, "phone": PHONE}
+
+
+def main(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the pictures go.")] = Path("docs/screenshots"),
+) -> None:
+    """Take them all: every tab, at both sizes, light; the gallery and a track dark, too."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, _site(Path(folder)) as address:
+        for name, size in SIZES.items():
+            with browsing(address, size=size) as page:
+                _tabs(page, out, name, query=Path(folder) / "query.jpg")
+            with browsing(address, size=size, dark=True) as page:
+                _gallery_and_track(page, out, f"{name}-dark")
+
+
+@contextmanager
+def _site(folder: Path) -> Iterator[str]:
+    """The page over two cameras' clips, each with a run, and one of them tracked with other settings."""
+    for name, seed in (("plaza.mp4", 5), ("gate.mp4", 11)):
+        _render(folder / name, seed)
+        _track(folder, name)
+    _track(folder, "plaza.mp4", "tracker.lost_seconds=1")
+    with serving("--database", folder / "sightline.db", folder=folder) as address:
+        yield address
+
+
+def _render(path: Path, seed: int) -> None:
+    scene = Scene(20.0, size=(960, 540), fps=15.0, seed=seed)
+    with H264File(path, fps=scene.fps) as video:
+        for index in range(len(scene)):
+            video.write(scene.frame(index).image, index / scene.fps)
+
+
+def _track(folder: Path, name: str, *overrides: str) -> None:
+    settings = [f"store.database={folder / 'sightline.db'}", "source.start_at=2026-11-21T10:00:00Z", *overrides]
+    Run([str(folder / name)], load_settings("default", settings)).execute()
+
+
+def _tabs(page: Page, out: Path, size: str, *, query: Path) -> None:
+    page.wait_for_selector(".sl-run")
+    page.locator(".sl-export summary").first.click()
+    _shoot(page, out / f"{size}-runs.png")
+    _gallery_and_track(page, out, size)
+    page.locator("[data-similar]").click()
+    page.wait_for_selector(".sl-asked")
+    _shoot(page, out / f"{size}-search.png")
+    address = page.evaluate("location.origin") + str(page.locator(".sl-card:visible img").first.get_attribute("src"))
+    query.write_bytes(page.request.get(address).body())
+    page.locator(".sl-query input[type=file]").set_input_files(query)
+    page.wait_for_selector("text=Mark one object")
+    _shoot(page, out / f"{size}-search-picture.png")
+    open_tab(page, "Process")
+    _shoot(page, out / f"{size}-process.png")
+
+
+def _gallery_and_track(page: Page, out: Path, size: str) -> None:
+    page.wait_for_selector(".sl-run")
+    open_tab(page, "Tracks")
+    page.wait_for_selector(".sl-card img")
+    for number in (0, 2):
+        page.locator(".sl-open").nth(number).click(modifiers=["Control"])
+    _shoot(page, out / f"{size}-tracks.png")
+    page.locator(".sl-open").nth(1).click()
+    page.wait_for_selector(".sl-near .sl-card")
+    page.wait_for_function("document.querySelector('.sl-clip video').readyState >= 2")
+    page.evaluate("document.querySelector('.sl-clip video').currentTime = 1.5")
+    page.wait_for_function("[...document.querySelectorAll('.sl-strip img')].every(one => one.naturalWidth > 0)")
+    _shoot(page, out / f"{size}-track.png", whole=True)
+
+
+def _shoot(page: Page, path: Path, *, whole: bool = False) -> None:
+    """A picture with few colours, made smaller where it would still be too large to keep."""
+    page.wait_for_timeout(700)  # toasts and transitions
+    picture = Image.open(BytesIO(page.screenshot(full_page=whole))).convert("RGB")
+    _save(picture, path)
+    while path.stat().st_size > LARGEST:
+        picture = picture.resize((round(picture.width * 0.9), round(picture.height * 0.9)), Image.Resampling.LANCZOS)
+        _save(picture, path)
+    typer.echo(f"{path}: {picture.width} x {picture.height}, {path.stat().st_size // 1024} KiB")
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)
