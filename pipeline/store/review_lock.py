@@ -63,7 +63,7 @@ def lock_objects(scope: Scope, connection: Connection, public_ids: Sequence[UUID
     No chunk of their tracks is written until the transaction ends.
     """
     ids = sorted(row.id for row in _rows(scope, connection, public_ids))
-    _lock_sources(connection, ids)
+    lock_sources(connection, ids)
     columns = (Object.id, Object.public_id, Object.hidden, Object.protected, Object.first_at)
     rows: list[Any] = []
     for batch in batches(ids):
@@ -72,7 +72,8 @@ def lock_objects(scope: Scope, connection: Connection, public_ids: Sequence[UUID
     return sorted(rows, key=lambda row: (row.first_at, row.id))
 
 
-def _lock_sources(connection: Connection, object_ids: Sequence[int]) -> None:
+def lock_sources(connection: Connection, object_ids: Sequence[int]) -> None:
+    """Let no chunk of the objects' tracks be written until the transaction ends. `object_ids`: row ids."""
     query = select(Track.run_source_id).join(ObjectMember, ObjectMember.track_id == Track.id).distinct()
     sources: set[int] = set()
     for batch in batches(object_ids):
