@@ -53,9 +53,9 @@ class ObjectOrder(StrEnum):
     CLEAREST = "clearest"  # by quality of the best crop
 
     @property
-    def by_time(self) -> bool:
+    def indexed(self) -> bool:
         """Whether an index already has this order."""
-        return self in (ObjectOrder.NEWEST, ObjectOrder.OLDEST)
+        return self is not ObjectOrder.LONGEST
 
 
 def scope_of(connection: Connection, projects: Sequence[str]) -> Scope:
@@ -82,6 +82,11 @@ def visible(scope: Scope) -> ColumnElement[bool]:
     return and_(within(scope), Object.hidden.is_(False))
 
 
+def listed(scope: Scope) -> list[ColumnElement[bool]]:
+    """What is visible, to be walked in an index that begins with project and hidden."""
+    return [Object.project_id.in_(scope.project_ids), Object.hidden.is_(False)]
+
+
 def conditions(
     scope: Scope, connection: Connection, wanted: ObjectFilter, *, order: ObjectOrder | None = None
 ) -> list[ColumnElement[bool]]:
@@ -89,8 +94,8 @@ def conditions(
 
     `order`: of the page that is wanted, None for a count.
     """
-    found: list[ColumnElement[bool]] = [Object.project_id.in_(scope.project_ids), Object.hidden.is_(False)]
-    by_index = wanted == EVERYTHING and order is not None and order.by_time
+    found = listed(scope)
+    by_index = wanted == EVERYTHING and order is not None and order.indexed
     if connection.dialect.name == "sqlite" and not by_index:
         # To walk an index and fetch each row by itself takes ten times as long as reading the table once. PostgreSQL
         # knows how many rows there are and chooses well.
@@ -122,8 +127,8 @@ def ordering(order: ObjectOrder, *, backwards: bool = False) -> tuple[ColumnElem
     """
     key = _sort_key(order)
     if (order is ObjectOrder.OLDEST) is not backwards:
-        return key.asc(), Object.id.asc()
-    return key.desc(), Object.id.desc()
+        return (key.asc().nulls_first() if order is ObjectOrder.CLEAREST else key.asc()), Object.id.asc()
+    return (key.desc().nulls_last() if order is ObjectOrder.CLEAREST else key.desc()), Object.id.desc()
 
 
 def _sort_key(order: ObjectOrder) -> ColumnElement[Any]:
@@ -135,7 +140,7 @@ def _sort_key(order: ObjectOrder) -> ColumnElement[Any]:
         case ObjectOrder.SUREST:
             return Object.score_max.expression
         case ObjectOrder.CLEAREST:
-            return func.coalesce(Object.best_quality, -1.0)
+            return Object.best_quality.expression  # NULL where there is no picture
 
 
 def _run_sources(scope: Scope, connection: Connection, wanted: ObjectFilter) -> Sequence[int]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, and_, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.store.batches import batches
-from pipeline.store.filters import EVERYTHING, ObjectFilter, ObjectOrder, Scope, conditions, ordering, visible
+from pipeline.store.filters import EVERYTHING, ObjectFilter, ObjectOrder, Scope, conditions, listed, ordering, visible
 from pipeline.store.rows import EmbeddingTable, MediaRow, MemberRow, ObjectRow, ObservationTable
 from pipeline.store.states import MediaKind
 from pipeline.store.tables import (
@@ -69,10 +69,13 @@ def page_objects(
 
 def count_names(scope: Scope, connection: Connection) -> dict[str, int]:
     """How many objects have each label (or class name where there is no label), by name."""
-    name = func.coalesce(Object.label, Object.class_name)
-    shown = conditions(scope, connection, EVERYTHING)
-    query = select(name.label("name"), func.count().label("number")).where(*shown).group_by(name).order_by(name)
-    return {row.name: row.number for row in connection.execute(query)}
+    names = (Object.label, Object.class_name)  # an index holds them in this order, so that nothing is sorted
+    query = select(*names, func.count().label("number")).where(*listed(scope)).group_by(*names)
+    numbers: dict[str, int] = {}
+    for row in connection.execute(query):
+        name = row.class_name if row.label is None else row.label
+        numbers[name] = numbers.get(name, 0) + row.number
+    return dict(sorted(numbers.items()))
 
 
 def find_object(scope: Scope, connection: Connection, public_id: UUID) -> ObjectRow | None:

@@ -302,7 +302,10 @@ class Object(Base):
 
     __tablename__ = "objects"
     __table_args__ = (
-        Index(None, "project_id", "hidden", "first_at", "id"),
+        Index(None, "project_id", "hidden", "first_at", "id"),  # one for each order of a gallery without filters
+        Index(None, "project_id", "hidden", "score_max", "id"),
+        Index(None, "project_id", "hidden", "best_quality", "id"),
+        Index(None, "project_id", "hidden", "label", "class_name"),  # names are counted in it alone
         Index(None, "run_source_id", "first_at", "id"),
     )
 

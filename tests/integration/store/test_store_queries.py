@@ -151,7 +151,10 @@ def test_other_pages_use_no_index_on_sqlite_only(connection: Connection) -> None
     wanted = ObjectFilter(min_score=0.5)
     for order in ObjectOrder:
         plan = explained(connection, wanted, order)
-        assert ("ix_objects_project_id" in plan) == (connection.dialect.name == "postgresql"), plan
+        walked = (
+            "ix_objects_project_id" in plan and "COVERING" not in plan
+        )  # what an index holds by itself is not fetched
+        assert walked == (connection.dialect.name == "postgresql"), plan
 
 
 @pytest.mark.parametrize(
