@@ -26,10 +26,16 @@ def run_record(settings: Settings, detector: Detector, embedder: Embedder | None
 
     The database's address stays out: it may hold a password. Models count by their content, not by their path.
     """
-    kept = settings.model_dump(mode="json", exclude={"store": {"database"}})
+    kept = settings.model_dump(mode="json", exclude={"store": {"database"}, "refine": True})  # a run has no hindsight
     deciding = settings.model_dump(
         mode="json",
-        exclude={"engine": True, "store": {"database", "media"}, "detector": WHERE_AND_HOW, "embedder": WHERE_AND_HOW},
+        exclude={
+            "engine": True,
+            "refine": True,
+            "store": {"database", "media"},
+            "detector": WHERE_AND_HOW,
+            "embedder": WHERE_AND_HOW,
+        },
     )
     models = _model_keys(detector, embedder)
     kept[OUTPUTS] = {name: str(path.resolve()) for name, path in outputs.by_name.items()}

@@ -34,12 +34,13 @@ _SCORES: tuple[tuple[str, Callable[[Scores], str]], ...] = (
 
 def runs_table(runs: Sequence[RunDetail], *, now: int) -> Table:
     """A row a run, in the order given. `now`: microseconds UTC."""
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("run", "status", "started (UTC)", "sources"):
-        table.add_column(heading, no_wrap=heading != "sources")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("run", "status", "started (UTC)"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("sources", no_wrap=True, overflow="ellipsis")
     for heading in ("frames", "tracks", "frames/s"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("settings")
+    table.add_column("settings", no_wrap=True, overflow="ellipsis")
     for detail in runs:
         told = run_to_dict(detail, now=now)
         status = shown_status(detail.run, now)
