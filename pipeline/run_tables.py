@@ -37,10 +37,10 @@ def runs_table(runs: Sequence[RunDetail], *, now: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("run", "status", "started (UTC)"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("sources", no_wrap=True, overflow="ellipsis")
+    table.add_column("sources")
     for heading in ("frames", "tracks", "frames/s"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("settings", no_wrap=True, overflow="ellipsis")
+    table.add_column("settings")
     for detail in runs:
         told = run_to_dict(detail, now=now)
         status = shown_status(detail.run, now)
@@ -49,11 +49,11 @@ def runs_table(runs: Sequence[RunDetail], *, now: int) -> Table:
             short_id(detail.run.public_id),
             Text(status.value, style=_STYLES.get(status, "")),
             _minute(detail.run.created_at),
-            Text(_names([source.name for source in detail.sources])),
+            Text(_names([source.name for source in detail.sources]), no_wrap=True, overflow="ellipsis"),
             str(told["frames"]),
             str(told["tracks"]),
             "" if rate is None else f"{rate:.1f}",
-            Text(told["settings_name"]),
+            Text(told["settings_name"], no_wrap=True, overflow="ellipsis"),
         )
     return table
 
