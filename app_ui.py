@@ -22,10 +22,10 @@ from fastapi import FastAPI
 from rich.console import Console
 
 from pipeline.api.app import make_app
-from pipeline.api.services import Services
+from pipeline.api.services import Limits, Services
 from pipeline.config import Settings, StoreSettings, config_folders
 from pipeline.errors import ConfigError, SightlineError
-from pipeline.page.access import check_host, read_password
+from pipeline.page.access import check_host, read_media_roots, read_password
 from pipeline.page.process_form import ConfigChoice
 from pipeline.picture_search import PictureSearch
 from pipeline.run_control import RunControl
@@ -75,6 +75,7 @@ def serve(
             pictures=PictureSearch(store),
             password=password,
             host=host,
+            limits=Limits(media_roots=read_media_roots(os.environ, password=password, here=Path.cwd())),
         )
         login = "" if password is None else " (it asks for the password)"
         said = f"Sightline shows {store.name} at http://{_address(host)}:{port}{login}; Ctrl-C ends it"

@@ -51,7 +51,7 @@ def _site(folder: Path) -> Iterator[str]:
         _render(folder / name, seed)
         _track(folder, name)
     _track(folder, "plaza.mp4", "tracker.lost_seconds=1")
-    with serving("--database", folder / "sightline.db", folder=folder) as address:
+    with serving("--database", "sightline.db", folder=folder) as address:
         yield address
 
 
@@ -71,6 +71,8 @@ def _tabs(page: Page, out: Path, size: str, *, query: Path) -> None:
     page.wait_for_selector(".sl-run")
     page.locator(".sl-export summary").first.click()
     _shoot(page, out / f"{size}-runs.png")
+    _compare(page)
+    _shoot(page, out / f"{size}-comparison.png")
     _gallery_and_track(page, out, size)
     page.locator("[data-similar]").click()
     page.wait_for_selector(".sl-asked")
@@ -81,7 +83,25 @@ def _tabs(page: Page, out: Path, size: str, *, query: Path) -> None:
     page.wait_for_selector("text=Mark one object")
     _shoot(page, out / f"{size}-search-picture.png")
     open_tab(page, "Process")
-    _shoot(page, out / f"{size}-process.png")
+    page.locator("[name=address]").fill(str(query.parent / "gate.mp4"))
+    page.locator("[name=frames]").fill(str(240 + len(size)))  # or it would be left out: it was tracked before
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector(".sl-live:not(.missing) img", timeout=60_000)
+    _shoot(page, out / f"{size}-process.png", settle=0)
+    page.wait_for_selector(".sl-live-run .sl-state.finished", timeout=60_000)
+
+
+def _compare(page: Page) -> None:
+    """The third run against the first one: the same clip, tracked with other settings."""
+    page.get_by_role("button", name="Compare two runs").click()
+    for field, age in (("This run", 3), ("against this one", 1)):
+        page.get_by_label(field).click()
+        options = page.locator("[role=option]:visible")
+        options.nth(options.count() - age).click()
+        page.wait_for_function("![...document.querySelectorAll('[role=option]')].some(one => one.offsetParent)")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.wait_for_selector(".sl-compare")
+    page.locator(".sl-compare").scroll_into_view_if_needed()
 
 
 def _gallery_and_track(page: Page, out: Path, size: str) -> None:
@@ -96,12 +116,16 @@ def _gallery_and_track(page: Page, out: Path, size: str) -> None:
     page.wait_for_function("document.querySelector('.sl-clip video').readyState >= 2")
     page.evaluate("document.querySelector('.sl-clip video').currentTime = 1.5")
     page.wait_for_function("[...document.querySelectorAll('.sl-strip img')].every(one => one.naturalWidth > 0)")
+    page.evaluate("document.querySelectorAll('img[loading]').forEach(one => { one.loading = 'eager'; })")
     _shoot(page, out / f"{size}-track.png", whole=True)
 
 
-def _shoot(page: Page, path: Path, *, whole: bool = False) -> None:
-    """A picture with few colours, made smaller where it would still be too large to keep."""
-    page.wait_for_timeout(700)  # toasts and transitions
+def _shoot(page: Page, path: Path, *, whole: bool = False, settle: int = 700) -> None:
+    """A picture with few colours, made smaller where it would still be too large to keep.
+
+    `settle`: milliseconds for toasts and transitions.
+    """
+    page.wait_for_timeout(settle)
     picture = Image.open(BytesIO(page.screenshot(full_page=whole))).convert("RGB")
     _save(picture, path)
     while path.stat().st_size > LARGEST:

@@ -73,7 +73,11 @@ def progress_of(detail: RunDetail, now: int) -> Progress:
     """Sums over the sources of a run. `now`: microseconds UTC."""
     run, sources = detail.run, detail.sources
     limit = _max_frames(detail)
-    expected = [min(source.frames, limit) if limit else source.frames for source in sources if source.frames]
+    expected = [
+        max(min(source.frames, limit) if limit else source.frames, source.processed)
+        for source in sources
+        if source.frames
+    ]
     last = run.finished_at or (now if shown_status(run, now) in ALIVE else run.heartbeat_at) or now
     return Progress(
         processed=sum(source.processed for source in sources),
@@ -165,7 +169,8 @@ def _source_list(sources: Sequence[RunSourceRow]) -> Markup:
 
 
 def _source(source: RunSourceRow) -> Markup:
-    said = [f"{source.processed:,} of {source.frames:,} frames" if source.frames else f"{source.processed:,} frames"]
+    more = source.frames is not None and source.frames > source.processed
+    said = [f"{source.processed:,} of {source.frames:,} frames" if more else words.count(source.processed, "frame")]
     said.append(words.count(source.tracks, "track"))
     if source.width and source.height:
         said.append(f"{source.width} x {source.height}")

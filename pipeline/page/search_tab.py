@@ -49,7 +49,7 @@ class SearchTab:
         inputs = [self.track, self.found, *self.form.fields]
         for event in self.form.events:
             on(event, self._filtered, [self.track, *self.form.fields], self.outputs)
-        on(self.asked.found, self._of_picture, [], [self.track, self.found, self.cards])  # the script's own event
+        on(self.asked.found, self._of_picture, self.form.fields, [*self.outputs, self.found])  # the script's own event
         on_each(self.cards.edit, self._edit, inputs, self.outputs)
 
     def choices(self, run: str) -> Updates:
@@ -76,11 +76,12 @@ class SearchTab:
         with troubles_told():
             return {self.asked: _asked(None, self.form.wanted(values))}
 
-    def _of_picture(self, event: gr.EventData) -> Updates:
+    def _of_picture(self, event: gr.EventData, *values: Any) -> Updates:
         """Show what the HTTP API has found by a picture."""
         found = _read_hits(sent(event).get("hits"))
         with troubles_told():
-            return {self.track: "", self.found: found, self.cards: self._similar.like_picture(found)}
+            asked, shown = _asked(None, self.form.wanted(values)), self._similar.like_picture(found)
+        return {self.track: "", self.found: found, self.asked: asked, self.cards: shown}
 
     def _edit(self, event: gr.EventData, request: gr.Request, track: str, found: Found, *values: Any) -> Updates:
         """What the reviewer did with the selected tracks."""

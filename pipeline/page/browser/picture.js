@@ -1,4 +1,5 @@
 // Searching by a picture: chosen or dropped, a part of it marked with the pointer, and sent to the HTTP API.
+const TALL = 320;  // pixels of the picture on the page
 const LARGEST = 1600;  // pixels of a side that are sent; networks look at far fewer
 const say = (text, trouble = false) => {
   const place = element.querySelector('.sl-said');
@@ -17,6 +18,7 @@ const draw = () => {
   const pen = surface.getContext('2d');
   surface.width = picture.width;
   surface.height = picture.height;
+  surface.style.width = `min(100%, ${Math.round(TALL * picture.width / picture.height)}px)`;
   pen.drawImage(picture, 0, 0);
   if (!part) return;
   const [x1, y1, x2, y2] = part;
