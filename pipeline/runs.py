@@ -182,7 +182,7 @@ class Run:
             raise StoreError(f"the run {self._resumed} was deleted")
         refuse_resume(run)
         refuse_changes(run, record, seen)
-        return RunWriter.resume(database, self._resumed, media_folder=media)
+        return RunWriter.resume(database, self._resumed, beaten_at=run.run.heartbeat_at, media_folder=media)
 
     def _work_on(
         self, seen: Sequence[Seen], database: Database, writer: RunWriter, models: Models, outcome: RunOutcome

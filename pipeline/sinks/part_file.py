@@ -11,21 +11,24 @@ from pipeline.errors import OutputError
 
 
 class PartFile:
-    """A file that is written as `.<name>.<owner>.part` in the same folder and renamed at the end.
+    """A file that is written as `.<name>.<owner>-<process>.part` in the same folder and renamed at the end.
 
     Entering it checks that it can be written. Left without an exception it takes its name, replacing an older file;
     left with one it is removed, and the older file stays.
     """
 
     def __init__(self, path: Path | str, *, owner: str = "") -> None:
-        """`owner`: the run that writes it, so that two never share a part, and a resumed one finds its own again;
-        by default this process.
-        """
+        """`owner`: the run that writes it; entering removes what an earlier process of that run left half-written."""
         self.path = Path(path)
-        self.part = self.path.with_name(f".{self.path.name}.{owner or os.getpid()}.part")
+        self._stem = f".{self.path.name}.{owner}-" if owner else ""
+        self.part = self.path.with_name(f"{self._stem or f'.{self.path.name}.'}{os.getpid()}.part")
 
     def __enter__(self) -> Self:
         self._open()
+        if self._stem:
+            for left in self.path.parent.iterdir():
+                if left.name.startswith(self._stem) and left.name.endswith(".part") and left != self.part:
+                    left.unlink()
         return self
 
     def check(self) -> None:

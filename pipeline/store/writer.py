@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Connection, insert, select, update
@@ -35,8 +36,14 @@ def now_microseconds() -> int:
     return time.time_ns() // 1000
 
 
+Holder: TypeAlias = tuple[str | None, int | None]  # host and number of the process that keeps a run alive
+
+
 class RunWriter:
-    """Writes one run. Keeps no rows in memory; each method is one transaction and raises StoreError when it fails."""
+    """Writes one run. Keeps no rows in memory; each method is one transaction and raises StoreError when it fails.
+
+    So it does when another process has taken the run over: one that was asleep for so long that it seemed gone.
+    """
 
     def __init__(
         self,
@@ -45,6 +52,7 @@ class RunWriter:
         public_id: UUID,
         project_id: int,
         *,
+        holder: Holder,
         media_folder: Path,
         clock: Callable[[], int] = now_microseconds,
     ):
@@ -53,6 +61,7 @@ class RunWriter:
         self._run_id = run_id
         self._public_id = public_id
         self._project_id = project_id
+        self._holder = holder
         self._media_folder = media_folder
         self._clock = clock
         self._public_ids = PublicIds()
@@ -85,29 +94,42 @@ class RunWriter:
                 "created_at": now,
             }
             run_id = connection.execute(insert(Run).values(**row, **_living(now)).returning(Run.id)).scalar_one()
-        return cls(database, run_id, public_id, project_id, media_folder=media_folder, clock=clock)
+        holder = (socket.gethostname(), os.getpid())
+        return cls(database, run_id, public_id, project_id, holder=holder, media_folder=media_folder, clock=clock)
 
     @classmethod
     def resume(
-        cls, database: Database, run: UUID, *, media_folder: Path, clock: Callable[[], int] = now_microseconds
+        cls,
+        database: Database,
+        run: UUID,
+        *,
+        beaten_at: int | None,
+        media_folder: Path,
+        clock: Callable[[], int] = now_microseconds,
     ) -> RunWriter:
-        """Go on with a run that exists. `run`: its public id. Whether it may go on is the caller's to decide."""
-        writer = cls.attach(database, run, media_folder=media_folder, clock=clock)
+        """Go on with a run that exists. `run`: its public id. Whether it may go on is the caller's to decide.
+
+        `beaten_at`: its last heartbeat as the caller knows it. Raises StoreError if another process was quicker.
+        """
+        alive = _living(clock()) | {"error": None, "finished_at": None}
         with database.write(f"resume run {run}") as connection:
-            alive = _living(clock()) | {"error": None, "finished_at": None}
-            connection.execute(update(Run).where(Run.public_id == run).values(**alive))
-        return writer
+            unchanged = (Run.public_id == run, Run.heartbeat_at == beaten_at)
+            if not connection.execute(update(Run).where(*unchanged).values(**alive)).rowcount:
+                raise StoreError(f"the run {run} was deleted, or another process has just resumed it")
+        return cls.attach(database, run, media_folder=media_folder, clock=clock)
 
     @classmethod
     def attach(
         cls, database: Database, run: UUID, *, media_folder: Path, clock: Callable[[], int] = now_microseconds
     ) -> RunWriter:
-        """Write to a run that another process keeps alive, one of its workers. `run`: its public id."""
+        """Write to a run that this process keeps alive, or the one whose worker it is. `run`: its public id."""
         with database.read(f"find run {run}") as connection:
-            found = connection.execute(select(Run.id, Run.project_id).where(Run.public_id == run)).one_or_none()
+            columns = (Run.id, Run.project_id, Run.host, Run.pid)
+            found = connection.execute(select(*columns).where(Run.public_id == run)).one_or_none()
         if found is None:
             raise StoreError(f"there is no run {run} in {database.name}")
-        return cls(database, found.id, run, found.project_id, media_folder=media_folder, clock=clock)
+        holder = (found.host, found.pid)
+        return cls(database, found.id, run, found.project_id, holder=holder, media_folder=media_folder, clock=clock)
 
     @property
     def public_id(self) -> UUID:
@@ -124,7 +146,7 @@ class RunWriter:
 
         A run has one model for a task; the same name and hash are the same model in all runs.
         """
-        with self._database.write(f"register the model '{card.name}'") as connection:
+        with self._write(f"register the model '{card.name}'") as connection:
             model_id = model_row(connection, card)
             height, width = card.input_size or (None, None)
             ran = {"version": card.version, "runtime": card.runtime, "input_height": height, "input_width": width}
@@ -140,7 +162,7 @@ class RunWriter:
 
     def add_source(self, source: SourceRecord) -> int:
         """Say that the run reads a source. Returns the run_source_id; the same one when called again."""
-        with self._database.write(f"add the source '{source.name}'") as connection:
+        with self._write(f"add the source '{source.name}'") as connection:
             source_id = source_row(connection, source, project_id=self._project_id, public_id=self._public_ids.new())
             row = {"run_id": self._run_id, "source_id": source_id, "status": SourceStatus.PENDING}
             insert_unless_there(connection, RunSource, [row])
@@ -149,14 +171,14 @@ class RunWriter:
 
     def adopt(self, parent: UUID) -> list[AdoptedSource]:
         """Take over the models, sources and clocks of another run, whose detections are tracked again."""
-        with self._database.write(f"take over the sources of run {parent}") as connection:
+        with self._write(f"take over the sources of run {parent}") as connection:
             parent_id = parent_row(connection, parent, self._project_id)
             assert parent_id is not None, "a parent was named"
             return adoption.adopt(connection, parent_id=parent_id, run_id=self._run_id)
 
     def adopt_pictures(self, source: AdoptedSource) -> None:
         """Take over the parent's pictures of the same detections."""
-        with self._database.write(f"take over the pictures of '{source.name}'") as connection:
+        with self._write(f"take over the pictures of '{source.name}'") as connection:
             place = self._place(connection, source.run_source_id)
             crops = adoption.pictures(
                 connection,
@@ -177,7 +199,7 @@ class RunWriter:
         `time_base`: seconds per unit of pts, as a fraction such as "1/90000".
         """
         row = {"run_source_id": run_source_id, "n": n, "started_at": started_at}
-        with self._database.write(f"add session {n}") as connection:
+        with self._write(f"add session {n}") as connection:
             insert_unless_there(connection, Session, [row | {"time_offset": time_offset, "time_base": time_base}])
 
     def write_chunk(self, run_source_id: int, chunk: ChunkData) -> bool:
@@ -186,7 +208,7 @@ class RunWriter:
         Raises StoreError if the chunk does not begin where the last one ended, contradicts what is stored, or the
         database cannot be written; OutputError if a crop cannot be written.
         """
-        with self._database.write(f"write frames {chunk.first_frame} to {chunk.end_frame}") as connection:
+        with self._write(f"write frames {chunk.first_frame} to {chunk.end_frame}") as connection:
             place = self._place(connection, run_source_id)
             if _is_there(connection, run_source_id, chunk):
                 return False
@@ -225,16 +247,15 @@ class RunWriter:
 
     def heartbeat(self) -> RequestedState:
         """Say that the run lives; learn what is wanted of it. `write_chunk` beats too."""
-        with self._database.write("beat") as connection:
+        with self._write("beat") as connection:
             connection.execute(update(Run).where(Run.id == self._run_id).values(heartbeat_at=self._clock()))
             wanted = connection.scalar(select(Run.requested_state).where(Run.id == self._run_id))
-        if wanted is None:
-            raise StoreError(f"the run {self._public_id} was deleted while it ran")
+        assert wanted is not None, "the run is there"
         return wanted
 
     def set_status(self, status: RunStatus) -> None:
         """Say that a living run paused or goes on."""
-        with self._database.write(f"mark the run as {status}") as connection:
+        with self._write(f"mark the run as {status}") as connection:
             connection.execute(update(Run).where(Run.id == self._run_id).values(status=status))
 
     def finish_source(self, run_source_id: int, status: SourceStatus, *, error: str | None = None) -> None:
@@ -243,7 +264,7 @@ class RunWriter:
         A stopped or failed source may be resumed, and its tracks go on.
         """
         values = {"status": status, "error": error, "finished_at": self._clock()}
-        with self._database.write(f"mark a source as {status}") as connection:
+        with self._write(f"mark a source as {status}") as connection:
             mine = (RunSource.id == run_source_id, RunSource.run_id == self._run_id)
             connection.execute(update(RunSource).where(*mine).values(**values))
             if status in (SourceStatus.FINISHED, SourceStatus.DAMAGED):
@@ -254,8 +275,21 @@ class RunWriter:
         """Say how the run ended."""
         now = self._clock()
         values = {"status": status, "error": error, "finished_at": now, "heartbeat_at": now}
-        with self._database.write(f"mark the run as {status}") as connection:
+        with self._write(f"mark the run as {status}") as connection:
             connection.execute(update(Run).where(Run.id == self._run_id).values(**values))
+
+    @contextmanager
+    def _write(self, doing: str) -> Iterator[Connection]:
+        """A transaction of the process that holds the run. `doing`: what to say if it fails."""
+        with self._database.write(doing) as connection:
+            found = connection.execute(select(Run.host, Run.pid).where(Run.id == self._run_id)).one_or_none()
+            if found is None:
+                raise StoreError(f"the run {self._public_id} was deleted while it ran")
+            if (found.host, found.pid) != self._holder:
+                raise StoreError(
+                    f"the run {self._public_id} was taken over by process {found.pid} on {found.host}; this one ends"
+                )
+            yield connection
 
     def _place(self, connection: Connection, run_source_id: int) -> Place:
         """Where the rows belong. Locks the run's source, so that two processes cannot write it at once."""

@@ -98,7 +98,7 @@ def test_a_picture_finds_the_object_it_shows(store: Database, picture: ImageArra
     looks = EmbeddingColumns(model_id, np.array([1, 2]), times, kinds, np.ones(2, np.float32), features)
     with store.read() as connection:
         run = connection.execute(select(Run.public_id)).scalar_one()
-    writer = RunWriter.resume(store, run, media_folder=Path("nowhere"))
+    writer = RunWriter.attach(store, run, media_folder=Path("nowhere"))
     writer.write_chunk(writer.add_source(VIDEO), replace(written, embeddings=(looks,)))
     scope, search, index = scope_of_all(store), PictureSearch(store), SimilarityIndex(store)
     with store.read() as connection:

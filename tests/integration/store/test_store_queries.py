@@ -310,7 +310,7 @@ def test_a_split_object_has_a_part_of_the_track(database: Database, tmp_path: Pa
         assert [table.frames.tolist() for table in tables] == [list(range(60)), list(range(60, 100))]
         assert [part.crop is None for part in parts] == [True, False]  # the crop was taken in the last frame
     # A run that still goes on adds to the part with the open end.
-    writer = RunWriter.resume(database, run, media_folder=tmp_path)
+    writer = RunWriter.attach(database, run, media_folder=tmp_path)
     writer.write_chunk(writer.add_source(VIDEO), chunk(100, 110, local_ids=(1,)))
     with database.read() as connection:
         parts = queries.objects_of_track(scope, connection, track)

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
@@ -150,7 +150,9 @@ def test_the_checkpoint_comes_back(database: Database, writer: RunWriter, tmp_pa
     source = writer.add_source(VIDEO)
     assert writer.checkpoint(source) is None
     writer.write_chunk(source, replace(chunk(0, 10), state_format=4))
-    resumed = RunWriter.resume(database, writer.public_id, media_folder=tmp_path)
+    resumed = RunWriter.resume(
+        database, writer.public_id, beaten_at=beaten_at(database, writer.public_id), media_folder=tmp_path
+    )
     saved = resumed.checkpoint(source)
     assert saved is not None
     assert (saved.next_frame, saved.format_version) == (10, 4)
@@ -339,11 +341,44 @@ def test_the_life_of_a_run(database: Database, tmp_path: Path) -> None:
     assert (run.status, run.created_at, run.finished_at, run.heartbeat_at) == ("finished", 1000, 1003, 1003)
     assert run.settings == {"tracker": {"name": "deepsort"}}
     assert (part.status, part.error, part.finished_at) == ("damaged", "broke off", 1002)
-    resumed = RunWriter.resume(database, writer.public_id, media_folder=tmp_path, clock=lambda: 5000)
+    resumed = RunWriter.resume(database, writer.public_id, beaten_at=1003, media_folder=tmp_path, clock=lambda: 5000)
     with database.read() as connection:
         run = connection.execute(select(Run)).one()
     assert (run.status, run.finished_at, run.heartbeat_at) == ("running", None, 5000)
     assert resumed.public_id == writer.public_id
+
+
+def beaten_at(database: Database, run: UUID) -> int | None:
+    """The last heartbeat of a run."""
+    with database.read() as connection:
+        return connection.scalar(select(Run.heartbeat_at).where(Run.public_id == run))
+
+
+def test_only_one_of_two_processes_resumes_a_run(database: Database, writer: RunWriter, tmp_path: Path) -> None:
+    seen = beaten_at(database, writer.public_id)
+    RunWriter.resume(database, writer.public_id, beaten_at=seen, media_folder=tmp_path)
+    with pytest.raises(StoreError, match="another process has just resumed it"):
+        RunWriter.resume(database, writer.public_id, beaten_at=seen, media_folder=tmp_path)
+
+
+def test_a_process_whose_run_was_taken_over_writes_no_more(database: Database, writer: RunWriter) -> None:
+    """It was asleep for so long that it seemed gone."""
+    source = writer.add_source(VIDEO)
+    writer.write_chunk(source, chunk(0, 10))
+    with database.write() as connection:
+        connection.execute(update(Run).where(Run.public_id == writer.public_id).values(pid=1, host="elsewhere"))
+    for write in (
+        lambda: writer.write_chunk(source, chunk(10, 20)),
+        writer.heartbeat,
+        lambda: writer.set_status(RunStatus.PAUSED),
+        lambda: writer.finish_source(source, SourceStatus.FAILED),
+        lambda: writer.finish_run(RunStatus.FAILED),
+    ):
+        with pytest.raises(StoreError, match="taken over by process 1 on elsewhere"):
+            write()
+    with database.read() as connection:
+        assert connection.scalar(select(Run.status)) == RunStatus.RUNNING
+        assert connection.scalar(select(RunSource.status)) == SourceStatus.RUNNING
 
 
 @pytest.mark.parametrize(
@@ -456,7 +491,9 @@ def mark(database: Database, source: int, word: str) -> None:
 
 def test_runs_that_do_not_exist(database: Database, writer: RunWriter, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no run"):
-        RunWriter.resume(database, uuid4(), media_folder=tmp_path)
+        RunWriter.attach(database, uuid4(), media_folder=tmp_path)
+    with pytest.raises(StoreError, match="was deleted, or another process"):
+        RunWriter.resume(database, uuid4(), beaten_at=1, media_folder=tmp_path)
     with pytest.raises(StoreError, match="to track again"):
         RunWriter.begin(database, replace(RUN, parent=uuid4()), media_folder=tmp_path)
     with pytest.raises(StoreError, match="to track again in this project"):

@@ -8,7 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+from sqlalchemy import select
+
 from pipeline.store.database import open_database
+from pipeline.store.tables import Run
 from pipeline.store.writer import RunWriter
 from tests.integration.store.examples import DETECTOR, EMBEDDER, RUN, VIDEO, chunk
 
@@ -25,7 +28,10 @@ def main(url: str, media: str, begin_at: str, name: str) -> None:
         if name == "new":
             writer = RunWriter.begin(database, RUN, media_folder=Path(media))
         else:
-            writer = RunWriter.resume(database, UUID(name), media_folder=Path(media))
+            run = UUID(name)
+            with database.read() as connection:
+                beaten_at = connection.scalar(select(Run.heartbeat_at).where(Run.public_id == run))
+            writer = RunWriter.resume(database, run, beaten_at=beaten_at, media_folder=Path(media))
         sys.stdout.write(f"{writer.public_id}\n")
         writer.register_model(DETECTOR)
         model = writer.register_model(EMBEDDER)
