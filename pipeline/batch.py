@@ -9,7 +9,9 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -30,6 +32,7 @@ _log = logging.getLogger(__name__)
 
 STOP, PAUSE, GO_ON = "stop", "pause", "go on"  # what a worker is told besides jobs
 POLL_SECONDS = 0.2  # between two looks for a stop; signal handlers run meanwhile
+_TO_ALL = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C and systemd tell every process; the starting one decides
 
 
 @dataclass(slots=True)
@@ -119,7 +122,8 @@ class WorkerPool:
         if not worker.process.is_alive():
             worker.pipe.close()
             worker = self._start()
-        worker.pipe.send(job)
+        with suppress(OSError):  # it ended just now: it is heard to be lost
+            worker.pipe.send(job)
         worker.job = job
         return worker
 
@@ -128,7 +132,7 @@ class WorkerPool:
         assert worker.job is not None, "only workers at a job are heard"
         try:
             message = worker.pipe.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # the second in the middle of a message
             worker.process.join()
             self._lost(worker, worker.job, outcome)
             return
@@ -151,9 +155,7 @@ class WorkerPool:
         """The process is gone in the middle of a source."""
         code = worker.process.exitcode or 0
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        message = (
-            f"{Path(job.address).name}: the process that read it ended with {how}; resume the run to go on with it"
-        )
+        message = f"{Path(job.address).name}: the process that read it ended with {how}; the same command does it again"
         with open_database(self._settings.store.database) as database:
             writer = RunWriter.attach(database, self._run, media_folder=media_folder(self._settings))
             writer.finish_source(job.run_source_id, SourceStatus.FAILED, error=message)
@@ -167,15 +169,21 @@ class WorkerPool:
 
     def _tell(self, word: str) -> None:
         for worker in self._workers:
-            if worker.job is not None and worker.process.is_alive():
-                worker.pipe.send(word)
+            if worker.job is not None:
+                with suppress(OSError):  # it has ended, and will be heard to be lost
+                    worker.pipe.send(word)
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=_work, args=(theirs, self._settings, self._run, self._preview), name="sightline worker"
         )
-        process.start()
+        resource_tracker.ensure_running()  # its start would let the signals through again
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _TO_ALL)  # the worker inherits it: deaf from its first moment
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         return _Worker(process, ours)
 
@@ -247,8 +255,8 @@ class _Inbox:
 
 def _work(pipe: Connection, settings: Settings, run: UUID, preview: Path | None) -> None:
     """A worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the starting process decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in _TO_ALL:
+        signal.signal(number, signal.SIG_IGN)
     inbox = _Inbox(pipe)
     with open_database(settings.store.database) as database:
         writer = RunWriter.attach(database, run, media_folder=media_folder(settings))

@@ -102,6 +102,32 @@ def test_processes_share_the_work_and_change_nothing(folder: Path, tmp_path: Pat
     assert_same_rows(*stores)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_while_workers_begin_fails_no_source(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C and systemd tell all processes, also those that cannot say yet that they do not mind."""
+    for name in ("a", "b"):
+        write_moving(tmp_path / f"{name}.mp4", count=600)
+    process = start("run", "a.mp4", "b.mp4", "--workers", 2, folder=tmp_path)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    deadline = time.monotonic() + 60
+    while len(children.read_text().split()) < 3:  # two workers, and the tracker of multiprocessing
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, number)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, out + err
+    assert "Traceback" not in err
+    assert "failed" not in out
+    assert statuses(tmp_path / "runs" / "sightline.db") in (
+        [("a.mp4", "stopped"), ("b.mp4", "stopped")],
+        [("a.mp4", "pending"), ("b.mp4", "pending")],  # nobody had been given a source yet
+        [("a.mp4", "stopped"), ("b.mp4", "pending")],
+    )
+    done = sightline("resume", "last", folder=tmp_path)
+    assert done.code == 0, done.err
+
+
 def test_a_worker_that_is_killed_takes_only_its_source_with_it(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         write_moving(tmp_path / f"{name}.mp4", count=600 if name == "a" else 60)
@@ -115,7 +141,7 @@ def test_a_worker_that_is_killed_takes_only_its_source_with_it(tmp_path: Path) -
     os.kill(process_that_reads(process.pid, "a.mp4"), signal.SIGKILL)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1, out + err
-    assert "ended with signal SIGKILL" in out
+    assert "ended with signal SIGKILL; the same command does it again" in out
     assert statuses(database) == [("a.mp4", "failed"), ("b.mp4", "finished"), ("c.mp4", "finished")]
     again = sightline(*command, folder=tmp_path)
     assert again.code == 0, again.err
