@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -14,6 +14,7 @@ from pipeline.api.services import Services
 from pipeline.store.filters import ObjectFilter, ObjectOrder
 from pipeline.store.queries import (
     count_objects,
+    count_observations,
     find_object,
     members_of_object,
     observations_of_object,
@@ -95,10 +96,10 @@ def object_routes(services: Services) -> APIRouter:
         """Where a track was, in order of time."""
         with reading(services, "show a track") as (scope, connection):
             row = find_object(scope, connection, public_id)
-            table: Any = None if row is None else observations_of_object(scope, connection, public_id)
-        if table is None:
+            total = count_observations(scope, connection, public_id)
+            table = observations_of_object(scope, connection, public_id, limit=limit, offset=offset)
+        if row is None:
             raise not_found("track")
-        items = ObservationJson.page(table, offset, limit)
-        return Page(items=items, total=len(table), limit=limit, offset=offset)
+        return Page(items=ObservationJson.rows(table), total=total, limit=limit, offset=offset)
 
     return router

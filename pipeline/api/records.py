@@ -261,13 +261,13 @@ class ObservationJson(BaseModel):
     evidence: str
 
     @classmethod
-    def page(cls, table: ObservationTable, offset: int, limit: int) -> list[ObservationJson]:
-        """Rows `offset` to `offset` + `limit` - 1."""
-        rows = slice(offset, offset + limit)
+    def rows(cls, table: ObservationTable) -> list[ObservationJson]:
+        """All rows of a table."""
+        names = {int(one): one.name.lower() for one in Evidence}
         columns = (table.at, table.frames, table.boxes, table.scores, table.evidence)
         return [
-            cls(time=Moment.of(at), frame=frame, box=box, score=score, evidence=Evidence(evidence).name.lower())
-            for at, frame, box, score, evidence in zip(*(column[rows].tolist() for column in columns), strict=True)
+            cls(time=Moment.of(at), frame=frame, box=box, score=score, evidence=names[evidence])
+            for at, frame, box, score, evidence in zip(*(column.tolist() for column in columns), strict=True)
         ]
 
 

@@ -138,8 +138,18 @@ def members_of_object(scope: Scope, connection: Connection, public_id: UUID) -> 
     return [MemberRow(**row) for row in connection.execute(query).mappings()]
 
 
-def observations_of_object(scope: Scope, connection: Connection, public_id: UUID) -> ObservationTable:
-    """Where an object was, in order of time; no row if there is none in the scope. Masks: `masks_of_object`."""
+def count_observations(scope: Scope, connection: Connection, public_id: UUID) -> int:
+    """How many rows `observations_of_object` has."""
+    return connection.execute(_seen(_members(scope, public_id, func.count()))).scalar_one()
+
+
+def observations_of_object(
+    scope: Scope, connection: Connection, public_id: UUID, *, limit: int | None = None, offset: int = 0
+) -> ObservationTable:
+    """Where an object was, in order of time; no row if there is none in the scope. Masks: `masks_of_object`.
+
+    `limit`, `offset`: only this page of them.
+    """
     query = _observations(
         scope,
         public_id,
@@ -155,7 +165,7 @@ def observations_of_object(scope: Scope, connection: Connection, public_id: UUID
         Observation.run_source_id,
         Observation.track_id,
     )
-    rows = connection.execute(query).all()
+    rows = connection.execute(query.limit(limit).offset(offset)).all()
     columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * 11
     return ObservationTable(
         at=np.array(columns[0], np.int64),
@@ -280,11 +290,13 @@ def _members(scope: Scope, public_id: UUID, *columns: Any) -> Select[*tuple[Any,
 
 def _observations(scope: Scope, public_id: UUID, *columns: Any) -> Select[*tuple[Any, ...]]:
     """Columns of an object's observations, in order of time."""
-    return (
-        _members(scope, public_id, *columns)
-        .join(Observation, and_(Observation.track_id == ObjectMember.track_id, _within_member(Observation.at)))
-        .order_by(Observation.at, Observation.track_id)
-    )
+    return _seen(_members(scope, public_id, *columns)).order_by(Observation.at, Observation.track_id)
+
+
+def _seen(members: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """Members with their observations."""
+    within = and_(Observation.track_id == ObjectMember.track_id, _within_member(Observation.at))
+    return members.join(Observation, within)
 
 
 def _within_member(at: Any) -> ColumnElement[bool]:

@@ -226,6 +226,18 @@ def test_one_object(scope: Scope, connection: Connection) -> None:
         assert queries.objects_of_track(scope, connection, track_of(scope, connection, row.public_id)) == [row]
 
 
+def test_pages_of_observations(scope: Scope, connection: Connection) -> None:
+    public_id = queries.page_objects(scope, connection, order=ObjectOrder.OLDEST)[0].public_id
+    whole = queries.observations_of_object(scope, connection, public_id)
+    assert queries.count_observations(scope, connection, public_id) == len(whole) == 100
+    pages = [queries.observations_of_object(scope, connection, public_id, limit=30, offset=n) for n in (0, 30, 60, 90)]
+    assert [len(page) for page in pages] == [30, 30, 30, 10]
+    np.testing.assert_array_equal(np.concatenate([page.at for page in pages]), whole.at)
+    np.testing.assert_array_equal(np.concatenate([page.boxes for page in pages]), whole.boxes)
+    behind = queries.observations_of_object(scope, connection, public_id, limit=30, offset=100)
+    assert (len(behind), behind.boxes.shape) == (0, (0, 4))
+
+
 def test_another_project_sees_nothing(scope: Scope, foreign: Scope, connection: Connection) -> None:
     mine = queries.page_objects(scope, connection)
     theirs = queries.page_objects(foreign, connection)
@@ -242,6 +254,7 @@ def test_another_project_sees_nothing(scope: Scope, foreign: Scope, connection: 
         assert queries.members_of_object(foreign, connection, row.public_id) == []
         assert queries.objects_of_track(foreign, connection, track) == []
         assert len(queries.observations_of_object(foreign, connection, row.public_id)) == 0
+        assert queries.count_observations(foreign, connection, row.public_id) == 0
         assert queries.masks_of_object(foreign, connection, row.public_id) == ()
         assert len(queries.embeddings_of_object(foreign, connection, row.public_id, model_id=model_id)) == 0
 
@@ -308,6 +321,7 @@ def test_a_split_object_has_a_part_of_the_track(database: Database, tmp_path: Pa
         assert [part.public_id for part in parts] == [whole.public_id, late["public_id"]]
         tables = [queries.observations_of_object(scope, connection, part.public_id) for part in parts]
         assert [table.frames.tolist() for table in tables] == [list(range(60)), list(range(60, 100))]
+        assert [queries.count_observations(scope, connection, part.public_id) for part in parts] == [60, 40]
         assert [part.crop is None for part in parts] == [True, False]  # the crop was taken in the last frame
     # A run that still goes on adds to the part with the open end.
     writer = RunWriter.attach(database, run, media_folder=tmp_path)
