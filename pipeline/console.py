@@ -36,13 +36,17 @@ _STYLES = {
     SourceStatus.STOPPED: "yellow",
 }
 _RENDERING = "rendering"
+_SOURCES = "sources"  # the bar over all of them
+_MOST_LINES = 10  # of one kind
 
 
 class RateColumn(ProgressColumn):
-    """Frames a second, lately."""
+    """Frames a second, lately; nothing for what counts no frames."""
 
     def render(self, task: Task) -> Text:
         """E.g. "61.3 frames/s"."""
+        if task.description == _SOURCES:
+            return Text("")
         return Text(f"{task.speed:6.1f} frames/s" if task.speed else "     - frames/s", style="cyan")
 
 
@@ -77,7 +81,7 @@ class RunDisplay(RunObserver):
     def sources_known(self, count: int) -> None:
         """Start the bar for all."""
         if count > 1:
-            self._all = self._progress.add_task("sources", total=count, found="")
+            self._all = self._progress.add_task(_SOURCES, total=count, found="")
 
     def source_opened(self, start: SourceStart) -> None:
         """Start its bar, and say where a resumed one goes on."""
@@ -212,23 +216,38 @@ def outcome_lines(outcome: RunOutcome) -> list[str]:
     lines.append(f"database  {outcome.database}")
     if outcome.public_id is not None:
         lines.append(f"run       {outcome.public_id}")
-    for one in outcome.sources:
-        if one.status is not SourceStatus.FAILED:
-            lines += [f"written   {path}" for path in one.outputs.paths]
-        if one.start_guessed:
-            lines.append(
-                f"note      {one.name} says not when it was taken; its file date was used, or set source.start_at"
-            )
-        if one.error is not None:
-            lines.append(f"{one.status.value:<8}  {one.error}")
-        elif one.damaged:
-            lines.append(
-                f"damaged   {one.name}: {one.damaged} packets or frames could not be decoded; the rest is here"
-            )
-    lines += [
-        f"skipped   {one.address}: finished before, in run {one.run}; --again does it anyway" for one in outcome.skipped
-    ]
+    written = [path for one in outcome.sources if one.status is not SourceStatus.FAILED for path in one.outputs.paths]
+    lines += _few([f"written   {path}" for path in written])
+    lines += _few(
+        [
+            f"note      {one.name} says not when it was taken; its file date was used, or set source.start_at"
+            for one in outcome.sources
+            if one.start_guessed
+        ],
+        most=2,
+    )
+    lines += [line for one in outcome.sources for line in _trouble(one)]
+    lines += _few(
+        [
+            f"skipped   {one.address}: finished before, in run {one.run}; --again does it anyway"
+            for one in outcome.skipped
+        ]
+    )
     return lines
+
+
+def _trouble(one: SourceOutcome) -> list[str]:
+    if one.error is not None:
+        return [f"{one.status.value:<8}  {one.error}"]
+    if one.damaged:
+        return [f"damaged   {one.name}: {one.damaged} packets or frames could not be decoded; the rest is here"]
+    return []
+
+
+def _few(lines: list[str], *, most: int = _MOST_LINES) -> list[str]:
+    """The first of many lines that say alike things, and how many more there are."""
+    more = len(lines) - most
+    return lines if more <= 0 else [*lines[:most], f"          and so for {more} more"]
 
 
 def demo_lines(report: DemoReport) -> list[str]:

@@ -15,10 +15,12 @@ import av
 import pytest
 
 from tests.integration.command import environment, sightline
+from tests.integration.conftest import RealRun
 from tests.integration.stored import assert_same_rows, count, next_frame, reading
 
 OUTPUTS = ("--mot-out", "t.txt", "--csv-out", "t.csv", "--video-out", "t.mp4")
 CHUNK = 20
+OUTPUTS_OF_REAL_RUN = ("--mot-out", "tracks.txt", "--csv-out", "tracks.csv", "--video-out", "tracks.mp4")
 
 
 def start(*words: object, folder: Path) -> subprocess.Popen[str]:
@@ -177,3 +179,34 @@ def test_a_run_that_cannot_go_on_says_why(pets: Path, tmp_path: Path) -> None:
     nothing = sightline("resume", "ffffffff", folder=tmp_path)
     assert nothing.code == 2
     assert count(database, "runs") == 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [1, 2])
+def test_all_of_pets_killed_at_five_random_moments(
+    pets: Path, people: list[str], real_run: RealRun, tmp_path: Path, seed: int
+) -> None:
+    """Chunks of 100 frames, and no regard for where they end."""
+    command = ["run", pets / "video.mp4", *people, *OUTPUTS_OF_REAL_RUN]
+    moments = random.Random(seed)
+    database = tmp_path / "runs" / "sightline.db"
+    began = 0
+    for _ in range(5):
+        process = start(*command, "--resume", folder=tmp_path)
+        deadline = time.monotonic() + moments.uniform(2, 12)
+        while time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.01)
+        kill(process)
+        reached = next_frame(database)
+        assert reached >= began
+        assert reached % 100 == 0 or reached == 795
+        began = reached
+    done = sightline(*command, "--resume", folder=tmp_path, seconds=600)
+    assert done.code == 0, done.err
+    if began > 0:
+        assert re.search(rf"goes on at frame {began};.* at most 100 frames", done.out)
+    assert_same_rows(real_run.folder / "runs" / "sightline.db", database)
+    for name in ("tracks.txt", "tracks.csv"):
+        assert (real_run.folder / name).read_bytes() == (tmp_path / name).read_bytes()
+    assert times(real_run.folder / "tracks.mp4") == times(tmp_path / "tracks.mp4")
+    assert leftovers(tmp_path) == []
