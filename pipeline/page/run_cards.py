@@ -60,7 +60,7 @@ def run_card(detail: RunDetail, now: int) -> Markup:
         when=words.clock(run.created_at),
         numbers=numbers(progress, status),
         buttons=control_buttons(detail, now),
-        open=_open(detail, progress),
+        open=open_button(detail, progress),
         bar=progress_bar(progress, status),
         trouble=trouble(run.error) + trouble(_interrupted(status)),
         sources=_sources(detail),
@@ -140,7 +140,8 @@ def control_buttons(detail: RunDetail, now: int) -> Markup:
     )
 
 
-def _open(detail: RunDetail, progress: Progress) -> Markup:
+def open_button(detail: RunDetail, progress: Progress) -> Markup:
+    """What leads to the tracks of a run, if it has any."""
     if not progress.tracks:
         return Markup('<span class="sl-sub">no tracks</span>')
     return Markup('<button type="button" class="sl-button primary" data-run="{}">Show {}</button>').format(

@@ -42,7 +42,7 @@ class RunsTab:
         self.cards = gr.HTML(js_on_load=look.script("runs"), apply_default_css=False)
         self.pager = Pager()
         with gr.Accordion("Compare two runs", open=False), gr.Column():
-            with gr.Row(equal_height=True):
+            with gr.Row(elem_classes="sl-pair-of-runs"):
                 self.first = gr.Dropdown([], label="This run")
                 self.second = gr.Dropdown([], label="against this one")
                 self._compare = gr.Button("Compare", scale=0, min_width=120)

@@ -19,6 +19,7 @@ from pipeline.page.run_cards import (
     ALIVE,
     control_buttons,
     numbers,
+    open_button,
     progress_bar,
     progress_of,
     run_list,
@@ -106,7 +107,7 @@ class RunsView:
         return Markup(
             '<article class="sl-live-run"><header>{pill}<span class="sl-sub">{numbers}</span>'
             '<span class="sl-push">{buttons}</span></header>{bar}{preview}{trouble}'
-            '<p><button type="button" class="sl-button primary" data-run="{run}">Show {tracks}</button></p></article>'
+            "<p>{open}</p></article>"
         ).format(
             pill=status_pill(status),
             numbers=numbers(progress, status),
@@ -114,8 +115,7 @@ class RunsView:
             bar=progress_bar(progress, status),
             preview=self._preview(detail.run),
             trouble=trouble(detail.run.error) + Markup().join(trouble(source.error) for source in detail.sources),
-            run=detail.run.public_id,
-            tracks=words.count(progress.tracks, "track"),
+            open=open_button(detail, progress),
         )
 
     def _preview(self, run: RunRow) -> Markup:

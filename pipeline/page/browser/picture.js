@@ -1,7 +1,9 @@
 // Searching by a picture: chosen or dropped, a part of it marked with the pointer, and sent to the HTTP API.
 const TALL = 320;  // pixels of the picture on the page
 const LARGEST = 1600;  // pixels of a side that are sent; networks look at far fewer
+let said = ['', false];  // what is told below the picture
 const say = (text, trouble = false) => {
+  said = [text, trouble];
   const place = element.querySelector('.sl-said');
   place.textContent = text;
   place.classList.toggle('sl-trouble', trouble);
@@ -113,5 +115,6 @@ watch('value', () => {
   if (!picture) return;
   element.querySelector('.sl-own').hidden = false;  // the new HTML knows nothing of what was drawn
   draw();
+  say(...said);
   if (filters() !== searched) search();
 });

@@ -11,8 +11,6 @@ import httpx
 import pytest
 
 from app_ui import configs
-from pipeline.errors import ConfigError
-from pipeline.page.access import check_host, read_password
 from tests.conftest import ROOT
 from tests.integration.page.browsing import browsing, command, open_tab, serving, surroundings
 from tests.integration.page.conftest import Stored
@@ -114,32 +112,6 @@ def test_the_configs_are_offered_with_a_sentence() -> None:
     assert offered[0].name == "default"
     assert {"default", "people"} <= {one.name for one in offered}
     assert all(one.about.endswith(".") for one in offered), offered
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
-def test_other_machines_need_a_password(host: str) -> None:
-    with pytest.raises(ConfigError, match="SIGHTLINE_PASSWORD"):
-        check_host(host, None)
-    check_host(host, "secret")
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-def test_this_machine_needs_none(host: str) -> None:
-    check_host(host, None)
-
-
-def test_the_password_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "password"
-    file.write_text("from the file\n")
-    assert read_password({}) is None
-    assert read_password({"SIGHTLINE_PASSWORD": ""}) is None
-    assert read_password({"SIGHTLINE_PASSWORD": "plain"}) == "plain"
-    assert read_password({"SIGHTLINE_PASSWORD_FILE": str(file)}) == "from the file"
-    file.write_text("\n")
-    with pytest.raises(ConfigError, match="is empty"):
-        read_password({"SIGHTLINE_PASSWORD_FILE": str(file)})
-    with pytest.raises(ConfigError, match="cannot read"):
-        read_password({"SIGHTLINE_PASSWORD_FILE": str(tmp_path / "none")})
 
 
 def test_importing_the_page_starts_nothing() -> None:
