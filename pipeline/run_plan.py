@@ -34,16 +34,18 @@ class Seen:
 
 
 def look_at(addresses: Sequence[str], settings: SourceSettings) -> list[Seen]:
-    """Open each source and give it a first frame. Raises SourceError if none of them can be read."""
-    seen = [_look_at(address, settings) for address in addresses]
-    bad = [one for one in seen if one.error is not None]
-    if len(bad) < len(seen):
-        return seen
-    if len(bad) == 1:
-        assert bad[0].error is not None, "it is bad"
-        raise bad[0].error
-    listed = "; ".join(str(one.error) for one in bad)
-    raise SourceError(f"none of the {len(bad)} sources can be read: {listed}")
+    """Open each source and give it a first frame."""
+    return [_look_at(address, settings) for address in addresses]
+
+
+def refuse_unreadable(seen: Sequence[Seen]) -> None:
+    """Raise SourceError if none of them can be read."""
+    errors = [one.error for one in seen if one.error is not None]
+    if not errors or len(errors) < len(seen):
+        return
+    if len(errors) == 1:
+        raise errors[0]
+    raise SourceError(f"none of the {len(errors)} sources can be read: {'; '.join(map(str, errors))}")
 
 
 def without_finished(

@@ -18,7 +18,7 @@ from pipeline.models.base import Detector, Embedder
 from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome
 from pipeline.outputs import Outputs, check_outputs
 from pipeline.processing import Job, Models, Processor, one_line, tell_failure
-from pipeline.run_plan import Seen, look_at, without_finished
+from pipeline.run_plan import Seen, look_at, refuse_unreadable, without_finished
 from pipeline.run_record import (
     differences,
     inputs,
@@ -143,7 +143,9 @@ class Run:
         """
         settings = self._settings
         check_outputs(self._outputs, self._addresses, inputs(settings))
-        seen = look_at(self._addresses, settings.source) if self._addresses else []  # a resumed run may have done all
+        seen = look_at(self._addresses, settings.source)
+        if self._resumed is None:  # one that goes on may have done all that can be read
+            refuse_unreadable(seen)
         models = Models.load(settings)
         record = run_record(settings, models.detector, models.embedder, self._outputs)
         with open_database(settings.store.database) as database:
@@ -296,7 +298,8 @@ def refuse_changes(run: RunDetail, record: RunRecord, seen: Sequence[Seen]) -> N
         changed.append(f"sightline: {stored.code_version} -> {record.code_version}")
     known = {source.uri_redacted: source for source in run.sources}
     for one in seen:
-        if one.record is None:
+        if one.record is None:  # what it gave so far would be left without its end
+            changed.append(str(one.error))
             continue
         source = known.get(one.record.uri_redacted)
         if source is None:

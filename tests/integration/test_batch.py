@@ -176,6 +176,45 @@ def process_that_reads(parent: int, name: str) -> int:
     raise AssertionError(f"no child of {parent} reads {name}")
 
 
+def interrupt(database: Path, *sources: str) -> None:
+    """As a kill would leave the newest run with some sources not at their end."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE runs SET status = 'running', error = NULL, heartbeat_at = 1")
+        for name in sources:
+            mine = "source_id = (SELECT id FROM sources WHERE name = ?)"
+            connection.execute(f"UPDATE run_sources SET status = 'running' WHERE {mine}", (name,))
+
+
+def test_an_interrupted_run_that_has_only_bad_files_left_comes_to_its_end(tmp_path: Path) -> None:
+    write_moving(tmp_path / "good.mp4", count=20)
+    (tmp_path / "notes.mp4").write_text("this is no video\n")
+    database = tmp_path / "runs" / "sightline.db"
+    assert sightline("run", "good.mp4", "notes.mp4", folder=tmp_path).code == 1
+    interrupt(database)
+    done = sightline("resume", "last", folder=tmp_path)
+    assert done.code == 1, done.out + done.err
+    assert "notes.mp4 is not a video file" in done.out
+    assert statuses(database) == [("good.mp4", "finished"), ("notes.mp4", "failed")]
+    with reading(database) as connection:
+        assert connection.execute("SELECT status FROM runs").fetchall() == [("finished",)]
+
+
+def test_a_run_is_not_ended_without_a_file_that_is_gone(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_moving(tmp_path / f"{name}.mp4", count=20)
+    database = tmp_path / "runs" / "sightline.db"
+    assert sightline("run", "a.mp4", "b.mp4", folder=tmp_path).code == 0
+    interrupt(database, "a.mp4", "b.mp4")
+    (tmp_path / "b.mp4").rename(tmp_path / "elsewhere.mp4")
+    refused = sightline("resume", "last", folder=tmp_path)
+    assert refused.code == 2
+    assert f"there is no file {tmp_path / 'b.mp4'}" in refused.err
+    assert statuses(database) == [("a.mp4", "running"), ("b.mp4", "running")]
+    (tmp_path / "elsewhere.mp4").rename(tmp_path / "b.mp4")
+    assert sightline("resume", "last", folder=tmp_path).code == 0
+    assert statuses(database) == [("a.mp4", "finished"), ("b.mp4", "finished")]
+
+
 def test_two_runs_into_one_store_at_once(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_moving(tmp_path / f"{name}.mp4", count=300)
