@@ -17,6 +17,7 @@ from pipeline.store.crops import remove_crops
 from pipeline.store.database import Database
 from pipeline.store.filters import Scope
 from pipeline.store.liveness import is_alive
+from pipeline.store.review_lock import lock_sources
 from pipeline.store.review_sums import sum_up
 from pipeline.store.run_queries import run_detail
 from pipeline.store.states import RequestedState, RunStatus
@@ -173,14 +174,38 @@ def _delete_tracks(database: Database, part: int, *, step: int) -> Iterator[tupl
             if not candidates:
                 break
             keys = _some(candidates, step=step)
+            objects = _locked_objects(connection, part, keys)
+            if objects is None:
+                continue
             if len(keys) == 1 and _thinned(connection, keys[0], step=step):
                 number, paths = 0, []
             else:
-                number, paths = len(keys), _delete_whole(connection, keys)
+                number, paths = len(keys), _delete_whole(connection, keys, objects)
         yield number, paths
         time.sleep(BREATH)
     with database.write("delete objects") as connection:
-        _delete_empty(connection, connection.scalars(select(Object.id).where(Object.run_source_id == part)).all())
+        lock_sources(connection, [], and_also=[part])
+        left = select(Object.id).where(Object.run_source_id == part).order_by(Object.id)
+        _delete_empty(connection, connection.scalars(left).all())
+
+
+def _locked_objects(connection: Connection, part: int, tracks: Sequence[int]) -> list[int] | None:
+    """Objects that hold some of a source's tracks, by rising row id.
+
+    No reviewer moves their members, and no run stretches them, until the transaction ends. None where a reviewer moved
+    some while this waited: then other sources may have to be locked, in a transaction that begins anew.
+    """
+    before = _objects_of(connection, tracks)
+    lock_sources(connection, before, and_also=[part])
+    now = _objects_of(connection, tracks)
+    return now if now == before else None
+
+
+def _objects_of(connection: Connection, tracks: Sequence[int]) -> list[int]:
+    found: set[int] = set()
+    for batch in batches(tracks):
+        found.update(connection.scalars(select(ObjectMember.object_id).where(ObjectMember.track_id.in_(batch))))
+    return sorted(found)
 
 
 def _some(tracks: Sequence[Any], *, step: int) -> list[int]:
@@ -205,15 +230,13 @@ def _thinned(connection: Connection, track_id: int, *, step: int) -> bool:
     return True
 
 
-def _delete_whole(connection: Connection, tracks: Sequence[int]) -> list[str]:
+def _delete_whole(connection: Connection, tracks: Sequence[int], objects: Sequence[int]) -> list[str]:
     """Delete tracks with all that hangs on them; their objects go, or shrink to what other tracks are left to them."""
     paths: list[str] = []
-    objects: set[int] = set()
     for batch in batches(tracks):
         paths += connection.scalars(select(Media.path).where(Media.track_id.in_(batch)))
-        objects.update(connection.scalars(select(ObjectMember.object_id).where(ObjectMember.track_id.in_(batch))))
         connection.execute(delete(Track).where(Track.id.in_(batch)))
-    sum_up(connection, _delete_empty(connection, sorted(objects)))
+    sum_up(connection, _delete_empty(connection, objects))
     return paths
 
 

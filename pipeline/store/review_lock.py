@@ -2,7 +2,8 @@
 
 SQLite has one writer at a time. On PostgreSQL locks are taken in one order, each kind by rising id: the project, so
 that its edits and undos come one after the other; the sources of the tracks, as a run that still goes on locks its
-source for each chunk and then stretches objects in an order of its own; the objects.
+source for each chunk and so stretches no object that is being edited; the objects, as two runs may have tracks in the
+same ones.
 """
 
 from __future__ import annotations
@@ -72,14 +73,31 @@ def lock_objects(scope: Scope, connection: Connection, public_ids: Sequence[UUID
     return sorted(rows, key=lambda row: (row.first_at, row.id))
 
 
-def lock_sources(connection: Connection, object_ids: Sequence[int]) -> None:
-    """Let no chunk of the objects' tracks be written until the transaction ends. `object_ids`: row ids."""
+def lock_sources(connection: Connection, object_ids: Sequence[int], *, and_also: Sequence[int] = ()) -> None:
+    """Let no chunk of the objects' tracks be written until the transaction ends. `object_ids`: row ids.
+
+    `and_also`: rows of `run_sources` to be locked with theirs.
+    """
     query = select(Track.run_source_id).join(ObjectMember, ObjectMember.track_id == Track.id).distinct()
-    sources: set[int] = set()
+    sources = set(and_also)
     for batch in batches(object_ids):
         sources.update(connection.scalars(query.where(ObjectMember.object_id.in_(batch))))
     for batch in batches(sorted(sources)):
         rows = select(RunSource.id).where(RunSource.id.in_(batch)).order_by(RunSource.id)
+        connection.execute(rows.with_for_update(key_share=True)).all()
+
+
+def lock_objects_of_tracks(connection: Connection, track_ids: Sequence[int]) -> None:
+    """Lock the objects that hold the open ends of tracks, before a chunk stretches them one by one.
+
+    Their source must be locked, so that no edit moves them meanwhile. `track_ids`: row ids.
+    """
+    objects: set[int] = set()
+    for batch in batches(track_ids):
+        held = (ObjectMember.track_id.in_(batch), ObjectMember.to_at.is_(None))
+        objects.update(connection.scalars(select(ObjectMember.object_id).where(*held)))
+    for batch in batches(sorted(objects)):
+        rows = select(Object.id).where(Object.id.in_(batch)).order_by(Object.id)
         connection.execute(rows.with_for_update(key_share=True)).all()
 
 

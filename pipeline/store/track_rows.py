@@ -16,6 +16,7 @@ from pipeline.errors import StoreError
 from pipeline.store.batches import batches
 from pipeline.store.chunk import ChunkData, ObservationColumns
 from pipeline.store.public_id import PublicIds
+from pipeline.store.review_lock import lock_objects_of_tracks
 from pipeline.store.tables import Object, ObjectMember, Track
 
 Row: TypeAlias = dict[str, Any]
@@ -49,6 +50,7 @@ def write_tracks(connection: Connection, place: Place, chunk: ChunkData, public_
 
     born = [row for local_id, row in summaries.items() if local_id not in stored]
     known = [row | {"key": stored[local_id]} for local_id, row in summaries.items() if local_id in stored]
+    lock_objects_of_tracks(connection, list(stored.values()))
     ids = stored | _insert_with_objects(connection, place, born, public_ids)
     _update(connection, known)
     names = {local_id: _class_name(place, row["class_id"]) for local_id, row in summaries.items()}

@@ -35,6 +35,7 @@ from pipeline.store.tables import (
     RunModel,
     RunSource,
     Source,
+    Track,
 )
 from pipeline.store.writer import RunWriter
 from tests.integration.store.examples import DETECTOR, EMBEDDER, RUN, START, STEP, VIDEO, chunk
@@ -207,6 +208,32 @@ def test_a_merged_object_keeps_its_other_tracks(database: Database, tmp_path: Pa
         assert left >= 2
     with database.write() as connection, pytest.raises(StoreError, match="deleted"):
         review.undo(mine, connection, actor="ann")
+
+
+def test_a_chunk_of_another_run_is_waited_for(database: Database, tmp_path: Path) -> None:
+    """Its track is in the same object: what it adds is not lost when that is summed up."""
+    gone, living = begin(database, tmp_path), begin(database, tmp_path)
+    fill(gone, frames=20)
+    fill(living, frames=30)
+    run, other = finish(gone), finish(living)
+    mine = scope(database)
+    with database.write() as connection:
+        objects = page_objects(mine, connection)
+        pairs = zip(*([row.public_id for row in objects if row.run == key] for key in (run, other)), strict=True)
+        for pair in list(pairs):
+            review.merge_objects(mine, connection, pair, actor="ann")
+    deleting = threading.Thread(target=remove, args=(database, run, tmp_path))
+    with database.write() as connection:  # as a chunk does it: the source is locked, then tracks and objects grow
+        query = select(RunSource.id).join(Run, Run.id == RunSource.run_id).where(Run.public_id == other)
+        part = connection.execute(query.with_for_update(of=RunSource)).scalar_one()
+        connection.execute(update(Track).where(Track.run_source_id == part).values(count=Track.count + 7))
+        connection.execute(update(Object).where(Object.members == 2).values(count=Object.count + 7))
+        deleting.start()
+        deleting.join(1.0)
+        assert deleting.is_alive()
+    deleting.join()
+    with database.read() as connection:
+        assert [(row.members, row.count) for row in page_objects(mine, connection)] == [(1, 37)] * 2
 
 
 def test_edits_stay_in_the_log(database: Database, tmp_path: Path) -> None:

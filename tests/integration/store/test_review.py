@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from pipeline.errors import StoreError
 from pipeline.store import queries, review
 from pipeline.store.database import Database
-from pipeline.store.filters import EVERYTHING, ObjectFilter, Scope
+from pipeline.store.filters import EVERYTHING, ObjectFilter, ObjectOrder, Scope, scope_of
 from pipeline.store.review import Edited
 from pipeline.store.states import EditOp, Verdict
 from pipeline.store.tables import Edit, Embedding, Media, Object, Observation, Run, Track
@@ -519,3 +519,26 @@ def test_edits_while_a_run_writes(reviewed: Reviewed) -> None:
     rows = snapshot(reviewed)
     assert [rows[one]["count"] for one in (first, second, car, other)] == [100, 100, 250, 250]
     assert [rows[one]["last_at"] for one in (car, other)] == [at(249)] * 2
+
+
+def test_two_runs_write_tracks_of_the_same_objects(database: Database, tmp_path: Path) -> None:
+    """Each names its tracks in another order; neither waits for the other for ever."""
+    count, end = 40, 210
+    orders = tuple(range(1, count + 1)), tuple(range(count, 0, -1))
+    writers = [write_run(database, tmp_path, "default", orders[0], end=10, number=number) for number in (0, 1)]
+    with database.write() as connection:
+        scope = scope_of(connection, ["default"])
+        mine = queries.page_objects(scope, connection, order=ObjectOrder.OLDEST, limit=2 * count)
+        for one, other in zip(mine[:count], mine[count:], strict=True):
+            review.merge_objects(scope, connection, [one.public_id, other.public_id], actor="eve")
+
+    def write(number: int) -> None:
+        writer, source = writers[number]
+        for begin in range(10, end, 2):
+            writer.write_chunk(source, chunk(begin, begin + 2, local_ids=orders[number]))
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, (0, 1)))
+    with database.read() as connection:
+        rows = queries.page_objects(scope, connection)
+    assert [(row.members, row.count) for row in rows] == [(2, 2 * end)] * count
