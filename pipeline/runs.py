@@ -29,6 +29,7 @@ from pipeline.run_record import (
 )
 from pipeline.store.database import Database, open_database
 from pipeline.store.filters import Scope, scope_of
+from pipeline.store.finished import finished_places
 from pipeline.store.liveness import ShownStatus, can_resume, shown_status
 from pipeline.store.records import RunRecord
 from pipeline.store.rows import RunDetail
@@ -328,16 +329,21 @@ def _unfinished(run: RunDetail) -> list[str]:
 
 
 def _last_over(database: Database, places: set[str]) -> RunDetail | None:
-    """The newest run over exactly these sources, unless it is finished; None if there is none."""
+    """The newest run over these sources, unless it is finished; None if there is none.
+
+    Sources that were finished before with its settings may be missing from it: it had left them out.
+    """
     scope = _scope(database)
     if scope is None:
         return None
     with database.read("look for a run to resume") as connection:
         for row in list_runs(scope, connection, limit=LATEST):
             detail = run_detail(scope, connection, row.public_id)
-            if detail is None or row.kind != "files" or {one.uri_redacted for one in detail.sources} != places:
+            own = set() if detail is None else {one.uri_redacted for one in detail.sources}
+            if row.kind != "files" or not own or not own <= places:
                 continue
-            return None if shown_status(row, now_microseconds()) is ShownStatus.FINISHED else detail
+            if own == places or places - own <= finished_places(scope, connection, row.settings_hash):
+                return None if shown_status(row, now_microseconds()) is ShownStatus.FINISHED else detail
     return None
 
 

@@ -45,3 +45,19 @@ def finished_sources(
         )
         found |= {row.fingerprint: FinishedSource(row.public_id, row.settings) for row in connection.execute(query)}
     return found
+
+
+def finished_places(scope: Scope, connection: Connection, settings_hash: str) -> set[str]:
+    """Addresses of all sources that a run with these settings finished."""
+    query = (
+        select(Source.uri_redacted)
+        .join(RunSource, RunSource.source_id == Source.id)
+        .join(Run, Run.id == RunSource.run_id)
+        .where(
+            Run.project_id.in_(scope.project_ids),
+            Run.kind == "files",
+            Run.settings_hash == settings_hash,
+            RunSource.status == SourceStatus.FINISHED,
+        )
+    )
+    return set(connection.scalars(query))

@@ -199,6 +199,28 @@ def test_an_interrupted_run_that_has_only_bad_files_left_comes_to_its_end(tmp_pa
         assert connection.execute("SELECT status FROM runs").fetchall() == [("finished",)]
 
 
+def test_the_same_command_resumes_what_left_finished_files_out(tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    database = tmp_path / "runs" / "sightline.db"
+    write_moving(videos / "a.mp4", count=20)
+    assert sightline("run", "videos", folder=tmp_path).code == 0
+    write_moving(videos / "b.mp4", count=30)
+    assert sightline("run", "videos", folder=tmp_path).code == 0
+    interrupt(database, "b.mp4")
+    done = sightline("run", "videos", "--resume", folder=tmp_path)
+    assert done.code == 0, done.err
+    assert "b.mp4: goes on at frame 30" in done.out
+    assert count(database, "runs") == 2
+    assert statuses(database) == [("b.mp4", "finished")]
+
+    interrupt(database, "b.mp4")
+    write_moving(videos / "c.mp4", count=40)  # no run has seen it: going on would leave it out
+    done = sightline("run", "videos", "--resume", folder=tmp_path)
+    assert "no run over these sources ended early" in done.out
+    assert statuses(database) == [("b.mp4", "finished"), ("c.mp4", "finished")]
+
+
 def test_a_run_is_not_ended_without_a_file_that_is_gone(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_moving(tmp_path / f"{name}.mp4", count=20)
