@@ -38,7 +38,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, _site(Path(folder)) as address:
         for name, size in SIZES.items():
-            with browsing(address, size=size) as page:
+            with browsing(address, size=size, expected="404") as page:  # of a preview that was just removed
                 _tabs(page, out, name, query=Path(folder) / "query.jpg")
             with browsing(address, size=size, dark=True) as page:
                 _gallery_and_track(page, out, f"{name}-dark")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from pipeline.page import look
 from pipeline.page.events import Updates, ids, on, say, troubles_told, word
 from pipeline.page.pager import Pager
 from pipeline.page.run_cards import RESUME
-from pipeline.page.runs_view import RunsView
+from pipeline.page.runs_view import Choice, RunsView
 from pipeline.store.states import RequestedState
 
 SECONDS = 2.0  # between two looks at runs that go on
@@ -65,11 +66,9 @@ class RunsTab:
         shown = {self.cards: found.sheet.html, self.timer: gr.Timer(active=found.going_on)}
         return shown | self.pager.turned_to(found.sheet)
 
-    def choices(self) -> Updates:
+    def offered(self, runs: Sequence[Choice]) -> Updates:
         """Runs to compare."""
-        with troubles_told():
-            runs = self._view.choices()
-        return {self.first: gr.Dropdown(runs), self.second: gr.Dropdown(runs)}
+        return {self.first: gr.Dropdown(list(runs)), self.second: gr.Dropdown(list(runs))}
 
     def ask(self, event: gr.EventData) -> None:
         """Pass on what is wanted of a run."""

@@ -68,13 +68,6 @@ class RunsView:
         going_on = any(shown_status(row, now) in ALIVE for row in rows)
         return RunsSheet(Sheet(str(run_list(details, now)), number, sheets, said), going_on)
 
-    def choices(self) -> list[Choice]:
-        """The newest runs, to choose one."""
-        now = time.time_ns() // 1000
-        with self._reader.reading() as (scope, connection):
-            runs = list_runs(scope, connection, limit=RUNS_TO_CHOOSE)
-        return [(run_name(run, now), str(run.public_id)) for run in runs]
-
     def comparison(self, first: Sequence[UUID], second: Sequence[UUID]) -> str:
         """What the second run found beside the first one. Empty: none was chosen."""
         if not first or not second or first == second:
@@ -113,7 +106,7 @@ class RunsView:
             numbers=numbers(progress, status),
             buttons=control_buttons(detail, now),
             bar=progress_bar(progress, status),
-            preview=self._preview(detail.run),
+            preview=self._preview(detail.run) if status in ALIVE else Markup(),
             trouble=trouble(detail.run.error) + Markup().join(trouble(source.error) for source in detail.sources),
             open=open_button(detail, progress),
         )

@@ -15,7 +15,6 @@ from pipeline.page.events import Updates, actor, ids, on, on_each, say, sent, tr
 from pipeline.page.filters_form import FilterForm
 from pipeline.page.parts import hint
 from pipeline.page.similar_view import FOUND, SimilarView
-from pipeline.page.tracks_view import TracksView
 from pipeline.store.filters import ObjectFilter
 
 Found = list[tuple[UUID, float]]  # tracks and their distances
@@ -29,8 +28,8 @@ _HOW = hint(
 class SearchTab:
     """What is searched by, the filters, and what was found."""
 
-    def __init__(self, tracks: TracksView, similar: SimilarView, edits: Edits) -> None:
-        self._tracks, self._similar, self._edits = tracks, similar, edits
+    def __init__(self, similar: SimilarView, edits: Edits) -> None:
+        self._similar, self._edits = similar, edits
         self.track = gr.State("")  # public id of what is searched by, empty for a picture
         self.found = gr.State([])  # of the search by a picture
         with gr.Row(elem_classes="sl-halves"):
@@ -51,11 +50,6 @@ class SearchTab:
             on(event, self._filtered, [self.track, *self.form.fields], self.outputs)
         on(self.asked.found, self._of_picture, self.form.fields, [*self.outputs, self.found])  # the script's own event
         on_each(self.cards.edit, self._edit, inputs, self.outputs)
-
-    def choices(self, run: str) -> Updates:
-        """What there is to choose from now. `run`: the one that is chosen, empty for all."""
-        with troubles_told():
-            return self.form.offered(self._tracks.choices(), run)
 
     def by_track(self, track: str, *values: Any) -> Updates:
         """Search by a track. `values`: of the filters, in their order."""

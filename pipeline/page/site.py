@@ -61,7 +61,7 @@ class Site:
                 with gr.Tab("Track", id=TRACK):
                     self.track = TrackTab(TrackView(behind.database, names), similar, edits)
                 with gr.Tab("Search", id=SEARCH):
-                    self.search = SearchTab(tracks_view, similar, edits)
+                    self.search = SearchTab(similar, edits)
                 with gr.Tab("Process", id=PROCESS):
                     self.process = ProcessTab(runs_view, behind.configs, self.runs.ask)
             for tab in (self.runs, self.tracks, self.track, self.search, self.process):
@@ -71,13 +71,18 @@ class Site:
 
     def _wire(self) -> None:
         runs, tracks, track, search, process = self.runs, self.tracks, self.track, self.search, self.process
-        for event in (self.blocks.load, self.refresh.click):  # apart, so that no tab waits for another
+        for event in (self.blocks.load, self.refresh.click):  # apart, so that no tab waits for what another shows
+            shown = on(event, tracks.show, [tracks.pager.number, *tracks.filters], tracks.outputs)
             on(event, runs.show, [runs.pager.number], runs.outputs)
-            on(event, tracks.show, [tracks.pager.number, *tracks.filters], tracks.outputs)
             on(event, track.show, [track.chosen], track.outputs)
             on(event, process.show, [process.watched], process.outputs)
             chosen = [tracks.form.run, search.form.run]
-            on(event, self._choices, chosen, [*runs.choice_outputs, *tracks.choice_outputs, *search.choice_outputs])
+            on(
+                shown.then,
+                self._choices,
+                chosen,
+                [*runs.choice_outputs, *tracks.choice_outputs, *search.choice_outputs],
+            )
         on(runs.cards.open, self._open_run, [], [self.tabs, *tracks.filters, *tracks.outputs])
         on(process.live.open, self._open_run, [], [self.tabs, *tracks.filters, *tracks.outputs])
         for cards in (tracks.cards, track.near, search.cards):
@@ -86,7 +91,9 @@ class Site:
 
     def _choices(self, run: str, run_of_search: str) -> Updates:
         """What there is to choose from now."""
-        return self.runs.choices() | self.tracks.choices(run) | self.search.choices(run_of_search)
+        found = self.tracks.found(run)
+        offered = self.tracks.form.offered(found, run) | self.search.form.offered(found, run_of_search)
+        return offered | self.runs.offered(found.runs)
 
     def _open_run(self, event: gr.EventData) -> Updates:
         run = word(event, "run")

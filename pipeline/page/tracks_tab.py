@@ -50,17 +50,14 @@ class TracksTab:
             sheet = self._view.sheet(self.form.wanted(values[:-1]), ObjectOrder(values[-1]), number)
         return {self.cards: sheet.html} | self.pager.turned_to(sheet)
 
-    def choices(self, run: str) -> Updates:
-        """What there is to choose from now. `run`: the one that is chosen, empty for all."""
-        return self.form.offered(self._found(run), run)
-
     def of_run(self, run: str) -> Updates:
         """All tracks of one run, the newest first: the other filters are taken back."""
         newest = ObjectOrder.NEWEST.value
-        fields = self.form.of_run(self._found(run), run)
+        fields = self.form.of_run(self.found(run), run)
         return fields | {self.order: newest} | self.show(0, run, "", [], [], None, None, 0, 0, [], newest)
 
-    def _found(self, run: str) -> Choices:
+    def found(self, run: str) -> Choices:
+        """What there is to choose from now. `run`: the one that is chosen, empty for all."""
         chosen = ids(run)
         with troubles_told():
             return self._view.choices(chosen[0] if chosen else None)
