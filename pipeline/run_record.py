@@ -24,9 +24,11 @@ _CHANGES_NOTHING = ("engine", "store.media", "detector.threads", "embedder.threa
 def run_record(settings: Settings, detector: Detector, embedder: Embedder | None, outputs: Outputs) -> RunRecord:
     """What is kept of the settings, and the hash of what decides results.
 
-    The database's address stays out: it may hold a password. Models count by their content, not by their path.
+    The database's address stays out: it may hold a password. Models count by their content, not by their path. Paths
+    are kept whole, so that the run can be resumed and deleted from any folder.
     """
-    kept = settings.model_dump(mode="json", exclude={"store": {"database"}, "refine": True})  # a run has no hindsight
+    placed = _placed(settings)
+    kept = placed.model_dump(mode="json", exclude={"store": {"database"}, "refine": True})  # a run has no hindsight
     deciding = settings.model_dump(
         mode="json",
         exclude={
@@ -136,6 +138,19 @@ def source_record(source: Source) -> SourceRecord:
         frames=source.frame_count,
         duration=source.duration,
     )
+
+
+def _placed(settings: Settings) -> Settings:
+    """The same files and folders, whatever folder one is in. Crops beside a SQLite file move with it."""
+    models = {
+        name: section.model_copy(update={"weights": str(Path(section.weights).absolute())})
+        for name, section in (("detector", settings.detector), ("embedder", settings.embedder))
+        if section.weights is not None and Path(section.weights).exists()  # torchvision's "default" is none
+    }
+    if settings.store.media is None and database_file(settings) is not None:
+        return settings.model_copy(update=models)
+    store = settings.store.model_copy(update={"media": media_folder(settings).absolute()})
+    return settings.model_copy(update={**models, "store": store})
 
 
 def _model_keys(detector: Detector, embedder: Embedder | None) -> dict[str, list[str]]:

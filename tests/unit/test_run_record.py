@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from pipeline.config import load_settings
@@ -26,6 +29,26 @@ def test_the_databases_password_is_not_kept() -> None:
     settings = load_settings("default", ["store.database=postgresql://me:geheim@host/db"])
     record = run_record(settings, FakeDetector(), None, Outputs())
     assert "geheim" not in str(record.settings)
+
+
+def test_paths_are_kept_whole(tmp_path: Path) -> None:
+    weights = tmp_path / "a.onnx"
+    weights.touch()
+    here = os.path.relpath(weights)
+    near = load_settings("people", [f"detector.weights={here}", "store.media=crops"])
+    kept = run_record(near, FakeDetector(), None, Outputs()).settings
+    assert Path(kept["detector"]["weights"]).samefile(weights)
+    assert Path(kept["detector"]["weights"]).is_absolute()
+    assert kept["store"]["media"] == str(Path.cwd() / "crops")
+    named = load_settings("default", ["detector.backend=torchvision", "detector.weights=default"])
+    assert run_record(named, FakeDetector(), None, Outputs()).settings["detector"]["weights"] == "default"
+
+
+def test_crops_move_with_a_sqlite_file_but_not_with_a_server() -> None:
+    file, server = (load_settings("default", [f"store.database={one}"]) for one in ("x.db", "postgresql://host/db"))
+    assert run_record(file, FakeDetector(), None, Outputs()).settings["store"]["media"] is None
+    kept = run_record(server, FakeDetector(), None, Outputs()).settings
+    assert kept["store"]["media"] == str(Path.cwd() / "runs" / "media")
 
 
 def test_differences_are_named_and_what_decides_nothing_is_not() -> None:
