@@ -83,10 +83,10 @@ def _tabs(page: Page, out: Path, size: str, *, query: Path) -> None:
     page.wait_for_selector("text=Mark one object")
     _shoot(page, out / f"{size}-search-picture.png")
     open_tab(page, "Process")
-    page.locator("[name=address]").fill(str(query.parent / "gate.mp4"))
+    page.locator("[name=address]").fill("gate.mp4")
     page.locator("[name=frames]").fill(str(240 + len(size)))  # or it would be left out: it was tracked before
     page.get_by_role("button", name="Start").click()
-    page.wait_for_selector(".sl-live:not(.missing) img", timeout=60_000)
+    page.wait_for_selector(".sl-live-run:has-text('00 of ') .sl-live:not(.missing) img", timeout=60_000)
     _shoot(page, out / f"{size}-process.png", settle=0)
     page.wait_for_selector(".sl-live-run .sl-state.finished", timeout=60_000)
 

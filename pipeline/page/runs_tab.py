@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Any
 
 import gradio as gr
 
 from pipeline.page import look
-from pipeline.page.events import Updates, ids, on, say, troubles_told, word
+from pipeline.page.events import Updates, ids, on, say, sent, troubles_told
 from pipeline.page.pager import Pager
-from pipeline.page.run_cards import RESUME
 from pipeline.page.runs_view import Choice, RunsView
-from pipeline.store.states import RequestedState
+from pipeline.page.steering import RunSteering, steer
 
 SECONDS = 2.0  # between two looks at runs that go on
-
-_ASKED = {
-    RequestedState.PAUSE.value: "The run pauses after the frames it has begun.",
-    RequestedState.RUN.value: "The run goes on.",
-    RequestedState.STOP.value: "The run stops after the frames it has begun; it can be resumed.",
-    RESUME: "The run goes on where it was interrupted.",
-}
-
-
-class RunSteering(Protocol):
-    """Tells runs what is wanted of them; see run_control.py."""
-
-    def resume(self, run: UUID) -> None:
-        """Let a run that ended early go on. Raises SightlineError where it cannot."""
-
-    def request(self, run: UUID, wanted: RequestedState) -> None:
-        """Ask a living run to pause, to go on or to stop. Raises StoreError where it does not live."""
 
 
 class RunsTab:
@@ -72,15 +53,10 @@ class RunsTab:
 
     def ask(self, event: gr.EventData) -> None:
         """Pass on what is wanted of a run."""
-        run, wanted = ids(word(event, "run")), word(event, "wanted")
-        if not run or wanted not in _ASKED:
-            return
         with troubles_told():
-            if wanted == RESUME:
-                self._control.resume(run[0])
-            else:
-                self._control.request(run[0], RequestedState(wanted))
-        say(_ASKED[wanted])
+            said = steer(self._control, sent(event))
+        if said is not None:
+            say(said)
 
     def _ask(self, event: gr.EventData, number: int) -> Updates:
         self.ask(event)

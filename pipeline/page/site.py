@@ -15,10 +15,11 @@ from pipeline.page.label_names import LabelNames
 from pipeline.page.parts import banner, corner
 from pipeline.page.process_form import ConfigChoice
 from pipeline.page.process_tab import ProcessTab
-from pipeline.page.runs_tab import RunsTab, RunSteering
+from pipeline.page.runs_tab import RunsTab
 from pipeline.page.runs_view import RunsView
 from pipeline.page.search_tab import SearchTab
 from pipeline.page.similar_view import Similarity, SimilarView
+from pipeline.page.steering import RunSteering
 from pipeline.page.track_tab import TrackTab
 from pipeline.page.track_view import TrackView
 from pipeline.page.tracks_tab import TracksTab
