@@ -192,9 +192,10 @@ class Run:
     ) -> None:
         """All sources are known from the start, pending; those that can be read are processed."""
         jobs: list[Job] = []
+        keys = iter(writer.add_sources([one.record for one in seen if one.record is not None]))
         for one in seen:
             outputs = self._outputs.of(one.address)
-            key = None if one.record is None else writer.add_source(one.record)
+            key = None if one.record is None else next(keys)
             if one.error is not None:
                 message = one_line(one.error)
                 if key is not None:
@@ -278,6 +279,8 @@ def refuse_resume(run: RunDetail) -> None:
     """Raise ConfigError for a run that cannot go on: one that lives, is finished, or reads no files."""
     row, now = run.run, now_microseconds()
     if can_resume(row, now):
+        if not run.sources:
+            raise ConfigError(f"run {row.public_id} ended before it had said what it reads; begin a new run")
         return
     match shown_status(row, now):
         case ShownStatus.RUNNING | ShownStatus.PAUSED:

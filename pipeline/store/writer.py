@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -162,12 +162,19 @@ class RunWriter:
 
     def add_source(self, source: SourceRecord) -> int:
         """Say that the run reads a source. Returns the run_source_id; the same one when called again."""
-        with self._write(f"add the source '{source.name}'") as connection:
-            source_id = source_row(connection, source, project_id=self._project_id, public_id=self._public_ids.new())
-            row = {"run_id": self._run_id, "source_id": source_id, "status": SourceStatus.PENDING}
-            insert_unless_there(connection, RunSource, [row])
-            mine = (RunSource.run_id == self._run_id, RunSource.source_id == source_id)
-            return connection.execute(select(RunSource.id).where(*mine)).scalar_one()
+        return self.add_sources([source])[0]
+
+    def add_sources(self, sources: Sequence[SourceRecord]) -> list[int]:
+        """Say what the run reads, all of it or nothing. Returns run_source_ids; the same ones when called again."""
+        with self._write(f"add {len(sources)} sources") as connection:
+            return [self._add_source(connection, source) for source in sources]
+
+    def _add_source(self, connection: Connection, source: SourceRecord) -> int:
+        source_id = source_row(connection, source, project_id=self._project_id, public_id=self._public_ids.new())
+        row = {"run_id": self._run_id, "source_id": source_id, "status": SourceStatus.PENDING}
+        insert_unless_there(connection, RunSource, [row])
+        mine = (RunSource.run_id == self._run_id, RunSource.source_id == source_id)
+        return connection.execute(select(RunSource.id).where(*mine)).scalar_one()
 
     def adopt(self, parent: UUID) -> list[AdoptedSource]:
         """Take over the models, sources and clocks of another run, whose detections are tracked again."""

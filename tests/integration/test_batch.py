@@ -199,6 +199,18 @@ def test_an_interrupted_run_that_has_only_bad_files_left_comes_to_its_end(tmp_pa
         assert connection.execute("SELECT status FROM runs").fetchall() == [("finished",)]
 
 
+def test_a_run_that_was_killed_before_it_named_its_sources_is_not_resumed(tmp_path: Path) -> None:
+    write_moving(tmp_path / "a.mp4", count=20)
+    database = tmp_path / "runs" / "sightline.db"
+    assert sightline("run", "a.mp4", folder=tmp_path).code == 0
+    interrupt(database)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM run_sources")
+    refused = sightline("resume", "last", folder=tmp_path)
+    assert refused.code == 2
+    assert "before it had said what it reads" in refused.err
+
+
 def test_the_same_command_resumes_what_left_finished_files_out(tmp_path: Path) -> None:
     videos = tmp_path / "videos"
     videos.mkdir()

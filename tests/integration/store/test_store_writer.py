@@ -354,6 +354,19 @@ def beaten_at(database: Database, run: UUID) -> int | None:
         return connection.scalar(select(Run.heartbeat_at).where(Run.public_id == run))
 
 
+def test_sources_are_named_together_or_not_at_all(database: Database, writer: RunWriter) -> None:
+    other = replace(VIDEO, name="other", uri_redacted="/videos/other.mp4")
+    secret = replace(VIDEO, uri_redacted="http://me:geheim@host/x.mp4")
+    with pytest.raises(StoreError, match="holds a password"):
+        writer.add_sources([VIDEO, secret])
+    with database.read() as connection:
+        assert connection.scalars(select(RunSource.id)).all() == []
+    one, two = writer.add_sources([VIDEO, other])
+    assert one != two
+    assert writer.add_sources([other, VIDEO]) == [two, one]
+    assert writer.add_sources([]) == []
+
+
 def test_only_one_of_two_processes_resumes_a_run(database: Database, writer: RunWriter, tmp_path: Path) -> None:
     seen = beaten_at(database, writer.public_id)
     RunWriter.resume(database, writer.public_id, beaten_at=seen, media_folder=tmp_path)
