@@ -152,7 +152,7 @@ def delete(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     sweep: Annotated[
-        bool, typer.Option("--sweep", help="Also end interrupted deletions, and delete crops that no run knows.")
+        bool, typer.Option("--sweep", help="Also end interrupted deletions; delete crops and old uploads no run knows.")
     ] = False,
     database: DatabaseOption = None,
 ) -> None:
@@ -302,15 +302,19 @@ def _deleted(opened: _Opened, plan: Deletion) -> SightlineError | None:
 
 def _sweep(opened: _Opened, *, yes: bool) -> None:
     from pipeline.run_record import media_folder
-    from pipeline.store.leftovers import find_leftovers, remove_leftovers
+    from pipeline.store.leftovers import UPLOAD_AGE, find_leftovers, find_old_uploads, remove_leftovers
 
     folder = media_folder(opened.settings)
-    leftovers = find_leftovers(opened.store, folder) if folder.is_dir() else []
+    crops = find_leftovers(opened.store, folder) if folder.is_dir() else []
+    uploads = find_old_uploads(opened.store, folder) if folder.is_dir() else []
+    leftovers = crops + uploads
     if not leftovers:
         _say(f"no crop in {folder} is left over")
         return
     size = sum(leftover.size for leftover in leftovers) / _MIB
     _say(f"{len(leftovers)} files in {folder} ({size:.1f} MiB) are known to no run of {opened.store.name}")
+    if uploads:
+        _say(f"{len(uploads)} of them came as uploads, more than {UPLOAD_AGE / 86_400:.0f} days ago")
     if not yes:
         _confirm("Delete these files? No database on a server may use this folder, too.")
     with _progress("sweeping") as told:

@@ -22,9 +22,9 @@ from pipeline.api.failures import refused
 from pipeline.api.services import Services
 from pipeline.errors import OutputError, SourceError
 from pipeline.sources.excerpt import check_video
+from pipeline.store.leftovers import UPLOADS
 from pipeline.store.public_id import PublicIds
 
-FOLDER = "uploads"
 PART = ".part"  # while it arrives; no upload is called so
 LONGEST_NAME = 120  # bytes of UTF-8
 CHECK_SPACE = 64 << 20  # bytes that arrive between two looks at the disk
@@ -43,7 +43,7 @@ class Uploaded(BaseModel):
 def upload_routes(services: Services) -> APIRouter:
     """POST /api/uploads."""
     router = APIRouter(prefix="/api", tags=["uploads"])
-    folder, limits = services.media_folder / FOLDER, services.limits
+    folder, limits = services.media_folder / UPLOADS, services.limits
     ids = PublicIds()
 
     @router.post("/uploads", status_code=201)
@@ -75,7 +75,7 @@ def upload_routes(services: Services) -> APIRouter:
 def upload_path(media_folder: Path, upload: UUID) -> Path | None:
     """Where an upload lies; None if there is none."""
     try:
-        files = [path for path in (media_folder / FOLDER / str(upload)).iterdir() if path.name != PART]
+        files = [path for path in (media_folder / UPLOADS / str(upload)).iterdir() if path.name != PART]
     except (FileNotFoundError, NotADirectoryError):
         return None
     return files[0].resolve() if len(files) == 1 else None

@@ -1,4 +1,6 @@
-"""Leftovers: crop files that no row knows, as a process leaves them that was killed between a file and its row."""
+"""Leftovers: crop files that no row knows, as a process leaves them that was killed between a file and its row; uploads
+that no run reads.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,11 @@ from sqlalchemy import select
 from pipeline.errors import OutputError, StoreError
 from pipeline.store.batches import BATCH
 from pipeline.store.database import Database
-from pipeline.store.tables import Media
+from pipeline.store.tables import Media, Source
 
 MIN_AGE = 3600.0  # seconds; a younger file may be about to get its row
+UPLOAD_AGE = 30 * 86_400.0  # seconds; who sent a video wants to run something on it before that
+UPLOADS = "uploads"  # in the media folder: a folder named by its id for each
 _MAGIC = b"SQLite format 3\x00"
 
 
@@ -26,6 +30,7 @@ class Leftover:
 
     path: Path
     size: int  # bytes
+    alone: bool = False  # in a folder of its own, which goes with it
 
 
 def find_leftovers(database: Database, media_folder: Path, *, min_age: float = MIN_AGE) -> list[Leftover]:
@@ -44,11 +49,35 @@ def find_leftovers(database: Database, media_folder: Path, *, min_age: float = M
     return found
 
 
+def find_old_uploads(database: Database, media_folder: Path, *, min_age: float = UPLOAD_AGE) -> list[Leftover]:
+    """Uploads, whole or broken off, that no run of the store or of its neighbours has read. As `find_leftovers`.
+
+    A source that was linked to another place since does not need its upload any more.
+    """
+    folder, before = media_folder / UPLOADS, time.time() - min_age
+    try:
+        files = [path for path in folder.glob("*/*") if path.is_file()] if folder.is_dir() else []
+        old = [Leftover(path, path.lstat().st_size, alone=True) for path in files if path.lstat().st_mtime < before]
+    except OSError as error:
+        raise OutputError(f"cannot look into {folder}: {error.strerror}; check its rights") from error
+    if not old:
+        return []
+    pattern = f"%/{UPLOADS}/%"
+    with database.read("look for uploads") as connection:
+        read = set(connection.scalars(select(Source.uri_redacted).where(Source.uri_redacted.like(pattern))))
+    for neighbour in _neighbours(database, media_folder):
+        read |= _asked(neighbour, "SELECT uri_redacted FROM sources WHERE uri_redacted LIKE ?", [pattern])
+    ids = {Path(address).parent.name for address in read}  # wherever the media folder was then
+    return [leftover for leftover in old if leftover.path.parent.name not in ids]
+
+
 def remove_leftovers(leftovers: Sequence[Leftover], *, told: Callable[[int, int], None] | None = None) -> None:
     """Delete the files. `told`: files gone, and how many there were. Raises OutputError for one that has to stay."""
     for done, leftover in enumerate(leftovers, start=1):
         try:
             leftover.path.unlink(missing_ok=True)
+            if leftover.alone and not any(leftover.path.parent.iterdir()):
+                leftover.path.parent.rmdir()
         except OSError as error:
             raise OutputError(f"cannot delete {leftover.path}: {error.strerror}; check its rights") from error
         if told is not None:

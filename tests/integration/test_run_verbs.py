@@ -198,11 +198,19 @@ def test_delete_sweeps_crops_that_no_run_knows(copied: Place) -> None:
     lost = copied.folder / "runs" / "media" / "crops" / "ab" / "ab12.jpg"
     lost.parent.mkdir(exist_ok=True)
     lost.write_bytes(b"x" * 100)
-    os.utime(lost, (0, 0))
-    assert "1 files in runs/media (0.0 MiB) are known to no run" in copied.call("delete", "--sweep", fails=2).out
+    upload = copied.folder / "runs" / "media" / "uploads" / "cd34" / "street.mp4"
+    upload.parent.mkdir(parents=True)
+    upload.write_bytes(b"x" * 100)
+    for path in (lost, upload):
+        os.utime(path, (0, 0))
+    asked = copied.call("delete", "--sweep", fails=2).out
+    assert "2 files in runs/media (0.0 MiB) are known to no run" in asked
+    assert "1 of them came as uploads" in asked
     assert lost.exists()
-    assert "deleted   1 files" in copied.call("delete", "--sweep", "--yes").out
+    assert upload.exists()
+    assert "deleted   2 files" in copied.call("delete", "--sweep", "--yes").out
     assert not lost.exists()
+    assert not upload.parent.exists()
     assert "no crop in runs/media is left over" in copied.call("delete", "--sweep", "--yes").out
     assert len(json.loads(copied.call("runs", "--json").out)) == 2
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import OutputError, StoreError
 from pipeline.store.database import Database, open_database
-from pipeline.store.leftovers import Leftover, find_leftovers, remove_leftovers
+from pipeline.store.leftovers import UPLOAD_AGE, Leftover, find_leftovers, find_old_uploads, remove_leftovers
 from pipeline.store.writer import RunWriter
 from tests.integration.store.examples import DETECTOR, RUN, START, VIDEO, chunk
 
@@ -45,6 +46,32 @@ def stray(media: Path, name: str, *, old: bool = True) -> Path:
 @pytest.fixture
 def media(tmp_path: Path) -> Path:
     return tmp_path / "media"
+
+
+def read_by_a_run(database: Database, media: Path, address: str) -> None:
+    writer = RunWriter.begin(database, RUN, media_folder=media)
+    writer.add_source(replace(VIDEO, uri_redacted=address, fingerprint=address))
+
+
+def test_old_uploads_that_no_run_reads(database: Database, media: Path, tmp_path: Path) -> None:
+    """One was read where the folder was before it moved, one by a store beside this one."""
+    kept, moved, shared, lost, broken, young = (
+        stray(media, f"uploads/{number}{number}/{name}", old=False)
+        for number, name in enumerate(["a.mp4", "b.mp4", "c.mp4", "d.mp4", ".part", "e.mp4"])
+    )
+    for path in (kept, moved, shared, lost, broken, stray(media, "uploads/notes.txt")):
+        age(path, UPLOAD_AGE + 60)
+    age(young, UPLOAD_AGE - 60)
+    read_by_a_run(database, media, str(kept))
+    read_by_a_run(database, media, "/elsewhere/uploads/11/b.mp4")
+    with open_database(tmp_path / "beside.db") as neighbour:
+        read_by_a_run(neighbour, media, str(shared))
+    found = find_old_uploads(database, media)
+    assert {one.path for one in found} == {lost, broken}
+    remove_leftovers(found)
+    assert sorted(path.name for path in (media / "uploads").iterdir()) == ["00", "11", "22", "55", "notes.txt"]
+    assert find_old_uploads(database, media) == []
+    assert find_old_uploads(database, tmp_path / "nothing") == []
 
 
 def test_only_what_nobody_knows(database: Database, media: Path) -> None:
