@@ -18,6 +18,7 @@ from pipeline.api.runs import run_routes
 from pipeline.api.search import search_routes
 from pipeline.api.services import Services
 from pipeline.api.uploads import upload_routes
+from pipeline.api.warming import warming
 from pipeline.page.access import check_host
 
 _ALL = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -41,8 +42,13 @@ def make_app(services: Services) -> FastAPI:
         },
     )
     app = FastAPI(
-        title="Sightline", version=version("sightline"), docs_url=None, redoc_url=None, redirect_slashes=False
-    )  # the documentation pages would load their scripts from elsewhere
+        title="Sightline",
+        version=version("sightline"),
+        docs_url=None,  # the documentation pages would load their scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=warming(services),
+    )
     app.add_middleware(Guard, gate=gate)
     failures.install(app)
     app.include_router(health_routes(services.database))

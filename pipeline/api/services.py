@@ -33,6 +33,9 @@ class RunController(Protocol):
 class Similarity(Protocol):
     """Finds objects that look alike; see store/search.py."""
 
+    def warm(self, scope: Scope) -> None:
+        """Read what the first search would read. Raises StoreError."""
+
     def models(self, scope: Scope) -> Sequence[SearchModel]:
         """The embedders whose vectors are stored."""
 

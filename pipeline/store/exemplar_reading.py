@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import Connection, Integer, LargeBinary, Select, func, select, type_coerce
+from sqlalchemy import Connection, Integer, LargeBinary, Select, bindparam, func, select, type_coerce
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.errors import StoreError
@@ -25,9 +25,25 @@ UNKNOWN = -2  # owner of an exemplar that was just read
 _MIX = 1 << 32  # keeps sums of times within 64 bits
 
 
+_MINE = Embedding.model_id == bindparam("model")
+_ASKED = select(  # made once: every search asks it, and to make it takes as long as the answer
+    *(
+        one.scalar_subquery()
+        for one in (
+            select(func.count()).select_from(Embedding).where(_MINE),
+            select(func.max(Embedding.id)).where(_MINE),
+            select(func.sum(Checkpoint.next_frame)),
+            select(func.count()).select_from(Run),
+            select(func.sum(Run.created_at % _MIX)),
+            select(func.max(Edit.id)),
+        )
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What differs when a model's exemplars, or whose they are, may have changed."""
+    """What differs when a model's exemplars, or whose they are, may have changed; as _ASKED gives it."""
 
     rows: int  # of the model
     newest: int  # row id
@@ -100,18 +116,8 @@ def _reassigned(connection: Connection, exemplars: Exemplars, *, since: int) -> 
 
 
 def _stamp(connection: Connection, model_id: int) -> Stamp:
-    mine = Embedding.model_id == model_id
-    asked = (
-        select(func.count()).select_from(Embedding).where(mine),
-        select(func.max(Embedding.id)).where(mine),
-        select(func.sum(Checkpoint.next_frame)),
-        select(func.count()).select_from(Run),
-        select(func.sum(Run.created_at % _MIX)),
-        select(func.max(Edit.id)),
-    )
-    return Stamp(
-        *(int(number or 0) for number in connection.execute(select(*(one.scalar_subquery() for one in asked))).one())
-    )
+    row = connection.execute(_ASKED, {"model": model_id}).one()
+    return Stamp(*(int(number or 0) for number in row))
 
 
 def _exemplars(model_id: int, *columns: Any) -> Select[*tuple[Any, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class Members:
         return np.where(held, self.objects[part], NOBODY)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # no slots: `owners` is kept
 class Exemplars:
     """Row i of every column is the same exemplar."""
 
@@ -58,6 +59,12 @@ class Exemplars:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def owners(self) -> tuple[IntArray, IntArray]:
+        """The objects (m,), rising, perhaps with NOBODY, and where in them each row's (n,) is."""
+        objects, places = np.unique(self.objects, return_inverse=True)
+        return objects, places
 
     def same_as(self, ids: IntArray, tracks: IntArray, at: IntArray) -> IntArray:
         """(n,) the row here that is the exemplar `ids` of `tracks` at the times `at` (n,), -1 if there is none."""
@@ -88,10 +95,10 @@ class Likeness:
         """`query` (q, d): unit vectors, at least one; the best of them counts."""
         self._exemplars, self._query = exemplars, query
         self._margin = exemplars.vectors.shape[1] * float(np.finfo(np.float32).eps)  # twice the bound
-        self._objects, slots = np.unique(exemplars.objects, return_inverse=True)
+        self._objects, self._places = exemplars.owners
         self._scores = _best_products(exemplars.vectors, query)
         self._best = np.full(len(self._objects), -np.inf, np.float32)
-        np.maximum.at(self._best, slots, self._scores)
+        np.maximum.at(self._best, self._places, self._scores)
 
     @property
     def objects(self) -> IntArray:
@@ -100,13 +107,14 @@ class Likeness:
 
     def first(self, k: int, among: IntArray) -> Ranked:
         """The k objects most like the query of those in `among` (m,), or all of them if there are fewer."""
-        best = self._best[np.isin(self._objects, among) & (self._objects != NOBODY)]
+        wanted = np.isin(self._objects, among) & (self._objects != NOBODY)
+        best = self._best[wanted]
         k = min(k, len(best))
         if k < 1:
             return Ranked(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
         limit = np.partition(best, len(best) - k)[len(best) - k]
         rows = np.flatnonzero(self._scores >= limit - 2 * self._margin)
-        rows = rows[np.isin(self._exemplars.objects[rows], among) & (self._exemplars.objects[rows] != NOBODY)]
+        rows = rows[wanted[self._places[rows]]]
         cosines, objects = self._exactly(rows), self._exemplars.objects[rows]
         order = np.lexsort((rows, -cosines, objects))  # the best exemplar of each object first
         order = order[np.diff(objects[order], prepend=NOBODY) != 0]

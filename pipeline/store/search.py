@@ -68,6 +68,12 @@ class SimilarityIndex:
         self._caches: dict[int, _Cache] = {}
         self._lock = threading.Lock()
 
+    def warm(self, scope: Scope) -> None:
+        """Read the exemplars of the model that described most, so that the first search need not wait for them."""
+        for model in self.models(scope)[:1]:
+            with self._current(_Described(model.model_id, model.dimension)):
+                pass
+
     def models(self, scope: Scope) -> list[SearchModel]:
         """Models that described something in the scope, the one with most exemplars first; empty without embedder."""
         number = func.count().label("exemplars")

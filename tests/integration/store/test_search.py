@@ -10,12 +10,12 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, event, insert, select, update
 
 from pipeline.errors import StoreError
 from pipeline.store import queries, review
 from pipeline.store.database import Database
-from pipeline.store.filters import EVERYTHING, ObjectFilter, Scope
+from pipeline.store.filters import EVERYTHING, ObjectFilter, Scope, scope_of
 from pipeline.store.search import Hit, SimilarityIndex
 from pipeline.store.states import EmbeddingKind
 from pipeline.store.tables import Embedding, Model, Object, ObjectMember, Run, Track
@@ -336,6 +336,25 @@ def test_each_model_compares_its_own(reviewed: Reviewed, index: SimilarityIndex)
     assert hit.distance == pytest.approx(0.4, abs=1e-6)
     assert [(model.name, model.exemplars) for model in index.models(reviewed.scope)] == [("reid", 11), ("other", 2)]
     check_all(reviewed, index)
+
+
+def test_a_warm_index_reads_no_vectors(reviewed: Reviewed, index: SimilarityIndex) -> None:
+    index.warm(reviewed.scope)
+    asked: list[str] = []
+    engine = reviewed.database.engine
+    event.listen(engine, "before_cursor_execute", lambda *given: asked.append(str(given[2])))
+    found = index.similar_to_vector(reviewed.scope, QUERY, model_id=model_of(reviewed))
+    assert [(hit.object.public_id, hit.at) for hit in found] == [(one, at) for one, _, at in expected(reviewed, QUERY)]
+    searching = asked[: asked.index(next(sql for sql in asked if "objects.verdict" in sql))]
+    assert searching
+    assert not any("embeddings.vector" in sql or "vector_send" in sql for sql in searching)
+
+
+def test_nothing_to_warm(database: Database) -> None:
+    with database.read() as connection:
+        scope = scope_of(connection, ["default"])
+    SimilarityIndex(database).warm(scope)
+    SimilarityIndex(database).warm(Scope(()))
 
 
 def test_threads_share_an_index(reviewed: Reviewed, index: SimilarityIndex) -> None:
