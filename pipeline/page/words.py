@@ -10,11 +10,6 @@ def clock(at: int) -> str:
     return f"{_local(at):%d %b %Y, %H:%M:%S}"
 
 
-def time_of_day(at: int) -> str:
-    """Hours, minutes and seconds in this machine's time zone. `at`: microseconds UTC."""
-    return f"{_local(at):%H:%M:%S}"
-
-
 def moment(at: int) -> str:
     """Time of day to a tenth of a second, in this machine's time zone. `at`: microseconds UTC."""
     return f"{_local(at):%H:%M:%S}.{at % 1_000_000 // 100_000}"
