@@ -71,6 +71,8 @@ def assign(cost: FloatArray, *, limit: float) -> tuple[IntArray, IntArray]:
 def surest_first(mask: BoolArray, detections: Detections) -> IntArray:
     """Rows of a mask (m,) by falling score, equal ones by box: an order that no detector's row order can change."""
     rows = np.flatnonzero(mask)
+    if len(rows) < 2:
+        return rows
     return rows[np.lexsort((*detections.boxes[rows].T, -detections.scores[rows]))]
 
 

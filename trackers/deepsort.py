@@ -103,7 +103,7 @@ class DeepSort:
         cost = np.full((len(table), len(detections)), np.inf)
         rows, columns = np.flatnonzero(table.confirmed), np.flatnonzero(among)
         cost[np.ix_(rows, columns)] = self._gated_appearance(rows, detections[columns])
-        for seen_at in np.unique(table.seen_at[rows])[::-1]:
+        for seen_at in sorted(set(table.seen_at[rows].tolist()), reverse=True):
             level = table.confirmed & (table.seen_at == seen_at)
             pairing.match(level, among, lambda i, j: cost[np.ix_(i, j)], limit=np.inf)
 

@@ -176,12 +176,13 @@ def update(
     velocity become when a box shrinks from thousands of pixels to one. Hence each variance grows by 1e-12 of itself.
     """
     noise = measurement_variance(model, _heights(boxes))
-    covariance = covariance * (1 + _ROUNDING * np.eye(model.size))
+    identity = np.eye(model.size)
+    covariance = covariance * (1 + _ROUNDING * identity)
     innovation = to_measurements(model, boxes) - mean[:, :MEASURED]
     innovation_covariance = _innovation_covariance(covariance, noise)
     gain = np.linalg.solve(innovation_covariance, covariance[:, :MEASURED, :]).transpose(0, 2, 1)
     mean = mean + np.einsum("nij,nj->ni", gain, innovation)
-    keep = np.broadcast_to(np.eye(model.size), covariance.shape).copy()
+    keep = np.repeat(identity[None], len(mean), axis=0)
     keep[:, :, :MEASURED] -= gain
     covariance = keep @ covariance @ keep.transpose(0, 2, 1) + (gain * noise[:, None, :]) @ gain.transpose(0, 2, 1)
     return mean, (covariance + covariance.transpose(0, 2, 1)) / 2

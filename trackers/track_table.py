@@ -75,14 +75,14 @@ class TrackTable:
     def correct(self, pairing: Pairing, detections: Detections) -> None:
         """Give the matched tracks their detections; the others become lost, unless they are tentative."""
         rows = pairing.matched
-        found = detections[pairing.detection_of[rows]]
-        boxes = np.asarray(found.boxes, np.float64)
+        taken = pairing.detection_of[rows]
+        boxes = detections.boxes[taken].astype(np.float64)
         self.mean[rows], self.covariance[rows] = kalman.update(
             self.model, self.mean[rows], self.covariance[rows], boxes
         )
         self.heights[rows] = boxes[:, 3] - boxes[:, 1]
-        self.scores[rows] = found.scores
-        self.labels[rows] = found.labels
+        self.scores[rows] = detections.scores[taken]
+        self.labels[rows] = detections.labels[taken]
         self.seen_at[rows] = self.time
         self.hits[rows] += 1
         believed = self.confirmed
@@ -126,7 +126,8 @@ class TrackTable:
         `tentative`, `lost`: patience in seconds. On the very first frame tracks are born confirmed.
         Returns the report and which of its rows stay in the table.
         """
-        self.start(detections[born], Stage.CONFIRMED if self.opening else Stage.TENTATIVE)
+        if len(born):
+            self.start(detections[born], Stage.CONFIRMED if self.opening else Stage.TENTATIVE)
         rows = np.concatenate([pairing.detection_of, born])
         patience = np.where(self.confirmed, lost, tentative)
         kept = self.time - self.seen_at <= patience + _ROUNDING
