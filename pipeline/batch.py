@@ -26,7 +26,7 @@ from pipeline.processing import Job, Models, Processor, one_line
 from pipeline.run_record import media_folder
 from pipeline.store.database import open_database
 from pipeline.store.states import SourceStatus
-from pipeline.store.writer import RunWriter
+from pipeline.store.writer import Holder, RunWriter
 
 _log = logging.getLogger(__name__)
 
@@ -60,12 +60,12 @@ class WorkerPool:
     """
 
     def __init__(
-        self, workers: int, settings: Settings, run: UUID, observer: RunObserver, *, preview: Path | None = None
+        self, workers: int, settings: Settings, writer: RunWriter, observer: RunObserver, *, preview: Path | None = None
     ) -> None:
-        """`run`: public id; this process keeps it alive in the store. `preview`: as for Processor."""
+        """`writer`: of the run, which this process keeps alive in the store. `preview`: as for Processor."""
         self._count = workers
         self._settings = _sharing(settings, workers)
-        self._run = run
+        self._writer = writer
         self._observer = observer
         self._preview = preview
         self._context = multiprocessing.get_context("spawn")  # threads and networks do not survive a fork
@@ -156,9 +156,7 @@ class WorkerPool:
         code = worker.process.exitcode or 0
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         message = f"{Path(job.address).name}: the process that read it ended with {how}; the same command does it again"
-        with open_database(self._settings.store.database) as database:
-            writer = RunWriter.attach(database, self._run, media_folder=media_folder(self._settings))
-            writer.finish_source(job.run_source_id, SourceStatus.FAILED, error=message)
+        self._writer.finish_source(job.run_source_id, SourceStatus.FAILED, error=message)
         worker.job = None
         self._failed(job, message, outcome)
 
@@ -176,7 +174,9 @@ class WorkerPool:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_work, args=(theirs, self._settings, self._run, self._preview), name="sightline worker"
+            target=_work,
+            args=(theirs, self._settings, self._writer.public_id, self._writer.holder, self._preview),
+            name="sightline worker",
         )
         resource_tracker.ensure_running()  # its start would let the signals through again
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _TO_ALL)  # the worker inherits it: deaf from its first moment
@@ -253,13 +253,13 @@ class _Inbox:
             self._processor.go_on()
 
 
-def _work(pipe: Connection, settings: Settings, run: UUID, preview: Path | None) -> None:
-    """A worker process."""
+def _work(pipe: Connection, settings: Settings, run: UUID, holder: Holder, preview: Path | None) -> None:
+    """A worker process. `holder`: the one that started it, and keeps the run alive unless another has taken it over."""
     for number in _TO_ALL:
         signal.signal(number, signal.SIG_IGN)
     inbox = _Inbox(pipe)
     with open_database(settings.store.database) as database:
-        writer = RunWriter.attach(database, run, media_folder=media_folder(settings))
+        writer = RunWriter.attach(database, run, media_folder=media_folder(settings), holder=holder)
         processor: Processor | None = None
         while True:
             job = inbox.next()

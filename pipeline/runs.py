@@ -211,7 +211,7 @@ class Run:
         processor.register_models()
         if min(self._workers, len(jobs)) > 1:
             with WorkerPool(
-                min(self._workers, len(jobs)), self._settings, writer.public_id, self._observer, preview=preview
+                min(self._workers, len(jobs)), self._settings, writer, self._observer, preview=preview
             ) as pool:
                 self._take_on(pool)
                 pool.process(jobs, outcome)

@@ -120,21 +120,35 @@ class RunWriter:
 
     @classmethod
     def attach(
-        cls, database: Database, run: UUID, *, media_folder: Path, clock: Callable[[], int] = now_microseconds
+        cls,
+        database: Database,
+        run: UUID,
+        *,
+        media_folder: Path,
+        holder: Holder | None = None,
+        clock: Callable[[], int] = now_microseconds,
     ) -> RunWriter:
-        """Write to a run that this process keeps alive, or the one whose worker it is. `run`: its public id."""
+        """Write to a run that this process keeps alive, or the one whose worker it is. `run`: its public id.
+
+        `holder`: the process that keeps it alive; by default the one that does so now.
+        """
         with database.read(f"find run {run}") as connection:
             columns = (Run.id, Run.project_id, Run.host, Run.pid)
             found = connection.execute(select(*columns).where(Run.public_id == run)).one_or_none()
         if found is None:
             raise StoreError(f"there is no run {run} in {database.name}")
-        holder = (found.host, found.pid)
+        holder = holder or (found.host, found.pid)
         return cls(database, found.id, run, found.project_id, holder=holder, media_folder=media_folder, clock=clock)
 
     @property
     def public_id(self) -> UUID:
         """Of the run."""
         return self._public_id
+
+    @property
+    def holder(self) -> Holder:
+        """The process for which this one writes."""
+        return self._holder
 
     @property
     def scope(self) -> Scope:

@@ -374,6 +374,19 @@ def test_only_one_of_two_processes_resumes_a_run(database: Database, writer: Run
         RunWriter.resume(database, writer.public_id, beaten_at=seen, media_folder=tmp_path)
 
 
+def test_a_worker_that_begins_after_its_run_was_taken_over_writes_nothing(
+    database: Database, writer: RunWriter, tmp_path: Path
+) -> None:
+    source = writer.add_source(VIDEO)
+    before = writer.holder
+    with database.write() as connection:
+        connection.execute(update(Run).where(Run.public_id == writer.public_id).values(pid=1, host="elsewhere"))
+    late = RunWriter.attach(database, writer.public_id, media_folder=tmp_path, holder=before)
+    with pytest.raises(StoreError, match="taken over by process 1 on elsewhere"):
+        late.write_chunk(source, chunk(0, 10))
+    RunWriter.attach(database, writer.public_id, media_folder=tmp_path).write_chunk(source, chunk(0, 10))
+
+
 def test_a_process_whose_run_was_taken_over_writes_no_more(database: Database, writer: RunWriter) -> None:
     """It was asleep for so long that it seemed gone."""
     source = writer.add_source(VIDEO)
