@@ -82,8 +82,9 @@ def _written(before: FinishedSource, address: str, outputs: Outputs) -> bool:
 
 
 def _look_at(address: str, settings: SourceSettings) -> Seen:
+    whole = settings.model_copy(update={"max_frames": None})  # how much of it a run wants is no trait of the source
     try:
-        with build.source(address, settings) as source:
+        with build.source(address, whole) as source:
             return Seen(address, source_record(source))
     except SourceError as error:
         return Seen(address, _unreadable(address), error)
