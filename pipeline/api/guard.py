@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,6 +17,11 @@ from pipeline.api.sessions import COOKIE, Sessions
 from pipeline.page.access import USER, is_loopback
 
 OPEN = frozenset({"/healthz", "/login", "/login/style.css"})  # without a session
+_UNUSED = ("upload", "process_recording", "file", "proxy", "stream", "custom_component", "deep_link", "dev", "vibe")
+CLOSED = (  # beginnings of Gradio's paths that our page has no use for: they take files, serve them, or change code
+    *(f"/gradio_api/{name}" for name in (*_UNUSED, "undo-vibe", "run-history", "profiling")),
+    "/monitoring",
+)
 LOCAL_USER = "local"  # who edits where there is no password
 
 # What browsers may do with a page of Gradio: all its parts come from here. Its scripts stand in the page itself, and
@@ -36,7 +41,6 @@ _HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 _RUNS = ("text/html", "text/javascript", "application/javascript")  # a worker obeys the policy of its own file
-_READING = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Guard:
 
     - Without a password only names of this machine are answered, whatever another name is made to point to here.
     - What another site's page asks for is refused, but for following a link; so nothing is changed or read from there.
-    - With a password all but OPEN needs a session.
+    - With a password all but OPEN needs a session, and nobody gets to what is CLOSED.
     - A body has an end, and every answer has headers that tell browsers to be careful.
     """
 
@@ -88,11 +92,13 @@ class Guard:
         method = scope.get("method", "GET")  # a WebSocket begins as one
         if self._gate.password is None and not _is_named(headers.get("host", ""), self._gate.host):
             return _error(421, "this address is not Sightline's; open it by the address it printed at the start")
-        if not _from_here(method, headers, socket=scope["type"] == "websocket"):
+        if not _from_here(method, headers):
             return _error(403, "the request comes from another site's page")
         asked = self._gate.password is not None and scope["path"] not in OPEN
         if asked and not self._gate.sessions.holds(session_token(headers)):
             return _ask_to_log_in(scope, headers)
+        if scope["path"].startswith(CLOSED):
+            return _error(404, "there is no such address")
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > self._most(scope):
             return _error(413, f"the body has more than {self._most(scope)} bytes")
@@ -103,12 +109,9 @@ class Guard:
 
 
 def session_token(headers: Headers) -> str | None:
-    """What the browser sends as its session."""
-    try:
-        cookies = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return None
-    return cookies[COOKIE].value if COOKIE in cookies else None
+    """What the browser sends as its session. Cookies of other programs on this host stand beside it, in any form."""
+    token: str | None = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+    return token
 
 
 def _is_named(host: str, bound: str) -> bool:
@@ -120,19 +123,19 @@ def _is_named(host: str, bound: str) -> bool:
     return "@" not in host and (is_loopback(name) or name == bound.lower())
 
 
-def _from_here(method: str, headers: Headers, *, socket: bool) -> bool:
+def _from_here(method: str, headers: Headers) -> bool:
     """Whether a request is the user's own or our page's.
 
     Browsers tell it in Sec-Fetch-Site, which no page can forge, wherever the connection is trustworthy (https and this
-    machine); elsewhere in Origin, at least for what is no mere reading. Programs send neither, and hold no cookies that
-    somebody else could make them send.
+    machine); elsewhere in Origin, at least for what is no mere reading, or is read by a script of another site: Gradio
+    would let it. Programs send neither, and hold no cookies that somebody else could make them send.
     """
     site = headers.get("sec-fetch-site")
     if site is not None:
         link = method == "GET" and headers.get("sec-fetch-mode") == "navigate" and _is_whole_page(headers)
         return site in ("same-origin", "none") or link
     origin = headers.get("origin")
-    if origin is None or (method in _READING and not socket):
+    if origin is None:
         return True
     try:
         return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
