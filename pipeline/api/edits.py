@@ -18,7 +18,7 @@ from pipeline.api.services import Services
 from pipeline.store import review
 from pipeline.store.edit_queries import count_edits
 from pipeline.store.filters import Scope
-from pipeline.store.queries import find_object
+from pipeline.store.queries import visible_among
 from pipeline.store.states import Verdict
 
 MOST_OBJECTS = 500  # in one edit
@@ -129,6 +129,7 @@ def edit_routes(services: Services) -> APIRouter:
 
 def _check(scope: Scope, connection: Connection, objects: Sequence[UUID]) -> None:
     """404 where one is not there; review would say so with the same error as for what is not possible."""
+    there = visible_among(scope, connection, objects)
     for public_id in objects:
-        if find_object(scope, connection, public_id) is None:
+        if public_id not in there:
             raise not_found(f"track {public_id}")

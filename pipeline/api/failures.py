@@ -62,7 +62,7 @@ async def _plain(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    _log.error("%s %r failed", request.method, request.scope["path"], exc_info=error)  # quoted: it may hold line ends
     return _answer(500, "something went wrong here; the server's log says what")
 
 

@@ -84,6 +84,14 @@ def find_object(scope: Scope, connection: Connection, public_id: UUID) -> Object
     return found[0] if found else None
 
 
+def visible_among(scope: Scope, connection: Connection, public_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of some objects, any number, that are visible."""
+    query = select(Object.public_id).where(visible(scope))
+    return {
+        one for batch in batches(public_ids) for one in connection.scalars(query.where(Object.public_id.in_(batch)))
+    }
+
+
 def object_keys(
     scope: Scope, connection: Connection, wanted: ObjectFilter = EVERYTHING, *, among: Sequence[int] | None = None
 ) -> list[int]:
@@ -140,7 +148,8 @@ def members_of_object(scope: Scope, connection: Connection, public_id: UUID) -> 
 
 def count_observations(scope: Scope, connection: Connection, public_id: UUID) -> int:
     """How many rows `observations_of_object` has."""
-    return connection.execute(_seen(_members(scope, public_id, func.count()))).scalar_one()
+    total: int = connection.execute(_seen(_members(scope, public_id, func.count()))).scalar_one()
+    return total
 
 
 def observations_of_object(
