@@ -6,11 +6,10 @@ import os
 import secrets
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.clips.one_at_a_time import OneAtATime
 from pipeline.errors import BusyError, OutputError
 
 LEFT_OVER = 3600.0  # seconds after which an unfinished file belongs to a process that is gone
@@ -34,9 +33,7 @@ class FileCache:
         self._limit = limit
         self._makers = threading.BoundedSemaphore(makers)
         self._places = threading.BoundedSemaphore(makers + most_waiting)
-        self._lock = threading.Lock()  # of the two below
-        self._locks: dict[str, threading.Lock] = {}
-        self._users: Counter[str] = Counter()
+        self._one = OneAtATime()
         self._trimming = threading.Lock()
 
     def get(self, key: str, suffix: str, make: Callable[[Path], None]) -> Path:
@@ -50,7 +47,7 @@ class FileCache:
         if not self._places.acquire(blocking=False):
             raise BusyError("too many clips are being cut at once; try again in a few seconds")
         try:
-            with self._alone(path.name):
+            with self._one.at(path.name):
                 if not _touched(path):
                     with self._makers:
                         self._make(path, make)
@@ -73,21 +70,6 @@ class FileCache:
             raise OutputError(
                 f"{path.name} cannot be written: {error.strerror}; check the disk of the media"
             ) from error
-
-    @contextmanager
-    def _alone(self, name: str) -> Iterator[None]:
-        """One thread for a name; its lock lives as long as somebody needs it."""
-        with self._lock:
-            lock = self._locks.setdefault(name, threading.Lock())
-            self._users[name] += 1
-        try:
-            with lock:
-                yield
-        finally:
-            with self._lock:
-                self._users[name] -= 1
-                if not self._users[name]:
-                    del self._users[name], self._locks[name]
 
     def _trim(self, newest: Path) -> None:
         """Delete until the rest fits; the newest stays, however large it is."""

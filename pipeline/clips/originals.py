@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
+from pipeline.clips.one_at_a_time import OneAtATime
 from pipeline.errors import GoneError, SourceError
 from pipeline.sources.excerpt import Footage, fingerprint_now, open_footage
 from pipeline.store.footage_queries import FootageRow
@@ -24,23 +25,25 @@ class Originals:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: OrderedDict[FootageRow, tuple[_Signature, Footage]] = OrderedDict()
+        self._one = OneAtATime()  # a page asks for many pictures of a source at once; it is listed for the first
 
     def open(self, row: FootageRow) -> Footage:
         """The pictures of a source. Raises GoneError where it is gone, was never kept, or holds something else now."""
         if row.start_at is None or not row.fingerprint:
             raise GoneError(f"{row.name} is a stream: what it showed was not kept")
-        signature = _signature(row)
-        with self._lock:
-            known = self._known.get(row)
-            if known is not None and known[0] == signature:
+        with self._one.at(row):
+            signature = _signature(row)
+            with self._lock:
+                known = self._known.get(row)
+                if known is not None and known[0] == signature:
+                    self._known.move_to_end(row)
+                    return known[1]
+            footage = _opened(row, row.start_at)
+            with self._lock:
+                self._known[row] = (signature, footage)
                 self._known.move_to_end(row)
-                return known[1]
-        footage = _opened(row, row.start_at)
-        with self._lock:
-            self._known[row] = (signature, footage)
-            self._known.move_to_end(row)
-            while len(self._known) > MOST:
-                self._known.popitem(last=False)
+                while len(self._known) > MOST:
+                    self._known.popitem(last=False)
         return footage
 
 

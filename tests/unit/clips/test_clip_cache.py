@@ -86,8 +86,8 @@ def test_many_ask_for_one_and_it_is_made_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert made == [1]
-    assert not cache._locks
-    assert not cache._users
+    assert not cache._one._locks
+    assert not cache._one._users
 
 
 def test_only_so_many_are_made_at_once_and_only_so_many_wait(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_only_so_many_are_made_at_once_and_only_so_many_wait(tmp_path: Path) -> 
     assert busy.acquire(timeout=10)
     assert busy.acquire(timeout=10)
     deadline = time.monotonic() + 10
-    while "cc.x" not in cache._users:
+    while "cc.x" not in cache._one._users:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert len(at_work) == 2
