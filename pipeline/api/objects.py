@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import StringConstraints
 
 from pipeline.api.failures import not_found
 from pipeline.api.records import ObjectDetailJson, ObjectJson, ObservationJson, Page
@@ -29,13 +30,14 @@ MOST_OBSERVATIONS = 5000
 Limit = Annotated[int, Query(ge=1, le=MOST_ROWS)]
 Offset = Annotated[int, Query(ge=0, le=LARGEST)]
 At = Annotated[int | None, Query(ge=-LARGEST, le=LARGEST, description="microseconds since 1970, UTC")]
+Name = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=1000)]  # PostgreSQL takes no zero byte
 EvidenceName = Literal["detected", "flow", "target", "shadowed", "predicted"]
 
 
 def wanted_objects(
     run: Annotated[list[UUID], Query(description="seen in any of these runs")] = [],  # noqa: B006 - FastAPI copies it
     source: Annotated[list[UUID], Query(description="seen by any of these sources")] = [],  # noqa: B006
-    name: Annotated[list[str], Query(description="label, or class where there is no label")] = [],  # noqa: B006
+    name: Annotated[list[Name], Query(description="label, or class where there is no label")] = [],  # noqa: B006
     from_at: Annotated[At, Query(alias="from")] = None,
     to_at: Annotated[At, Query(alias="to")] = None,
     min_seconds: Annotated[float, Query(ge=0, le=1e9)] = 0.0,

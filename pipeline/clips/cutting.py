@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.annotate import Annotator
 from pipeline.clips.seen import SAME, Seen
-from pipeline.errors import GoneError, OutputError
+from pipeline.errors import GoneError, OutputError, SourceError
 from pipeline.sinks.h264_file import H264File
 from pipeline.sources.excerpt import Footage
 from trackers.structures import FloatArray, Frame, ImageArray
@@ -25,11 +25,14 @@ def cut_clip(path: Path, footage: Footage, seen: Seen, *, span: tuple[int, int],
     """Write H.264 from span[0] to span[1] (microseconds UTC) with the object's box: whole where it was detected, only
     its corners where it was carried or predicted.
 
-    `width`: pixels at most. Raises GoneError where no picture comes, OutputError where nothing can be written.
+    `width`: pixels at most. Raises GoneError where no picture comes, SourceError where the object was not seen then,
+    OutputError where nothing can be written.
     """
     frames = footage.between(*span)
     head = next(frames, None)
     if head is None:
+        if not ((seen.at >= span[0]) & (seen.at <= span[1])).any():
+            raise SourceError(f"{seen.footage.name} shows nothing at that time; give one at which the track was seen")
         raise GoneError(f"{seen.footage.name} gives no picture of this time any more")
     scale = min(1.0, width / head.width)
     annotator = _annotator(seen, scaled(head.image, scale))

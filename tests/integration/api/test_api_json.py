@@ -97,7 +97,7 @@ def test_filters(site: Site, client: httpx.Client) -> None:
     [
         "limit=0", "limit=501", "limit=x", "offset=-1", "offset=99999999999999999999", "order=best", "run=1",
         "min_score=2", "min_score=nan", "min_seconds=-1", "min_seconds=inf", "from=x", "from=99999999999999999999",
-        "evidence=seen", "verdict=maybe", "run=../x",
+        "evidence=seen", "verdict=maybe", "run=../x", "name=%00",
     ],
 )  # fmt: skip
 def test_questions_that_make_no_sense(client: httpx.Client, query: str) -> None:
