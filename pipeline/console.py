@@ -109,7 +109,7 @@ class RunDisplay(RunObserver):
             self._progress.update(task, visible=False)
         if outcome.error is not None:
             self._console.print(
-                f"{outcome.status.value}: {outcome.name}: {outcome.error}",
+                f"{outcome.status.value}: {outcome.error}",
                 markup=False,
                 highlight=False,
                 soft_wrap=True,

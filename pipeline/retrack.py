@@ -21,6 +21,7 @@ from pipeline.sinks.base import ChunkEnd, Result
 from pipeline.sinks.database import DatabaseSink
 from pipeline.store.chunk import FrameDetections
 from pipeline.store.database import Database
+from pipeline.store.deletion import DELETING
 from pipeline.store.records import AdoptedSource, RunRecord
 from pipeline.store.rows import RunDetail
 from pipeline.store.states import RequestedState, RunStatus, SourceStatus
@@ -62,6 +63,8 @@ class Retracked:
 
 def retrack_settings(run: RunDetail, database: str, overrides: Iterable[str]) -> Settings:
     """The settings of a stored run with another tracker. Raises ConfigError for any other change."""
+    if run.run.kind == DELETING:
+        raise ConfigError(f"run {run.run.public_id} is being deleted; finish that with: sightline delete --sweep")
     overrides = list(overrides)
     for one in overrides:
         section = one.partition("=")[0].strip().partition(".")[0]
@@ -128,17 +131,18 @@ class Retrack:
         started = time.perf_counter()
         sink = DatabaseSink(writer, source.run_source_id, source, detect_hash="", embedder_id=self._embedder)
         ids: set[int] = set()
-        frames = 0
+        frames, last = 0, None
         with self._database.read("read detections") as connection, sink:
             chunks = stored_detections(connection, source.parent_run_source_id, end_frame=source.next_frame)
             for result in self._results(source, self._until_stopped(chunks)):
                 sink.write(result)
                 ids.update(result.tracks.confirmed.ids.tolist())
-                frames += 1
+                frames, last = frames + 1, result.frame.index
                 if result.end is ChunkEnd.WHOLE and self._advanced is not None:
                     self._advanced(source, result.frame.index + 1)
         writer.adopt_pictures(source)
-        status = SourceStatus.STOPPED if self._stopped else _status(source)
+        whole = last is not None and last + 1 >= source.next_frame
+        status = _status(source) if whole else SourceStatus.STOPPED
         writer.finish_source(source.run_source_id, status, error=source.error)
         before = next(one.tracks for one in self._run.sources if one.run_source_id == source.parent_run_source_id)
         seconds = time.perf_counter() - started

@@ -315,6 +315,12 @@ def _sweep(opened: _Opened, *, yes: bool) -> None:
     _say(f"{len(leftovers)} files in {folder} ({size:.1f} MiB) are known to no run of {opened.store.name}")
     if uploads:
         _say(f"{len(uploads)} of them came as uploads, more than {UPLOAD_AGE / 86_400:.0f} days ago")
+    server = opened.store.engine.dialect.name != "sqlite"
+    if yes and server:
+        raise ConfigError(
+            f"--yes cannot answer whether another database on a server keeps its crops in {folder}, too; run "
+            "`sightline delete --sweep` without it"
+        )
     if not yes:
         _confirm("Delete these files? No database on a server may use this folder, too.")
     with _progress("sweeping") as told:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from pipeline.sinks.base import Result
 from pipeline.sinks.part_file import PartFile
 from trackers.structures import Frame, ImageArray
 
+_log = logging.getLogger(__name__)
+
 INTERVAL = 0.5  # seconds between two pictures
 WIDTH = 960  # pixels; wider pictures are shrunk to it
 _QUALITY = 80  # of JPEG
@@ -25,7 +28,7 @@ _QUALITY = 80  # of JPEG
 class PreviewSink:
     """Replaces the file at most twice a second, always a whole picture, and removes it at the end.
 
-    Raises OutputError where it cannot be written.
+    Where it cannot be written, that is logged once and the run goes on without: a preview is no result.
     """
 
     def __init__(self, path: Path, classes: Sequence[str], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,12 +39,6 @@ class PreviewSink:
         self._due = -np.inf
 
     def __enter__(self) -> Self:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"the preview cannot be written to {self._path.parent}: {error.strerror}; check the folder's rights"
-            ) from error
         return self
 
     def write(self, result: Result) -> None:
@@ -53,16 +50,19 @@ class PreviewSink:
         frame = result.frame
         annotator = Annotator(self._classes, frame.width, frame.height)
         picture = _encoded(_shrunk(annotator.draw(frame, result.tracks)), frame)
-        with PartFile(self._path) as file:
-            try:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with PartFile(self._path) as file:
                 file.part.write_bytes(picture)
-            except OSError as error:
-                raise file.failure(error) from error
+        except (OSError, OutputError) as error:
+            _log.warning("there is no preview of this run: %s", error)
+            self._due = np.inf
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._path.unlink(missing_ok=True)
+        if self._path.parent.is_dir():
+            self._path.unlink(missing_ok=True)
 
 
 def _shrunk(image: ImageArray) -> ImageArray:

@@ -32,20 +32,32 @@ def adopt(connection: Connection, *, parent_id: int, run_id: int) -> list[Adopte
     return [_adopt_source(connection, dict(row), run_id) for row in found]
 
 
-def pictures(connection: Connection, *, parent: int, child: int, media_folder: Path) -> CropColumns | None:
+def pictures(
+    connection: Connection, *, parent: int, child: int, media_folder: Path, after: int, most: int
+) -> tuple[CropColumns | None, int | None]:
     """The parent's best pictures for the child's tracks that hold the same detections; None if there is none.
 
-    `parent`, `child`: run_source_ids.
+    `parent`, `child`: run_source_ids. Of the parent's pictures at most `most`, those after the row `after` (0 at
+    first). Returns also the row to go on after, None at the end.
     """
     seen, again = aliased(Observation), aliased(Observation)
+    some = (
+        select(Media.id)
+        .where(Media.run_source_id == parent, Media.kind == MediaKind.BEST, Media.id > after)
+        .order_by(Media.id)
+        .limit(most)
+    )
+    ids = connection.scalars(some).all()
+    if not ids:
+        return None, None
     query = (
         select(Track.local_id, Media.path, Media.from_at, Media.width, Media.height, Media.quality)
         .select_from(Media)
         .join(seen, (seen.track_id == Media.track_id) & (seen.at == Media.from_at))
         .join(again, (again.run_source_id == child) & (again.at == seen.at) & (again.det_row == seen.det_row))
         .join(Track, Track.id == again.track_id)
-        .where(Media.run_source_id == parent, Media.kind == MediaKind.BEST, seen.det_row >= 0)
-        .order_by(Track.local_id, Media.id)
+        .where(Media.id.in_(ids), seen.det_row >= 0)
+        .order_by(Media.id)
     )
     rows = [
         (row, content)
@@ -53,8 +65,8 @@ def pictures(connection: Connection, *, parent: int, child: int, media_folder: P
         if (content := _content(media_folder / row.path)) is not None
     ]
     if not rows:
-        return None
-    return CropColumns(
+        return None, ids[-1]
+    columns = CropColumns(
         local_ids=np.array([row.local_id for row, _ in rows], np.int64),
         at=np.array([row.from_at for row, _ in rows], np.int64),
         jpegs=tuple(content for _, content in rows),
@@ -62,6 +74,7 @@ def pictures(connection: Connection, *, parent: int, child: int, media_folder: P
         heights=np.array([row.height or 0 for row, _ in rows], np.int64),
         qualities=np.array([row.quality or 0.0 for row, _ in rows], np.float32),
     )
+    return columns, ids[-1]
 
 
 def _sources(parent_id: int) -> Select[*tuple[Any, ...]]:

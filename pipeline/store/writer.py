@@ -36,6 +36,8 @@ def now_microseconds() -> int:
     return time.time_ns() // 1000
 
 
+PICTURES = 500  # taken over from another run in one transaction
+
 Holder: TypeAlias = tuple[str | None, int | None]  # host and number of the process that keeps a run alive
 
 
@@ -198,18 +200,23 @@ class RunWriter:
             return adoption.adopt(connection, parent_id=parent_id, run_id=self._run_id)
 
     def adopt_pictures(self, source: AdoptedSource) -> None:
-        """Take over the parent's pictures of the same detections."""
-        with self._write(f"take over the pictures of '{source.name}'") as connection:
-            place = self._place(connection, source.run_source_id)
-            crops = adoption.pictures(
-                connection,
-                parent=source.parent_run_source_id,
-                child=source.run_source_id,
-                media_folder=self._media_folder,
-            )
-            if crops is not None:
-                ids = stored_tracks(connection, place, set(crops.local_ids.tolist()))
-                chunk_rows.write_crops(connection, place, crops, ids, self._public_ids)
+        """Take over the parent's pictures of the same detections, some at a time: other runs write meanwhile."""
+        after: int | None = 0
+        while after is not None:
+            with self._write(f"take over the pictures of '{source.name}'") as connection:
+                place = self._place(connection, source.run_source_id)
+                crops, after = adoption.pictures(
+                    connection,
+                    parent=source.parent_run_source_id,
+                    child=source.run_source_id,
+                    media_folder=self._media_folder,
+                    after=after,
+                    most=PICTURES,
+                )
+                if crops is not None:
+                    ids = stored_tracks(connection, place, set(crops.local_ids.tolist()))
+                    obsolete = chunk_rows.write_crops(connection, place, crops, ids, self._public_ids)
+            remove_crops(self._media_folder, obsolete if crops is not None else [])
 
     def add_session(
         self, run_source_id: int, n: int, *, started_at: int, time_offset: float = 0.0, time_base: str | None = None

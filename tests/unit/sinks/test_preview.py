@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from pipeline.sinks.base import Result
 from pipeline.sinks.preview import PreviewSink
@@ -36,3 +37,15 @@ def test_it_shows_the_newest_frame_twice_a_second_and_goes_away(tmp_path: Path) 
         assert shown.shape[:2] == (120, 960)
         assert [file.name for file in path.parent.iterdir()] == ["run.jpg"]
     assert not path.exists()
+
+
+def test_a_run_goes_on_without_a_preview_that_cannot_be_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "preview").write_text("a file where the folder should be")
+    now = [10.0]
+    with PreviewSink(tmp_path / "preview" / "run.jpg", ["person"], clock=lambda: now[0]) as sink:
+        for index in range(3):
+            sink.write(result(index))
+            now[0] += 1
+    assert caplog.text.count("there is no preview") == 1
