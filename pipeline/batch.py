@@ -124,6 +124,8 @@ class WorkerPool:
             worker = self._start()
         with suppress(OSError):  # it ended just now: it is heard to be lost
             worker.pipe.send(job)
+            if self._told_pause:  # a worker that takes a dead one's place has not heard of it
+                worker.pipe.send(PAUSE)
         worker.job = job
         return worker
 

@@ -83,6 +83,7 @@ class Run:
         self._preview = preview
         self._resumed: UUID | None = None
         self._work: Work | None = None
+        self._paused = False
         self.stopped = False  # by `stop`
         self.outcome: RunOutcome | None = None  # once the store knows of the run; grows source by source
 
@@ -220,8 +221,11 @@ class Run:
         self._process(processor, jobs, outcome, alone=len(seen) == 1)
 
     def _take_on(self, work: Work) -> None:
+        """What was asked for before there was somebody to do it is done now."""
         self._work = work
-        if self.stopped:  # before there was something to stop
+        if self._paused:
+            work.pause()
+        if self.stopped:
             work.stop()
 
     def _process(self, processor: Processor, jobs: Sequence[Job], outcome: RunOutcome, *, alone: bool) -> None:
@@ -249,17 +253,18 @@ class Run:
 
     def _obey(self, wanted: RequestedState, writer: RunWriter) -> None:
         """Do what somebody asked for in the store. Called by the heart's thread."""
-        work = self._work
         match wanted:
             case RequestedState.STOP:
                 self.stop()
             case RequestedState.PAUSE:
-                if work is not None:
-                    work.pause()
+                self._paused = True
+                if self._work is not None:
+                    self._work.pause()
                 writer.set_status(RunStatus.PAUSED)
             case RequestedState.RUN:
-                if work is not None:
-                    work.go_on()
+                self._paused = False
+                if self._work is not None:
+                    self._work.go_on()
                 writer.set_status(RunStatus.RUNNING)
 
 
