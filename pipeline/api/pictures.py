@@ -41,5 +41,6 @@ def _size(content: bytes) -> tuple[int, int]:
             return head.size
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise refused("the picture has far too many pixels", status=413) from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except (UnidentifiedImageError, ImportError, OSError, ValueError, SyntaxError) as error:
+        # ImportError: ultralytics, once loaded, has PIL look for one more package where it knows no format
         raise refused("that is no picture; send a JPEG, PNG or WebP file") from error

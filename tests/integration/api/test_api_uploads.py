@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import struct
@@ -259,6 +260,13 @@ def test_only_pictures_are_searched_by(site: Site, client: httpx.Client) -> None
         answer = client.post("/api/search", content=content)
         assert answer.status_code == 422, content[:10]
     assert site.pictures.shapes == []
+
+
+def test_what_is_no_picture_stays_none_once_ultralytics_is_loaded(client: httpx.Client) -> None:
+    """It puts a function of its own in the place of PIL's, which asks for a package that need not be there."""
+    importlib.import_module("pipeline.models.yolo")
+    importlib.import_module("ultralytics.utils.patches")
+    assert client.post("/api/search", content=b"no picture at all").status_code == 422
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
