@@ -100,6 +100,7 @@ class Retrack:
 
     def execute(self) -> Retracked:
         """Track every source that has detections. Raises StoreError if some of them are missing."""
+        build.tracker(self._settings.tracker)  # what is wrong with it is told before anything is written
         writer = RunWriter.begin(self._database, self._record(), media_folder=media_folder(self._settings))
         outcome = Retracked(writer.public_id, self._run.run.public_id)
         with Heart(writer.heartbeat, self._obey):
