@@ -19,7 +19,7 @@ from sqlalchemy import update
 from pipeline.config import DATABASE_VARIABLE
 from pipeline.errors import ConfigError, StoreError
 from pipeline.store.database import Database
-from pipeline.store.filters import scope_of
+from pipeline.store.filters import PROJECT, scope_of
 from pipeline.store.liveness import can_resume, is_alive
 from pipeline.store.public_id import PublicIds
 from pipeline.store.rows import RunRow
@@ -28,7 +28,6 @@ from pipeline.store.states import RequestedState
 from pipeline.store.tables import Run
 from pipeline.store.writer import now_microseconds
 
-PROJECT = "default"
 BEGIN_SECONDS = 180.0  # how long a process may take to load its networks and look at its sources
 _POLL_SECONDS = 0.1
 _ERROR = "error: "  # how the command line begins the line that says what went wrong

@@ -28,7 +28,7 @@ from pipeline.run_record import (
     stored_settings,
 )
 from pipeline.store.database import Database, open_database
-from pipeline.store.filters import Scope, scope_of
+from pipeline.store.filters import PROJECT, Scope, scope_of
 from pipeline.store.finished import finished_places
 from pipeline.store.liveness import ShownStatus, can_resume, shown_status
 from pipeline.store.records import RunRecord
@@ -39,7 +39,6 @@ from pipeline.store.writer import RunWriter, now_microseconds
 
 _log = logging.getLogger(__name__)
 
-PROJECT = "default"
 LATEST = 200  # runs that are looked through for one to resume
 
 

@@ -17,6 +17,8 @@ from pipeline.errors import StoreError
 from pipeline.store.tables import Object, ObjectMember, Project, Run, RunSource, Source, Track
 from trackers.structures import Evidence
 
+PROJECT = "default"  # the one that commands and page work in
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
