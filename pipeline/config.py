@@ -13,9 +13,6 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -25,20 +22,12 @@ from pydantic import (
 )
 
 from pipeline.errors import ConfigError
+from pipeline.rule_settings import AnalyticsSettings
+from pipeline.section import ImageSize, Names, Seconds, Section, Share
 
 DATABASE_VARIABLE = "SIGHTLINE_DATABASE"  # environment: the database's address, which may hold a password
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Section = TypeVar("_Section", bound="Section")
-Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
-ImageSize = tuple[PositiveInt, PositiveInt]
-
-
-class Section(BaseModel):
-    """Base of all sections."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+_Section = TypeVar("_Section", bound=Section)
 
 
 def _refuse_unused(section: Section, backend: str, used: tuple[str, ...]) -> None:
@@ -53,6 +42,9 @@ class SourceSettings(Section):
     fps: PositiveFloat = Field(25.0, description="rate of a folder of pictures, frames/s; videos have their own times")
     start_at: datetime | None = Field(None, description="when the first frame was taken, with time zone")
     max_frames: PositiveInt | None = Field(None, description="end after so many frames of each source")
+    policy: Literal["auto", "batch", "live"] = Field(
+        "auto", description="batch: every frame in order; live: the freshest, as it comes; auto: batch for files"
+    )
 
 
 class MotionSettings(Section):
@@ -203,6 +195,7 @@ class Settings(Section):
     embedder: EmbedderSettings = EmbedderSettings()
     tracker: TrackerSettings = DeepSortSettings()
     refine: RefineSettings = RefineSettings()
+    analytics: AnalyticsSettings = AnalyticsSettings()
     engine: EngineSettings = EngineSettings()
     store: StoreSettings = StoreSettings()
 

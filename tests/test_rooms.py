@@ -17,9 +17,18 @@ from tests.conftest import ROOT
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("trackers",),
     ("pipeline.errors", "pipeline.redaction"),
+    ("pipeline.events", "pipeline.section"),
+    ("pipeline.rule_settings",),
     # what the parts promise each other, and settings
-    ("pipeline.models.base", "pipeline.sinks.base", "pipeline.sources.base", "pipeline.channel", "pipeline.config"),
-    ("pipeline.report", "pipeline.schedule"),
+    (
+        "pipeline.models.base",
+        "pipeline.sinks.base",
+        "pipeline.sources.base",
+        "pipeline.sources.feed",
+        "pipeline.channel",
+        "pipeline.config",
+    ),
+    ("pipeline.report", "pipeline.schedule", "pipeline.camera_settings"),
     # the parts
     (
         "pipeline.analytics",
@@ -51,6 +60,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 
 # Settings end at the modules that take them apart.
 READS_SETTINGS = {
+    "pipeline.camera_settings",
     "pipeline.build",
     "pipeline.run_record",
     "pipeline.picture_search",
@@ -71,7 +81,12 @@ READS_SETTINGS = {
 # Only build knows which classes there are: outside their package these are all that may be imported of the parts.
 OPEN_DOORS = {
     "pipeline.models": {"pipeline.models.base", "pipeline.models.catalog"},
-    "pipeline.sources": {"pipeline.sources.base", "pipeline.sources.excerpt", "pipeline.sources.fingerprint"},
+    "pipeline.sources": {
+        "pipeline.sources.base",
+        "pipeline.sources.feed",
+        "pipeline.sources.excerpt",
+        "pipeline.sources.fingerprint",
+    },
     "pipeline.sinks": {
         "pipeline.sinks.base",
         "pipeline.sinks.part_file",

@@ -44,18 +44,33 @@ class Evidence(IntEnum):
     PREDICTED = 4  # predicted by the motion model alone
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time without pictures: a camera was away, or a file is damaged. Never filled with invented frames."""
+
+    from_at: int  # microseconds since 1970-01-01 UTC: the last picture before, or when one was first asked for
+    to_at: int  # the first picture after
+    reason: str  # in words, free of secrets
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return (self.to_at - self.from_at) / 1e6
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One decoded picture and when it was taken."""
 
     image: ImageArray  # (height, width, 3) blue green red; upright (rotation metadata already applied)
-    index: int  # position in the source, from 0; skips what could not be decoded
+    index: int  # position in the source, from 0; skips what could not be decoded. Of a camera: frames taken so far
     time: float  # seconds since the source's first frame, strictly increasing within (run, source)
     at: int  # time of capture, microseconds since 1970-01-01 UTC
     stream: int = 0  # which of the run's streams
     session: int = 0  # counts the connections of a stream; always 0 for a file
     pts: int | None = None  # presentation time stamp as the container had it, in units of time_base
     time_base: Fraction | None = None  # seconds per unit of pts
+    gap: Gap | None = None  # what is missing between the frame before and this one
 
     @property
     def height(self) -> int:

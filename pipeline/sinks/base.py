@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
 
+from pipeline.events import Events
 from trackers.structures import Detections, Frame, State, Tracks
 
 
@@ -27,6 +28,7 @@ class Result:
     tracks: Tracks  # as the tracker returned them: every stage; row -> detections
     state: State | None = None  # the tracker's after this frame, where a chunk ends with it
     end: ChunkEnd = ChunkEnd.NONE
+    events: Events = field(default_factory=Events.empty)  # at zones and lines
 
 
 class Sink(Protocol):

@@ -9,6 +9,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from pipeline.errors import StoreError
+from pipeline.events import Events
 from pipeline.sinks.base import ChunkEnd, Result
 from pipeline.sinks.best_pictures import BestPictures
 from pipeline.sinks.dossiers import Dossiers
@@ -24,7 +25,7 @@ from pipeline.store.chunk import (
 )
 from pipeline.store.records import Checkpoint
 from pipeline.store.writer import RunWriter
-from trackers.structures import Detections, FloatArray, Frame, IntArray, Stage, State, Tracks
+from trackers.structures import Detections, FloatArray, Frame, Gap, IntArray, Stage, State, Tracks
 
 STATE_FORMAT = 2  # of ChunkData.state: the tracker's arrays and, after PREFIX, this sink's
 PREFIX = "sink."  # the last frame, the open sightings ("open.") and the dossiers
@@ -40,10 +41,11 @@ class _Moment:
     at: int  # microseconds UTC
     session: int
     pts: int | None
+    gap: Gap | None = None  # before it
 
     @classmethod
     def of(cls, frame: Frame) -> _Moment:
-        return cls(frame.index, frame.time, frame.at, frame.session, frame.pts)
+        return cls(frame.index, frame.time, frame.at, frame.session, frame.pts, frame.gap)
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +57,7 @@ class _Gathering:
     tracks: list[Tracks] = field(default_factory=list)  # confirmed ones
     qualities: list[FloatArray] = field(default_factory=list)
     ended: list[IntArray] = field(default_factory=list)
+    events: list[Events] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,6 +176,7 @@ class DatabaseSink:
         gathering.tracks.append(confirmed)
         gathering.qualities.append(quality)
         gathering.ended.append(result.tracks.ids[result.tracks.stages == Stage.ENDED])
+        gathering.events.append(result.events)
         if result.state is not None:
             self._store(result.state, result.end)
 
@@ -202,6 +206,7 @@ class DatabaseSink:
             exemplars_from=exemplars_from,
             crops=crops,
             gaps=_gaps(self._before, gathering.frames),
+            events=Events.concatenate(gathering.events),
         )
         self._writer.write_chunk(self._run_source_id, chunk)
         self._before = last
@@ -297,15 +302,17 @@ def _observations(gathering: _Gathering) -> ObservationColumns:
 
 
 def _gaps(before: _Moment | None, frames: list[_Moment]) -> GapColumns | None:
-    """Where frame numbers jump, frames were lost: their time is a gap."""
-    pairs = list(zip([before, *frames], frames, strict=False))
-    lost = [(last, this) for last, this in pairs if last is not None and this.index > last.index + 1]
-    if not lost:
+    """What the source itself tells as a gap; and where frame numbers jump, frames were lost: their time is one."""
+    found = [frame.gap for frame in frames if frame.gap is not None]
+    for last, this in zip([before, *frames], frames, strict=False):
+        if last is not None and this.gap is None and this.index > last.index + 1:
+            found.append(Gap(last.at, this.at, f"{this.index - last.index - 1} frames could not be decoded"))
+    if not found:
         return None
     return GapColumns(
-        from_at=np.array([last.at for last, _ in lost], np.int64),
-        to_at=np.array([this.at for _, this in lost], np.int64),
-        reasons=tuple(f"{this.index - last.index - 1} frames could not be decoded" for last, this in lost),
+        from_at=np.array([gap.from_at for gap in found], np.int64),
+        to_at=np.array([gap.to_at for gap in found], np.int64),
+        reasons=tuple(gap.reason for gap in found),
     )
 
 

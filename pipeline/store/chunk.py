@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import StoreError
+from pipeline.events import Events
 from pipeline.store.states import EmbeddingKind
 from trackers.structures import BoolArray, Detections, FloatArray, IntArray, State
 
@@ -150,19 +151,6 @@ class GapColumns:
         _check_lengths(self, len(self.reasons))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EventColumns:
-    """Rules that were met."""
-
-    local_ids: IntArray  # (n,) int64 track, 0 for an event of no track
-    at: IntArray  # (n,) int64 microseconds UTC
-    rules: tuple[str, ...]  # n names of zones and lines
-    kinds: tuple[str, ...]  # n words of at most 16 letters: "enter", "cross", ...
-
-    def __post_init__(self) -> None:
-        _check_lengths(self, len(self.local_ids))
-
-
 @dataclass(frozen=True, slots=True)
 class FrameCounts:
     """What happened to the frames of a chunk (not since the run began)."""
@@ -194,7 +182,7 @@ class ChunkData:
     exemplars_from: int | None = None  # exemplars stored from this time on (microseconds UTC) are replaced by these
     crops: CropColumns | None = None
     gaps: GapColumns | None = None
-    events: EventColumns | None = None
+    events: Events | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.first_frame < self.end_frame:

@@ -9,8 +9,9 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from pipeline.errors import StoreError
+from pipeline.events import Events
 from pipeline.store.batches import batches
-from pipeline.store.chunk import ChunkData, CropColumns, EmbeddingColumns, EventColumns, GapColumns, ObservationColumns
+from pipeline.store.chunk import ChunkData, CropColumns, EmbeddingColumns, GapColumns, ObservationColumns
 from pipeline.store.crops import write_crop
 from pipeline.store.inserting import insert_unless_there
 from pipeline.store.packing import DETECTIONS_FORMAT, pack_detections
@@ -158,12 +159,25 @@ def write_gaps(connection: Connection, place: Place, gaps: GapColumns) -> None:
         connection.execute(insert(Gap), rows)
 
 
-def write_events(connection: Connection, place: Place, events: EventColumns, ids: Mapping[int, int]) -> None:
-    """Rules that were met."""
-    columns = (events.local_ids.tolist(), events.at.tolist(), events.rules, events.kinds)
+def write_events(
+    connection: Connection, place: Place, events: Events, ids: Mapping[int, int], public_ids: PublicIds
+) -> None:
+    """What happened at zones and lines."""
     rows = [
-        {"run_source_id": place.run_source_id, "track_id": ids.get(local_id), "at": at, "rule": rule, "kind": kind}
-        for local_id, at, rule, kind in zip(*columns, strict=True)
+        {
+            "public_id": public_ids.new(),
+            "run_source_id": place.run_source_id,
+            "track_id": ids.get(int(events.ids[i])),
+            "at": int(events.at[i]),
+            "rule": events.rules[i],
+            "kind": events.kinds[i],
+            "value": None if np.isnan(events.values[i]) else float(events.values[i]),
+            "direction": events.directions[i] or None,
+            "class_name": None if events.labels[i] < 0 else place.class_name(int(events.labels[i])),
+            "x": None if np.isnan(events.points[i, 0]) else float(events.points[i, 0]),
+            "y": None if np.isnan(events.points[i, 1]) else float(events.points[i, 1]),
+        }
+        for i in range(len(events))
     ]
     if rows:
         connection.execute(insert(Event), rows)

@@ -15,7 +15,7 @@ from pipeline.store.vector import INDEX_PREFIX
 if TYPE_CHECKING:
     from alembic.config import Config  # needed only to upgrade, and slow to load
 
-HEAD = "0003"  # the newest revision in migrations/versions
+HEAD = "0004"  # the newest revision in migrations/versions
 VERSION_TABLE = "alembic_version"
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 

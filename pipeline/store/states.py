@@ -51,6 +51,22 @@ class MediaKind(StrEnum):
     CROP = "crop"  # another crop of a track
     CLIP = "clip"
     SNAPSHOT = "snapshot"
+    SEGMENT = "segment"  # a minute or so of a camera's recording
+
+
+class CameraOrigin(StrEnum):
+    """Who put a camera into a service."""
+
+    FILE = "file"  # the cameras file
+    ADDED = "added"  # somebody, while the service was running; kept when it is started again
+
+
+class CameraWish(StrEnum):
+    """What the page wants of a camera; the service obeys within a second."""
+
+    RUN = "run"
+    PAUSE = "pause"
+    REMOVE = "remove"
 
 
 class EmbeddingKind(StrEnum):

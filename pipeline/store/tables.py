@@ -32,8 +32,18 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from pipeline.events import EventKind
 from pipeline.store.one_of import OneOf
-from pipeline.store.states import EmbeddingKind, MediaKind, RequestedState, RunStatus, SourceStatus, TaskStatus
+from pipeline.store.states import (
+    CameraOrigin,
+    CameraWish,
+    EmbeddingKind,
+    MediaKind,
+    RequestedState,
+    RunStatus,
+    SourceStatus,
+    TaskStatus,
+)
 from pipeline.store.vector import Float32Array, Vector
 
 _KEY = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by itself only in an INTEGER column
@@ -190,6 +200,8 @@ class Session(Base):
     started_at: Mapped[At]  # of time 0: a frame of this session was taken at started_at + its time
     time_offset: Mapped[float] = mapped_column(Double())  # seconds between the run's time and this session's own
     time_base: Mapped[str | None] = mapped_column(String(32))  # seconds per unit of pts, as a fraction "1/90000"
+    width: Mapped[int | None]  # pixels: a camera may come back with another size; None: as its source says
+    height: Mapped[int | None]
 
 
 class DetectionChunk(Base):
@@ -413,17 +425,85 @@ class Gap(Base):
 
 
 class Event(Base):
-    """A track met a rule: entered a zone, crossed a line."""
+    """Something happened at a zone or line; see pipeline/events.py for what the words mean."""
 
     __tablename__ = "events"
     __table_args__ = (Index(None, "run_source_id", "at"), Index(None, "track_id", "at"))
 
     id: Mapped[Key]
+    public_id: Mapped[PublicId]
     run_source_id: Mapped[int] = _refer("run_sources.id")
     track_id: Mapped[int | None] = _refer("tracks.id")
     at: Mapped[At]
     rule: Mapped[LongText]
-    kind: Mapped[Word]
+    kind: Mapped[EventKind] = mapped_column(OneOf(EventKind))
+    value: Mapped[float | None] = mapped_column(Double())  # seconds, metres a second or a number, by kind
+    direction: Mapped[LongText | None]  # of a crossing
+    class_name: Mapped[LongText | None]
+    x: Mapped[float | None] = mapped_column(REAL())  # where, pixels
+    y: Mapped[float | None] = mapped_column(REAL())
+
+
+class Delivery(Base):
+    """An event that somebody outside is to be told of. Written with the event; goes on until it has arrived."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (UniqueConstraint("event_id", "target"), Index(None, "delivered_at", "due_at"))
+
+    id: Mapped[Key]
+    event_id: Mapped[int] = _refer("events.id")
+    target: Mapped[LongText]  # name of an alert in the settings
+    due_at: Mapped[At]  # not to be tried before
+    attempts: Mapped[Count]
+    delivered_at: Mapped[At | None]
+    error: Mapped[LongText | None]  # of the last attempt
+
+
+class Rule(Base):
+    """A zone or line drawn in the page. Those of a settings file are not here."""
+
+    __tablename__ = "rules"
+    __table_args__ = (
+        Index(
+            "uq_rules_living_name",
+            "source_id",
+            "name",
+            unique=True,
+            sqlite_where=text("removed_at IS NULL"),
+            postgresql_where=text("removed_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[Key]
+    public_id: Mapped[PublicId]
+    source_id: Mapped[int] = _refer("sources.id")
+    name: Mapped[LongText]
+    kind: Mapped[Word]  # "zone" or "line"
+    definition: Mapped[dict[str, Any]] = mapped_column(_JSON)  # as the settings file would say it
+    created_at: Mapped[At]
+    removed_at: Mapped[At | None]
+
+
+class Camera(Base):
+    """A camera of a service: how it is set, what is wanted of it, and how it is doing."""
+
+    __tablename__ = "cameras"
+    __table_args__ = (Index("uq_cameras_name", "run_id", "name", unique=True),)
+
+    id: Mapped[Key]
+    public_id: Mapped[PublicId]
+    run_id: Mapped[int] = _refer("runs.id")
+    run_source_id: Mapped[int | None] = _refer("run_sources.id", on_delete="SET NULL")  # once the service took it up
+    name: Mapped[LongText]
+    uri_redacted: Mapped[LongText]
+    settings: Mapped[dict[str, Any]] = mapped_column(_JSON)  # as the cameras file would say it; without secrets
+    origin: Mapped[CameraOrigin] = mapped_column(OneOf(CameraOrigin))
+    wanted: Mapped[CameraWish] = mapped_column(OneOf(CameraWish))
+    state: Mapped[Word]  # a CameraState of pipeline/sources/feed.py
+    since_at: Mapped[At]  # in this state
+    error: Mapped[LongText | None]  # the last one
+    status: Mapped[dict[str, Any]] = mapped_column(_JSON)  # counters and rates, as the service last told them
+    updated_at: Mapped[At]
 
 
 class Task(Base):

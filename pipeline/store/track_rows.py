@@ -34,6 +34,17 @@ class Place:
     classes: tuple[str, ...]  # the detector's, in label order
     media_folder: Path
 
+    def class_name(self, class_id: int) -> str:
+        """Raises StoreError for a label that the registered detector cannot give."""
+        if not self.classes:  # none registered
+            return f"class {class_id}"
+        if not 0 <= class_id < len(self.classes):
+            raise StoreError(
+                f"the detector has {len(self.classes)} classes, but a track has the label {class_id}; "
+                "register the detector that gave it"
+            )
+        return self.classes[class_id]
+
 
 def write_tracks(connection: Connection, place: Place, chunk: ChunkData, public_ids: PublicIds) -> dict[int, int]:
     """Insert the tracks that are new, each with an object, and bring the others up to date.
@@ -53,7 +64,7 @@ def write_tracks(connection: Connection, place: Place, chunk: ChunkData, public_
     lock_objects_of_tracks(connection, list(stored.values()))
     ids = stored | _insert_with_objects(connection, place, born, public_ids)
     _update(connection, known)
-    names = {local_id: _class_name(place, row["class_id"]) for local_id, row in summaries.items()}
+    names = {local_id: place.class_name(row["class_id"]) for local_id, row in summaries.items()}
     _widen_objects(connection, [row | {"name": names[row["local_id"]]} for row in known])
     return ids
 
@@ -73,7 +84,7 @@ def _mentioned(chunk: ChunkData) -> set[int]:
     if chunk.crops is not None:
         columns.append(chunk.crops.local_ids)
     if chunk.events is not None:
-        columns.append(chunk.events.local_ids[chunk.events.local_ids > 0])
+        columns.append(chunk.events.ids[chunk.events.ids > 0])
     return set(np.concatenate(columns).tolist())
 
 
@@ -142,7 +153,7 @@ def _insert_with_objects(
     objects = [
         {name: row[name] for name in shared}
         | {"public_id": public_ids.new(), "project_id": place.project_id, "run_source_id": place.run_source_id}
-        | {"class_name": _class_name(place, row["class_id"]), "evidence_bits": row["seen_bits"]}
+        | {"class_name": place.class_name(row["class_id"]), "evidence_bits": row["seen_bits"]}
         for row in born
     ]
     track_ids = connection.scalars(insert(Track).returning(Track.id, sort_by_parameter_order=True), tracks).all()
@@ -209,18 +220,6 @@ def _object_now() -> ColumnElement[int]:
     """The object that holds the open end of the track `key`."""
     held = select(ObjectMember.object_id).where(ObjectMember.track_id == _key(), ObjectMember.to_at.is_(None))
     return held.scalar_subquery()
-
-
-def _class_name(place: Place, class_id: int) -> str:
-    """Raises StoreError for a label that the registered detector cannot give."""
-    if not place.classes:  # none registered
-        return f"class {class_id}"
-    if not 0 <= class_id < len(place.classes):
-        raise StoreError(
-            f"the detector has {len(place.classes)} classes, but a track has the label {class_id}; "
-            "register the detector that gave it"
-        )
-    return place.classes[class_id]
 
 
 def _refuse(local_ids: Iterable[int], what: str) -> None:

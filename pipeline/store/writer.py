@@ -356,7 +356,7 @@ class RunWriter:
         if chunk.gaps is not None:
             chunk_rows.write_gaps(connection, place, chunk.gaps)
         if chunk.events is not None:
-            chunk_rows.write_events(connection, place, chunk.events, ids)
+            chunk_rows.write_events(connection, place, chunk.events, ids, self._public_ids)
         if chunk.crops is None:
             return []
         return chunk_rows.write_crops(connection, place, chunk.crops, ids, self._public_ids)

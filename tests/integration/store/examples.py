@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.events import EventKind, Events
 from pipeline.models.base import ModelCard
 from pipeline.store.chunk import (
     NO_PTS,
@@ -107,3 +108,18 @@ def _crops(ids: IntArray, at: IntArray, quality: float) -> CropColumns:
     jpegs = tuple(f"jpeg of {track} at quality {quality}".encode() for track in ids)
     size = np.full(n, 20)
     return CropColumns(ids, at, jpegs, size, size, np.full(n, quality, np.float32))
+
+
+def some_events(ids: list[int], rules: tuple[str, ...], kinds: tuple[EventKind, ...]) -> Events:
+    """Of these tracks, at the first frame."""
+    count = len(ids)
+    return Events(
+        at=np.full(count, START),
+        ids=np.array(ids, np.int64),
+        labels=np.zeros(count, np.int64),
+        rules=rules,
+        kinds=kinds,
+        values=np.full(count, np.nan),
+        directions=("",) * count,
+        points=np.full((count, 2), np.nan, np.float32),
+    )

@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from pipeline.errors import StoreError
+from pipeline.events import EventKind
 from pipeline.store import deletion, review
-from pipeline.store.chunk import EventColumns, GapColumns
+from pipeline.store.chunk import GapColumns
 from pipeline.store.database import Database
 from pipeline.store.deletion import DELETING, delete_run, interrupted_deletions, plan_deletion
 from pipeline.store.filters import Scope, scope_of
@@ -38,7 +39,7 @@ from pipeline.store.tables import (
     Track,
 )
 from pipeline.store.writer import RunWriter
-from tests.integration.store.examples import DETECTOR, EMBEDDER, RUN, START, STEP, VIDEO, chunk
+from tests.integration.store.examples import DETECTOR, EMBEDDER, RUN, START, STEP, VIDEO, chunk, some_events
 
 CAMERA = replace(VIDEO, kind="stream", name="gate", uri_redacted="rtsp://gate", fingerprint=None)
 OTHER = replace(VIDEO, name="b.mp4", uri_redacted="/videos/b.mp4", fingerprint="fingerprint-2")
@@ -61,7 +62,7 @@ def fill(writer: RunWriter, *sources: object, detect_hash: str = "detect-1", fra
         data = replace(
             data,
             gaps=GapColumns(at, at + STEP, ("lost",)),
-            events=EventColumns(data.observations.local_ids[:1], at, ("door",), ("enter",)),
+            events=some_events(data.observations.local_ids[:1].tolist(), ("door",), (EventKind.ENTER,)),
         )
         writer.write_chunk(part, data)
 

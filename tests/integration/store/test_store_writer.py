@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import event, func, inspect, select, text, update
 
 from pipeline.errors import OutputError, StoreError
+from pipeline.events import EventKind
 from pipeline.store.batches import BATCH
 from pipeline.store.chunk import (
     ChunkData,
-    EventColumns,
     FrameCounts,
     FrameDetections,
     GapColumns,
@@ -44,7 +44,7 @@ from pipeline.store.tables import (
 )
 from pipeline.store.vector import INDEX_PREFIX
 from pipeline.store.writer import RunWriter
-from tests.integration.store.examples import DETECTOR, EMBEDDER, RUN, START, STEP, VIDEO, chunk
+from tests.integration.store.examples import DETECTOR, EMBEDDER, RUN, START, STEP, VIDEO, chunk, some_events
 
 
 @pytest.fixture
@@ -219,12 +219,12 @@ def test_a_crop_that_cannot_be_written_undoes_the_chunk(database: Database, writ
 def test_gaps_and_events(database: Database, writer: RunWriter) -> None:
     source = writer.add_source(VIDEO)
     gaps = GapColumns(np.array([START]), np.array([START + 5]), ("stream lost",))
-    events = EventColumns(np.array([2, 0]), np.array([START, START]), ("gate", "alarm"), ("enter", "tamper"))
+    events = some_events([2, 0], ("gate", "hall"), (EventKind.ENTER, EventKind.COUNT))
     writer.write_chunk(source, replace(chunk(0, 10), gaps=gaps, events=events))
     with database.read() as connection:
         assert connection.execute(select(Gap.from_at, Gap.to_at, Gap.reason)).one() == (START, START + 5, "stream lost")
         found = connection.execute(select(Track.local_id, Event.rule).outerjoin_from(Event, Track).order_by(Event.id))
-        assert [tuple(row) for row in found] == [(2, "gate"), (None, "alarm")]
+        assert [tuple(row) for row in found] == [(2, "gate"), (None, "hall")]
 
 
 def test_rows_of_an_unknown_track_are_refused(writer: RunWriter) -> None:
@@ -232,7 +232,7 @@ def test_rows_of_an_unknown_track_are_refused(writer: RunWriter) -> None:
     good = chunk(0, 10)
     with pytest.raises(StoreError, match=r"track 1 has observations but no summary in the same chunk \(and 1 more"):
         writer.write_chunk(source, replace(good, tracks=TrackColumns.empty()))
-    stray = EventColumns(np.array([9]), np.array([START]), ("gate",), ("enter",))
+    stray = some_events([9], ("gate",), (EventKind.ENTER,))
     with pytest.raises(StoreError, match="track 9 has rows but was never summarised"):
         writer.write_chunk(source, replace(good, events=stray))
 

@@ -1,0 +1,115 @@
+"""Settings of a service over cameras: what a cameras file may say."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+
+from pipeline.config import Settings, TrackerSettings
+from pipeline.redaction import redact
+from pipeline.rule_settings import AnalyticsSettings
+from pipeline.section import Names, Seconds, Section
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")  # becomes a folder's name and a label
+
+
+class RecordSettings(Section):
+    """What is kept of a camera's stream, as it came."""
+
+    mode: Literal["off", "always", "events"] = Field(
+        "off", description="events: only around events and reviewed objects, the rest for `wait_seconds`"
+    )
+    segment_seconds: Annotated[float, Field(ge=2, le=3600)] = Field(60.0, description="length of a file")
+    segment_bytes: PositiveInt = Field(256 << 20, description="a file that grows beyond it ends sooner")
+    before_seconds: Seconds = Field(10.0, description="kept before an event")
+    after_seconds: Seconds = Field(10.0, description="kept after it")
+    wait_seconds: Seconds = Field(600.0, description="mode events: how long everything is kept for a look back")
+    max_age_hours: PositiveFloat | None = Field(168.0, description="older files go, unless protected")
+    max_bytes: PositiveInt | None = Field(50 << 30, description="of this camera; beyond it the oldest files go")
+    min_free_bytes: PositiveInt = Field(2 << 30, description="with less room on the disk recording stops, not tracks")
+
+
+class AlertSettings(Section):
+    """Who is told of which events."""
+
+    kind: Literal["webhook", "mqtt"]
+    url: str = Field(description="https://host/path, or mqtt://host:port, mqtts://...; without user and password")
+    topic: str = Field("sightline/{camera}/{kind}", description="mqtt: where to publish")
+    secret: str | None = Field(None, description="name of the secret with user and password")
+    cameras: Names | None = Field(None, description="only of these; all where empty")
+    rules: Names | None = Field(None, description="only of these zones and lines; all where empty")
+    kinds: Names | None = Field(None, description="only these events, e.g. [enter, cross]; all where empty")
+    timeout_seconds: PositiveFloat = Field(5.0, description="of one attempt")
+
+    @field_validator("url")
+    @classmethod
+    def _no_secret(cls, value: str) -> str:
+        return _bare(value)
+
+
+class CameraSettings(Section):
+    """One camera."""
+
+    url: str = Field(description="rtsp://, rtsps://, http(s):// (MJPEG, HLS), a device such as /dev/video0, or a file")
+    secret: str | None = Field(None, description="name of the secret with user and password")
+    enabled: bool = Field(True, description="false: known, but paused from the start")
+    transport: Literal["auto", "tcp", "udp"] = Field("auto", description="of RTSP; auto: tcp")
+    hardware: Literal["auto", "none", "cuda", "vaapi", "qsv"] = Field("auto", description="what decodes")
+    policy: Literal["live", "batch"] = Field("live", description="live: the freshest frame; batch: every frame")
+    max_fps: PositiveFloat | None = Field(None, description="take no more frames a second than this")
+    open_seconds: PositiveFloat = Field(10.0, description="how long connecting may take")
+    stall_seconds: PositiveFloat = Field(5.0, description="without a frame for so long, the connection is replaced")
+    backoff_seconds: PositiveFloat = Field(0.5, description="first pause before connecting anew; doubles up to 10 s")
+    loop: bool = Field(False, description="a file: begin again at its end")
+    tracker: TrackerSettings | None = Field(None, description="other than the service's")
+    keep: Names | None = Field(None, description="classes to track; all of the detector's where empty")
+    analytics: AnalyticsSettings = AnalyticsSettings()
+    record: RecordSettings | None = Field(None, description="other than the service's")
+
+    @field_validator("url")
+    @classmethod
+    def _no_secret(cls, value: str) -> str:
+        return _bare(value)
+
+    @field_validator("tracker", mode="before")
+    @classmethod
+    def _name_tracker(cls, value: Any) -> Any:
+        return {"name": "deepsort"} | value if isinstance(value, dict) else value
+
+
+class ServiceSettings(Section):
+    """The service itself."""
+
+    batch: PositiveInt = Field(4, description="frames of all cameras given to the networks at once, at most")
+    max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = Field(10.0, description="how long a batch waits to fill")
+    store_seconds: Annotated[float, Field(gt=0, le=60)] = Field(0.5, description="results are stored so often")
+    hang_seconds: PositiveFloat = Field(30.0, description="a stage busy with one batch for so long is said to hang")
+    listen: str = Field("127.0.0.1:9464", description="host:port of /metrics and /healthz; empty: nowhere")
+
+
+class WatchSettings(Settings):
+    """A cameras file: everything a run can be told, for all cameras, and the cameras."""
+
+    cameras: dict[str, CameraSettings] = Field(default_factory=dict)
+    record: RecordSettings = RecordSettings()
+    alerts: dict[str, AlertSettings] = Field(default_factory=dict)
+    service: ServiceSettings = ServiceSettings()
+    secrets_file: str | None = Field(None, description="YAML: name of a secret -> {user: ..., password: ...}")
+
+    @model_validator(mode="after")
+    def _good_names(self) -> WatchSettings:
+        for name in self.cameras:
+            if not _NAME.fullmatch(name) or ".." in name:
+                raise ValueError(f"camera name {name!r}: use letters, digits, space . _ - (at most 64)")
+        return self
+
+
+def _bare(url: str) -> str:
+    if redact(url) != url:
+        raise ValueError(
+            f"{redact(url)} holds a password; put it into the environment (SIGHTLINE_SECRET_NAME=user:password) or "
+            "the secrets file, and say `secret: NAME`"
+        )
+    return url
