@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from pipeline.config import Settings, TrackerSettings
+from pipeline.config import Settings, TrackerSettings, parse
+from pipeline.errors import ConfigError
 from pipeline.redaction import redact
 from pipeline.rule_settings import AnalyticsSettings
 from pipeline.section import Names, Seconds, Section
@@ -101,9 +103,24 @@ class WatchSettings(Settings):
     @model_validator(mode="after")
     def _good_names(self) -> WatchSettings:
         for name in self.cameras:
-            if not _NAME.fullmatch(name) or ".." in name:
-                raise ValueError(f"camera name {name!r}: use letters, digits, space . _ - (at most 64)")
+            if not _is_good(name):
+                raise ValueError(_bad_name(name))
         return self
+
+
+def check_camera(name: str, values: Mapping[str, Any]) -> CameraSettings:
+    """One camera that somebody adds. `values`: as the cameras file would say it. Raises ConfigError."""
+    if not _is_good(name):
+        raise ConfigError(_bad_name(name))
+    return parse(values, CameraSettings)
+
+
+def _is_good(name: str) -> bool:
+    return bool(_NAME.fullmatch(name)) and ".." not in name and not name.endswith((" ", "."))
+
+
+def _bad_name(name: str) -> str:
+    return f"camera name {name!r}: use letters, digits, space . _ -; begin with a letter or digit; at most 64"
 
 
 def _bare(url: str) -> str:

@@ -32,9 +32,22 @@ def list_runs(scope: Scope, connection: Connection, *, limit: int = 50, offset: 
     return [RunRow(**row) for row in connection.execute(query).mappings()]
 
 
+def run_row(scope: Scope, connection: Connection, run: UUID) -> RunRow | None:
+    """A run alone, which is quick to read; None if there is none in the scope. `run`: its public id."""
+    found = connection.execute(_runs(scope).where(Run.public_id == run)).mappings().one_or_none()
+    return None if found is None else RunRow(**found)
+
+
+def newest_run(scope: Scope, connection: Connection, kind: str) -> RunRow | None:
+    """The run of a kind that was made last; None where there is none."""
+    query = _runs(scope).where(Run.kind == kind).order_by(Run.created_at.desc(), Run.id.desc()).limit(1)
+    found = connection.execute(query).mappings().one_or_none()
+    return None if found is None else RunRow(**found)
+
+
 def run_detail(scope: Scope, connection: Connection, run: UUID) -> RunDetail | None:
     """A run with its sources, counters and models; None if there is none in the scope. `run`: its public id."""
-    found = connection.execute(_runs(scope).where(Run.public_id == run)).mappings().one_or_none()
+    found = run_row(scope, connection, run)
     if found is None:
         return None
     run_id = select(Run.id).where(Run.public_id == run).scalar_subquery()
@@ -42,7 +55,7 @@ def run_detail(scope: Scope, connection: Connection, run: UUID) -> RunDetail | N
         RunSourceRow(**row) for row in connection.execute(_run_sources().where(RunSource.run_id == run_id)).mappings()
     )
     models = tuple(_model(row) for row in connection.execute(_run_models().where(RunModel.run_id == run_id)).mappings())
-    return RunDetail(RunRow(**found), sources, models)
+    return RunDetail(found, sources, models)
 
 
 def find_run(scope: Scope, connection: Connection, text: str) -> UUID:
