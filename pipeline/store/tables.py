@@ -448,14 +448,25 @@ class Delivery(Base):
     """An event that somebody outside is to be told of. Written with the event; goes on until it has arrived."""
 
     __tablename__ = "deliveries"
-    __table_args__ = (UniqueConstraint("event_id", "target"), Index(None, "delivered_at", "due_at"))
+    __table_args__ = (
+        UniqueConstraint("event_id", "target"),
+        Index(
+            "ix_deliveries_waiting",
+            "target",
+            "id",
+            sqlite_where=text("delivered_at IS NULL"),
+            postgresql_where=text("delivered_at IS NULL"),
+        ),
+    )
 
     id: Mapped[Key]
     event_id: Mapped[int] = _refer("events.id")
     target: Mapped[LongText]  # name of an alert in the settings
     due_at: Mapped[At]  # not to be tried before
+    lease_until: Mapped[At | None]  # somebody is trying it, and has so long for it
     attempts: Mapped[Count]
     delivered_at: Mapped[At | None]
+    refused_at: Mapped[At | None]  # the receiver will not have it; those after it need not wait for it
     error: Mapped[LongText | None]  # of the last attempt
 
 

@@ -36,14 +36,22 @@ def upgrade() -> None:
         sa.Column("event_id", KEY, nullable=False),
         sa.Column("target", sa.Text(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.Column("attempts", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("delivered_at", sa.BigInteger(), nullable=True),
+        sa.Column("refused_at", sa.BigInteger(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["event_id"], ["events.id"], name=op.f("fk_deliveries_event_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
         sa.UniqueConstraint("event_id", "target", name=op.f("uq_deliveries_event_id_target")),
     )
-    op.create_index(op.f("ix_deliveries_delivered_at_due_at"), "deliveries", ["delivered_at", "due_at"])
+    op.create_index(
+        "ix_deliveries_waiting",
+        "deliveries",
+        ["target", "id"],
+        sqlite_where=sa.text("delivered_at IS NULL"),
+        postgresql_where=sa.text("delivered_at IS NULL"),
+    )
     op.create_table(
         "rules",
         sa.Column("id", KEY, nullable=False),
