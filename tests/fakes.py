@@ -128,6 +128,7 @@ class FakeTracker:
 
     def __init__(self, *, fail_at_seconds: float | None = None) -> None:
         self.times: list[float] = []
+        self.gaps: list[float] = []
         self.marks: list[int] = []
         self.features: list[FloatArray | None] = []
         self._fail_at = fail_at_seconds
@@ -139,12 +140,14 @@ class FakeTracker:
         *,
         image: ImageArray | None = None,
         camera_motion: FloatArray | None = None,
+        gap: float = 0.0,
     ) -> Tracks:
         assert image is not None
         assert not self.times or seconds > self.times[-1]
         if seconds == self._fail_at:
             raise RuntimeError("the tracker broke")
         self.times.append(seconds)
+        self.gaps.append(gap)
         self.marks.append(int(image[0, 0, 0]))
         self.features.append(detections.features)
         return make_tracks(detections)

@@ -79,13 +79,15 @@ def surest_first(mask: BoolArray, detections: Detections) -> IntArray:
 class Pairing:
     """One frame's bookkeeping over the stages of a tracker: who is still free, who belongs to whom."""
 
-    def __init__(self, tracks: int, detections: int) -> None:
+    def __init__(self, tracks: int, detections: int, *, without: BoolArray | None = None) -> None:
+        """`without`: tracks (n,) that get no detection."""
+        self._open = np.ones(tracks, dtype=bool) if without is None else ~without
         self.detection_of = np.full(tracks, -1, np.int64)  # row of each track's detection, -1 while free
         self.free = np.ones(detections, dtype=bool)  # detections that no track has taken
 
     def match(self, tracks: BoolArray, detections: BoolArray, cost: CostFunction, *, limit: float) -> None:
         """Pair the free ones among `tracks` (n,) and `detections` (m,), both given as masks over all rows."""
-        rows = np.flatnonzero(tracks & (self.detection_of < 0))
+        rows = np.flatnonzero(tracks & self._open & (self.detection_of < 0))
         columns = np.flatnonzero(detections & self.free)
         if len(rows) == 0 or len(columns) == 0:
             return

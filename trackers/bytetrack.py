@@ -48,6 +48,7 @@ class ByteTrack:
         *,
         image: ImageArray | None = None,  # noqa: ARG002  part of the protocol; this tracker goes by boxes alone
         camera_motion: FloatArray | None = None,
+        gap: float = 0.0,
     ) -> Tracks:
         """Take one frame's detections; see MultiObjectTracker."""
         table = self.table
@@ -55,8 +56,9 @@ class ByteTrack:
         strong = usable & (detections.scores >= self.strong_score)
         weak = usable & (detections.scores >= self.weak_score) & ~strong
 
-        table.predict(seconds, camera_motion)
-        pairing = Pairing(len(table), len(detections))
+        outlasted = table.outlasted(seconds, gap, tentative=self.tentative_seconds, lost=self.lost_seconds)
+        table.predict(seconds, camera_motion, without=outlasted)
+        pairing = Pairing(len(table), len(detections), without=outlasted)
         tracked = table.stages == Stage.CONFIRMED
         by_overlap = overlap(table.boxes, table.labels, detections)
         by_score = scored_overlap(table.boxes, table.labels, detections)
@@ -67,7 +69,14 @@ class ByteTrack:
         table.correct(pairing, detections)
         table.confirm(after=self.confirm_seconds)
         born = surest_first(pairing.free & usable & (detections.scores >= self.new_score), detections)
-        tracks, _ = table.turn_over(pairing, detections, born, tentative=self.tentative_seconds, lost=self.lost_seconds)
+        tracks, _ = table.turn_over(
+            pairing,
+            detections,
+            born,
+            outlasted=outlasted,
+            tentative=self.tentative_seconds,
+            lost=self.lost_seconds,
+        )
         return tracks
 
     def to_arrays(self) -> State:

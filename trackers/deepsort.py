@@ -59,6 +59,7 @@ class DeepSort:
         *,
         image: ImageArray | None = None,  # noqa: ARG002  part of the protocol; this tracker sees features
         camera_motion: FloatArray | None = None,
+        gap: float = 0.0,
     ) -> Tracks:
         """Take one frame's detections; see MultiObjectTracker."""
         table = self.table
@@ -66,8 +67,9 @@ class DeepSort:
         strong = usable & (detections.scores >= self.strong_score)
         weak = usable & (detections.scores >= self.weak_score) & ~strong
 
-        table.predict(seconds, camera_motion)
-        pairing = Pairing(len(table), len(detections))
+        outlasted = table.outlasted(seconds, gap, tentative=self.tentative_seconds, lost=self.lost_seconds)
+        table.predict(seconds, camera_motion, without=outlasted)
+        pairing = Pairing(len(table), len(detections), without=outlasted)
         tracked = table.stages == CONFIRMED
         by_overlap = overlap(table.boxes, table.labels, detections)
         self._match_cascade(pairing, detections, strong)
@@ -80,7 +82,12 @@ class DeepSort:
         born = surest_first(pairing.free & usable & (detections.scores >= self.new_score), detections)
         self._remember(pairing, detections, strong, born)
         tracks, kept = table.turn_over(
-            pairing, detections, born, tentative=self.tentative_seconds, lost=self.lost_seconds
+            pairing,
+            detections,
+            born,
+            outlasted=outlasted,
+            tentative=self.tentative_seconds,
+            lost=self.lost_seconds,
         )
         self.gallery.keep(kept)
         return tracks

@@ -193,11 +193,14 @@ class MultiObjectTracker(Protocol):
         *,
         image: ImageArray | None = None,
         camera_motion: FloatArray | None = None,
+        gap: float = 0.0,
     ) -> Tracks:
         """Take one frame's detections.
 
         `seconds`: the frame's time, strictly increasing. `image`: the frame, for trackers that look at it.
-        `camera_motion`: (2, 3) affine map of pixel positions in the previous frame to this one.
+        `camera_motion`: (2, 3) affine map of pixel positions in the previous frame to this one. `gap`: seconds without
+        pictures just before this frame, infinite where the frame before shows something else (another size); a track
+        that is unseen for longer than the tracker waits for one ends with it, as if there had been frames meanwhile.
         Returns every living track and, once, each one that ended.
         """
 

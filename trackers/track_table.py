@@ -59,16 +59,33 @@ class TrackTable:
         """The tracks that are believed, seen in the last frame or not (n,)."""
         return np.asarray(self.stages != TENTATIVE)
 
-    def predict(self, seconds: float, camera_motion: FloatArray | None = None) -> None:
-        """Move every track on to the time of a new frame, `seconds`."""
+    def outlasted(self, seconds: float, gap: float, *, tentative: float, lost: float) -> BoolArray:
+        """Which tracks a time without pictures has outlasted (n,): at the frame that ends it, `seconds`, they have
+        been unseen for longer than their patience. They can only end: nobody knows what happened meanwhile.
+
+        Without a gap there is none: where pictures come seldom, the next one may still show a track.
+        """
+        if not gap >= 0:
+            raise ValueError(f"a gap lasts 0 seconds or more, not {gap}")
+        if gap == 0:
+            return np.zeros(len(self), dtype=bool)
+        patience = np.where(self.confirmed, lost, tentative)
+        return np.asarray(np.maximum(seconds - self.seen_at, gap) > patience + _ROUNDING)
+
+    def predict(
+        self, seconds: float, camera_motion: FloatArray | None = None, *, without: BoolArray | None = None
+    ) -> None:
+        """Move every track on to the time of a new frame, `seconds`, but for those in `without` (n,)."""
         if not self.time < seconds < np.inf:
             raise ValueError(f"frame at {seconds} s does not follow the one at {self.time} s")
+        rows = slice(None) if without is None or not without.any() else np.flatnonzero(~without)
         if len(self):
-            self.mean, self.covariance = kalman.predict(
-                self.model, self.mean, self.covariance, seconds - self.time, self.heights
+            mean, covariance = kalman.predict(
+                self.model, self.mean[rows], self.covariance[rows], seconds - self.time, self.heights[rows]
             )
             if camera_motion is not None:
-                self.mean, self.covariance = kalman.warp(self.model, self.mean, self.covariance, camera_motion)
+                mean, covariance = kalman.warp(self.model, mean, covariance, camera_motion)
+            self.mean[rows], self.covariance[rows] = mean, covariance
         self.opening = bool(np.isneginf(self.time))
         self.time = seconds
 
@@ -119,18 +136,27 @@ class TrackTable:
         self.next_id += count
 
     def turn_over(
-        self, pairing: Pairing, detections: Detections, born: IntArray, *, tentative: float, lost: float
+        self,
+        pairing: Pairing,
+        detections: Detections,
+        born: IntArray,
+        *,
+        outlasted: BoolArray | None = None,
+        tentative: float,
+        lost: float,
     ) -> tuple[Tracks, BoolArray]:
         """End a frame: start tracks from the detections `born` (rows), report all, drop those unseen for too long.
 
-        `tentative`, `lost`: patience in seconds. On the very first frame tracks are born confirmed.
-        Returns the report and which of its rows stay in the table.
+        `outlasted`: tracks (n,) that end whatever their patience. `tentative`, `lost`: patience in seconds. On the
+        very first frame tracks are born confirmed. Returns the report and which of its rows stay in the table.
         """
         if len(born):
             self.start(detections[born], Stage.CONFIRMED if self.opening else Stage.TENTATIVE)
         rows = np.concatenate([pairing.detection_of, born])
         patience = np.where(self.confirmed, lost, tentative)
         kept = self.time - self.seen_at <= patience + _ROUNDING
+        if outlasted is not None:
+            kept[: len(outlasted)] &= ~outlasted
         tracks = self.report(rows, ~kept)
         self.keep(kept)
         return tracks, kept

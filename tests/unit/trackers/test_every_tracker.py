@@ -290,3 +290,95 @@ def test_a_refused_frame_leaves_no_trace(make: Make, dimension: int | None) -> N
             tracker.update(frames[10], time)
     for index in range(10, 20):
         assert_same(tracker.update(frames[index], index / 10), twin.update(frames[index], index / 10))
+
+
+@every_tracker
+@pytest.mark.parametrize(
+    ("gap", "expected"),
+    [
+        pytest.param(0.0, [1, 2, 3], id="a picture every 4 s"),
+        pytest.param(0.9, [4, 5, 6], id="4 s unseen, some of it a gap"),
+        pytest.param(4.0, [4, 5, 6], id="all of it a gap"),
+    ],
+)
+def test_who_was_there_before_a_long_outage_is_not_who_stands_there_after_it(
+    make: Make, dimension: int | None, gap: float, expected: list[int]
+) -> None:
+    tracker = make()
+    crowd = see(*[person(x) for x in (100, 400, 700)])
+    watch(tracker, [crowd] * 20, fps=10)
+    after = tracker.update(crowd, 1.9 + 4, gap=gap)
+    assert after.ids[after.rows >= 0].tolist() == expected
+    ended = after.stages == Stage.ENDED
+    assert after.ids[ended].tolist() == ([] if expected == [1, 2, 3] else [1, 2, 3])
+    np.testing.assert_allclose(after.boxes[ended], crowd.boxes[: ended.sum()], atol=2)  # where they were last seen
+    later = tracker.update(crowd, 6.0)
+    assert later.ids.tolist() == expected
+    assert later.rows.tolist() == [0, 1, 2]
+
+
+@every_tracker
+def test_a_short_gap_is_a_pause_like_any_other(make: Make, dimension: int | None) -> None:
+    """Four confirmed people walk on behind it."""
+    told, plain = make(), make()
+    times = np.concatenate([np.arange(0, 2, 0.1), np.arange(2.8, 5, 0.1)])
+    for before, time, frame in zip([0.0, *times], times, walkers(times), strict=False):
+        gap = time - before - 0.1 if time - before > 0.5 else 0.0
+        tracks = told.update(frame, float(time), gap=gap)
+        assert_same(tracks, plain.update(frame, float(time)))
+        assert tracks.ids.tolist() == [1, 2, 3, 4]
+
+
+@every_tracker
+def test_a_picture_of_another_size_ends_every_track(make: Make, dimension: int | None) -> None:
+    tracker = make()
+    crowd = see(*[person(x) for x in (100, 400, 700)])
+    watch(tracker, [crowd] * 20, fps=10)
+    after = tracker.update(crowd, 2.0, gap=np.inf)
+    assert after.ids.tolist() == [1, 2, 3, 4, 5, 6]
+    assert after.stages.tolist() == [Stage.ENDED] * 3 + [Stage.TENTATIVE] * 3
+    assert tracker.update(crowd, 2.1).ids.tolist() == [4, 5, 6]
+
+
+@every_tracker
+@settings(max_examples=10)
+@every_seed
+def test_ids_and_rows_are_sound_with_gaps(make: Make, dimension: int | None, seed: int) -> None:
+    """No track that a gap outlasts goes on; each is reported as ended once."""
+    rng = np.random.default_rng(seed)
+    tracker, ended, newest, time = make(), set[int](), 0, 0.0
+    living = dict[int, float]()  # id -> when it was last seen
+    for frame in random_walk(seed, 80, dimension=dimension):
+        gap = float(rng.choice([0.3, 0.99, 1.0, 1.01, 60, 1e5, np.inf])) if rng.random() < 0.2 else 0.0
+        time += 0.1 + (gap if np.isfinite(gap) else 0.0)
+        tracks = tracker.update(frame, time, gap=gap)
+        newest = check(tracks, frame, ended, newest)
+        for track, row in zip(tracks.ids.tolist(), tracks.rows.tolist(), strict=True):
+            if row >= 0 and track in living and gap:
+                assert gap < 1.0
+                assert time - living[track] <= 1.0 + 1e-6
+        assert living.keys() <= set(tracks.ids.tolist())
+        living |= {track: time for track in tracks.ids[tracks.rows >= 0].tolist()}
+        living = {track: seen for track, seen in living.items() if track not in ended}
+    for name, array in tracker.to_arrays().items():
+        assert np.isfinite(array).all(), name
+
+
+@every_tracker
+@pytest.mark.parametrize("gap", [-0.1, -np.inf, np.nan])
+def test_a_gap_that_is_none_leaves_no_trace(make: Make, dimension: int | None, gap: float) -> None:
+    frames = list(random_walk(8, 12, dimension=dimension))
+    tracker, twin = make(), make()
+    watch(tracker, frames[:10], fps=10)
+    watch(twin, frames[:10], fps=10)
+    with pytest.raises(ValueError, match="a gap lasts"):
+        tracker.update(frames[10], 1.0, gap=gap)
+    assert_same(tracker.update(frames[10], 1.0), twin.update(frames[10], 1.0))
+
+
+@every_tracker
+def test_a_gap_before_anything_was_seen_is_nothing(make: Make, dimension: int | None) -> None:
+    crowd = see(person(100))
+    tracker = make()
+    assert tracker.update(crowd, 0.0, gap=30.0).stages.tolist() == [Stage.CONFIRMED]  # as in any first frame
+    assert tracker.update(Detections.empty(), 0.1, gap=0.05).ids.tolist() == [1]

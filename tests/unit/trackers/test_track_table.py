@@ -261,3 +261,24 @@ def test_no_track_and_no_detection() -> None:
         table.confirm(after=0.1)
         tracks, kept = table.turn_over(pairing, NOTHING, np.zeros(0, np.int64), tentative=0.0, lost=1.0)
         assert len(tracks) == len(kept) == 0
+
+
+def test_what_a_gap_outlasts_by_hand() -> None:
+    """Row 0 confirmed and last seen at 0.0, row 1 confirmed and seen at 0.4, row 2 tentative and seen at 0.4."""
+    table = opened()
+    step(table, see(HERE, person(300)), 0.0, confirm=0.0)
+    step(table, see(HERE, person(300)), 0.1, owners=[0, 1], confirm=0.0)
+    table.seen_at[0] = 0.0
+    step(table, see(person(300), person(500)), 0.4, owners=[1])
+    assert table.seen_at.tolist() == [0.0, 0.4, 0.4]
+
+    def outlasted(seconds: float, gap: float) -> list[bool]:
+        return table.outlasted(seconds, gap, tentative=0.5, lost=1.0).tolist()
+
+    assert outlasted(100.0, 0.0) == [False, False, False]
+    assert outlasted(0.8, 0.3) == [False, False, False]
+    assert outlasted(1.0, 0.3) == [False, False, True]  # 0.6 s unseen
+    assert outlasted(1.2, 0.3) == [True, False, True]  # 1.2, 0.8, 0.8
+    assert outlasted(1.5, 1.0) == [True, True, True]
+    assert outlasted(0.5, np.inf) == [True, True, True]
+    assert TrackTable(kalman.XYWH8).outlasted(0.5, np.inf, tentative=0.5, lost=1.0).shape == (0,)
