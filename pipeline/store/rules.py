@@ -1,0 +1,113 @@
+"""Zones and lines drawn in the page: read, added, removed. Every function takes the scope, as in queries.py.
+
+A drawn rule is never changed, only removed and drawn anew: what a stored event speaks of stays what it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from pipeline.errors import ConfigError, StoreError
+from pipeline.rule_settings import RuleKind, checked_rule
+from pipeline.store.database import Database
+from pipeline.store.filters import Scope
+from pipeline.store.public_id import PublicIds
+from pipeline.store.tables import Rule, Source
+from pipeline.store.writer import now_microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """A drawn zone or line."""
+
+    public_id: UUID
+    source: UUID
+    name: str
+    kind: RuleKind
+    definition: Mapping[str, Any]  # as a settings file would say it; always valid
+    created_at: int  # microseconds UTC
+
+
+def living_rules(scope: Scope, connection: Connection, source: UUID) -> list[RuleRow]:
+    """What is drawn for a source and not removed, oldest first; nothing for a source outside the scope."""
+    query = (
+        select(
+            Rule.public_id,
+            Source.public_id.label("source"),
+            Rule.name,
+            Rule.kind,
+            Rule.definition,
+            Rule.created_at,
+        )
+        .join(Source, Source.id == Rule.source_id)
+        .where(Source.public_id == source, Source.project_id.in_(scope.project_ids), Rule.removed_at.is_(None))
+        .order_by(Rule.id)
+    )
+    return [RuleRow(**{**row, "kind": RuleKind(row["kind"])}) for row in connection.execute(query).mappings()]
+
+
+def add_rule(
+    database: Database, scope: Scope, source: UUID, name: str, kind: str, definition: Mapping[str, Any]
+) -> RuleRow:
+    """Draw a zone or line. `kind`: "zone" or "line". `definition`: as a settings file would say it.
+
+    Raises ConfigError for a name, kind or definition that cannot be, or a name that a living rule of the source has;
+    StoreError if there is no such source.
+    """
+    kind, checked = checked_rule(name, kind, definition)
+    row = RuleRow(PublicIds().new(), source, name, kind, checked, now_microseconds())
+    try:
+        with database.write("add a zone or line") as connection:
+            connection.execute(
+                insert(Rule).values(
+                    public_id=row.public_id,
+                    source_id=_source(scope, connection, source),
+                    name=row.name,
+                    kind=row.kind.value,
+                    definition=dict(row.definition),
+                    created_at=row.created_at,
+                )
+            )
+    except StoreError as error:
+        if isinstance(error.__cause__, IntegrityError):
+            raise ConfigError(
+                f"there is already a zone or line '{name}' for this source; remove it or take another name"
+            ) from error
+        raise
+    return row
+
+
+def remove_rule(database: Database, scope: Scope, public_id: UUID) -> RuleRow:
+    """Take a zone or line away; its events stay. Returns what it was. Raises StoreError if there is none."""
+    query = (
+        select(
+            Rule.id,
+            Source.public_id.label("source"),
+            Rule.name,
+            Rule.kind,
+            Rule.definition,
+            Rule.created_at,
+        )
+        .join(Source, Source.id == Rule.source_id)
+        .where(Rule.public_id == public_id, Source.project_id.in_(scope.project_ids), Rule.removed_at.is_(None))
+    )
+    with database.write("remove a zone or line") as connection:
+        found = connection.execute(query).one_or_none()
+        if found is None:
+            raise StoreError(f"there is no zone or line {public_id}; it may be removed already")
+        connection.execute(update(Rule).where(Rule.id == found.id).values(removed_at=now_microseconds()))
+    return RuleRow(public_id, found.source, found.name, RuleKind(found.kind), found.definition, found.created_at)
+
+
+def _source(scope: Scope, connection: Connection, source: UUID) -> int:
+    query = select(Source.id).where(Source.public_id == source, Source.project_id.in_(scope.project_ids))
+    found = connection.scalar(query)
+    if found is None:
+        raise StoreError(f"there is no source {source} to draw zones and lines for")
+    return found
