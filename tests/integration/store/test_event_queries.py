@@ -215,7 +215,7 @@ def test_of_many_sightings_some_seconds_stand_for_all(connection: Connection, sc
     """A frame a second, 50 of them."""
     file = next(one for one in list_sources(scope, connection) if one.kind == "video")
     connection.execute(update(Observation).values(at=START + 100 * SECOND + (Observation.at - START) * 25))
-    whole, sampled = (heat_map(scope, connection, file.public_id, sample=sample) for sample in (100, 20))
+    whole, sampled = (heat_map(scope, connection, file.public_id, sample=few, columns=640) for few in (100, 20))
     assert sampled.sum() == pytest.approx(whole.sum())
     assert (sampled[whole == 0] == 0).all()
     assert 0 < np.count_nonzero(sampled) < np.count_nonzero(whole)
