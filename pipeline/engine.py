@@ -11,10 +11,12 @@ from typing import Any
 
 from pipeline.channel import Cancelled, Channel
 from pipeline.errors import DamagedSourceError, SourceError
+from pipeline.events import Analyst
 from pipeline.models.base import Detector, Embedder
 from pipeline.report import EngineReport, StreamReport
 from pipeline.sinks.base import ChunkEnd, Result, Sink
 from pipeline.sources.base import Source
+from pipeline.stages import Follower, describe
 from trackers.structures import Detections, Frame, MultiObjectTracker
 
 SIGNAL_INTERVAL = 0.1  # seconds; a waiting main thread runs signal handlers this often, wherever the signal arrived
@@ -36,6 +38,7 @@ class Stream:
     tracker: MultiObjectTracker
     sinks: Sequence[Sink] = ()
     first_frame: int = 0
+    analyst: Analyst | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +87,7 @@ class Engine:
         self._detected = Channel[list[_Item]](capacity)
         self._embedded = Channel[list[_Item]](capacity)
         self._results = Channel[Result](max(capacity, batch))
+        self._followers = tuple(Follower(stream.tracker, stream.analyst) for stream in streams)
         self._failure: BaseException | None = None
         self._failure_lock = threading.Lock()
         self._stopped = False
@@ -236,11 +240,9 @@ class Engine:
         for batch in self._detected:
             if self._embedder is not None and batch:
                 with self.report.stages["embed"].busy(len(batch)):
-                    features = self._embedder.embed([item.frame for item in batch], [item.detections for item in batch])
-                batch = [
-                    replace(item, detections=replace(item.detections, features=rows))
-                    for item, rows in zip(batch, features, strict=True)
-                ]
+                    frames, found = [item.frame for item in batch], [item.detections for item in batch]
+                    described = describe(self._embedder, frames, found)
+                batch = [replace(item, detections=rows) for item, rows in zip(batch, described, strict=True)]
             self._embedded.put(batch)
         self._embedded.close()
 
@@ -253,10 +255,10 @@ class Engine:
         self._results.close()
 
     def _update(self, item: _Item) -> Result:
-        tracker, frame = self._streams[item.stream].tracker, item.frame
-        tracks = tracker.update(item.detections, frame.time, image=frame.image)
-        state = None if item.end is ChunkEnd.NONE else tracker.to_arrays()
-        return Result(frame, item.detections, tracks, state, item.end)
+        follower = self._followers[item.stream]
+        tracks, events = follower.update(item.frame, item.detections)
+        state = None if item.end is ChunkEnd.NONE else follower.to_arrays()
+        return Result(item.frame, item.detections, tracks, state, item.end, events)
 
     def _write(self) -> None:
         told = [float("-inf")] * len(self._streams)

@@ -28,7 +28,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.channel",
         "pipeline.config",
     ),
-    ("pipeline.report", "pipeline.schedule", "pipeline.camera_settings"),
+    ("pipeline.report", "pipeline.schedule", "pipeline.camera_settings", "pipeline.stages"),
     # the parts
     (
         "pipeline.analytics",

@@ -358,7 +358,7 @@ def test_ids_and_rows_are_sound_with_gaps(make: Make, dimension: int | None, see
                 assert gap < 1.0
                 assert time - living[track] <= 1.0 + 1e-6
         assert living.keys() <= set(tracks.ids.tolist())
-        living |= {track: time for track in tracks.ids[tracks.rows >= 0].tolist()}
+        living |= dict.fromkeys(tracks.ids[tracks.rows >= 0].tolist(), time)
         living = {track: seen for track, seen in living.items() if track not in ended}
     for name, array in tracker.to_arrays().items():
         assert np.isfinite(array).all(), name

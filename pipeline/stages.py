@@ -1,0 +1,50 @@
+"""What both engines do with a frame between detector and sinks: describe, track, watch zones and lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.events import Analyst, Events
+from pipeline.models.base import Embedder
+from trackers.structures import Detections, Frame, MultiObjectTracker, State, Tracks
+
+ANALYTICS = "analytics."  # prefix of the analyst's arrays in a stream's state
+
+
+class Follower:
+    """Follows the objects of one stream: its tracker, then what watches its zones and lines.
+
+    `analyst` may be exchanged between two frames.
+    """
+
+    def __init__(self, tracker: MultiObjectTracker, analyst: Analyst | None = None) -> None:
+        self.analyst = analyst
+        self._tracker = tracker
+        self._shape: tuple[int, ...] | None = None  # of the picture before
+
+    def update(self, frame: Frame, detections: Detections) -> tuple[Tracks, Events]:
+        """Take a frame. After a change of the picture's size no track goes on: its boxes would mean something else."""
+        gap = 0.0 if frame.gap is None else max(0.0, frame.gap.seconds)
+        if self._shape not in (None, frame.image.shape):
+            gap = np.inf
+        self._shape = frame.image.shape
+        tracks = self._tracker.update(detections, frame.time, image=frame.image, gap=gap)
+        return tracks, Events.empty() if self.analyst is None else self.analyst.update(frame, tracks)
+
+    def to_arrays(self) -> State:
+        """Everything needed to go on from here: the tracker's arrays, and the analyst's after ANALYTICS."""
+        watched = {} if self.analyst is None else self.analyst.to_arrays()
+        return self._tracker.to_arrays() | {ANALYTICS + name: array for name, array in watched.items()}
+
+
+def describe(
+    embedder: Embedder | None, frames: Sequence[Frame], detections: Sequence[Detections]
+) -> Sequence[Detections]:
+    """The detections (one a frame) with their features; as they are without an embedder."""
+    if embedder is None or not frames:
+        return detections
+    features = embedder.embed(frames, detections)
+    return [replace(found, features=rows) for found, rows in zip(detections, features, strict=True)]
