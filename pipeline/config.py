@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, overload
 
 import yaml
 from pydantic import (
@@ -210,6 +210,9 @@ class Settings(Section):
         return digest({name: getattr(self, name).model_dump(mode="json") for name in sections})
 
 
+_Settings = TypeVar("_Settings", bound=Settings)
+
+
 def digest(value: Mapping[str, Any]) -> str:
     """SHA-256 of a JSON value, the same for equal values."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -220,11 +223,18 @@ def load_settings(config: str | Path | None = None, overrides: Iterable[str] = (
 
     `config`: a path, or the name of a file in configs/ without its suffix; None: the defaults. Raises ConfigError.
     """
-    return change_settings({} if config is None else _read_yaml(find_config(config)), overrides)
+    return change_settings({} if config is None else read_yaml(find_config(config)), overrides)
 
 
-def change_settings(values: dict[str, Any], overrides: Iterable[str]) -> Settings:
-    """Settings from nested values, changed by `key.path=value` strings. Raises ConfigError."""
+@overload
+def change_settings(values: dict[str, Any], overrides: Iterable[str]) -> Settings: ...
+@overload
+def change_settings(values: dict[str, Any], overrides: Iterable[str], kind: type[_Settings]) -> _Settings: ...
+def change_settings(values: dict[str, Any], overrides: Iterable[str], kind: type[Settings] = Settings) -> Settings:
+    """Settings from nested values, changed by `key.path=value` strings. Raises ConfigError.
+
+    `kind`: which settings, where they are more than those of a run.
+    """
     changes = [_read_change(one) for one in overrides]
     for keys, value in changes:
         section = values.get("tracker", {})
@@ -232,7 +242,7 @@ def change_settings(values: dict[str, Any], overrides: Iterable[str]) -> Setting
             values["tracker"] = {}  # another tracker starts from its own defaults: the file's numbers were the other's
     for keys, value in changes:
         _apply(values, keys, value)
-    return parse(values, Settings)
+    return parse(values, kind)
 
 
 def find_config(name: str | Path) -> Path:
@@ -259,7 +269,8 @@ def parse(values: Mapping[str, Any], kind: type[_Section]) -> _Section:
         raise ConfigError("; ".join(_explain(one, kind) for one in error.errors())) from error
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Sections of a settings file, unchecked. Raises ConfigError if it cannot be read or is no mapping."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("trackers",),
     ("pipeline.errors", "pipeline.redaction"),
-    ("pipeline.events", "pipeline.section"),
+    ("pipeline.events", "pipeline.logs", "pipeline.section"),
     ("pipeline.rule_settings",),
     # what the parts promise each other, and settings
     (
@@ -47,7 +47,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.heart", "pipeline.addresses", "pipeline.picture_search", "pipeline.processing", "pipeline.run_plan"),
     ("pipeline.batch", "pipeline.retrack"),
     ("pipeline.runs",),
-    ("pipeline.run_control",),
+    ("pipeline.run_control", "pipeline.watch"),
     # what people see
     ("pipeline.doctor", "pipeline.demo"),
     ("pipeline.console", "pipeline.page", "pipeline.run_tables"),
@@ -70,6 +70,8 @@ READS_SETTINGS = {
     "pipeline.runs",
     "pipeline.batch",
     "pipeline.run_control",
+    "pipeline.watch.cameras_file",
+    "pipeline.watch.service",
     "pipeline.doctor",
     "pipeline.demo",
     "pipeline.api",
