@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("trackers",),
     ("pipeline.errors", "pipeline.redaction"),
-    ("pipeline.events", "pipeline.logs", "pipeline.section"),
+    ("pipeline.events", "pipeline.logs", "pipeline.secrets", "pipeline.section"),
     ("pipeline.rule_settings",),
     # what the parts promise each other, and settings
     (
