@@ -36,7 +36,7 @@ class SegmentFile:
         `extradata`: to decode them with; empty for those of the template.
         """
         self._first = first
-        self._earliest = self._latest = first.pts
+        self._latest = first.pts
         self._step = USUAL_STEP
         self._packets = 0
         self.path = path
@@ -62,12 +62,15 @@ class SegmentFile:
     @property
     def seconds(self) -> float:
         """From the first picture to the last."""
-        return (self._latest - self._earliest) / TICKS
+        return (self._latest - self.begin) / TICKS
 
     @property
     def begin(self) -> int:
-        """When the first picture is shown, ticks of the connection."""
-        return self._earliest
+        """When the key picture at its head is shown, ticks of the connection.
+
+        Pictures that are decoded after it and shown before it need pictures of the segment before.
+        """
+        return self._first.pts
 
     @property
     def end(self) -> int:
@@ -82,9 +85,8 @@ class SegmentFile:
         copy.pts, copy.dts = when.pts - self._first.dts, when.dts - self._first.dts
         copy.is_keyframe = packet.is_keyframe
         if self._packets:
-            self._earliest = min(self._earliest, when.pts)
             self._latest = max(self._latest, when.pts)
-            self._step = max(1, (self._latest - self._earliest) // self._packets)
+            self._step = max(1, (self._latest - self.begin) // self._packets)
         copy.duration = self._step
         self._container.mux_one(copy)
         self._packets += 1

@@ -17,7 +17,7 @@ _USUAL_STEP = 40_000  # microseconds, of a segment with a single picture
 class Extent:
     """What is in a segment."""
 
-    microseconds: int  # from the first picture to where the one after the last would be
+    microseconds: int  # from the key picture at its head to where the one after the last would be
     codec: str
     width: int  # pixels
     height: int
@@ -36,7 +36,7 @@ def read_extent(path: Path) -> Extent:
                 raise SourceError(f"{path} holds no picture that can be read: {error}") from error
         if not shown or not unit:
             raise SourceError(f"{path} holds no picture")
-        first, last = min(shown), max(shown)
+        first, last = shown[0], max(shown)
         length = round((last - first) * unit * 1_000_000)
         step = length // (len(shown) - 1) if len(shown) > 1 else _USUAL_STEP
         return Extent(length + max(1, step), stream.codec_context.name, stream.width, stream.height)

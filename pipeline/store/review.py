@@ -1,4 +1,4 @@
-"""Review: labels, verdicts, merging, splitting and deleting objects, and undo and redo of all of it.
+"""Review: labels, verdicts, protection, merging, splitting and deleting objects, and undo and redo of all of it.
 
 Every function takes the scope first and runs in the caller's write transaction: `with database.write() as connection`.
 Each edit is one entry of the log and changes objects and members only; what the machine found stays as it is. Undo
@@ -66,6 +66,16 @@ def set_verdict(
         summary=done,
         actor=actor,
     )
+
+
+def set_protected(scope: Scope, connection: Connection, objects: Sequence[UUID], *, on: bool, actor: str) -> Edited:
+    """Protect objects from being deleted, and the recordings that show them from retention; or no longer.
+
+    Raises StoreError if one is not in the scope.
+    """
+    chosen = choose(scope, connection, objects)
+    done = f"{counted(len(chosen.keys))} {'protected' if on else 'protected no longer'}"
+    return _set(connection, chosen, EditOp.PROTECT, {"protected": on}, summary=done, actor=actor)
 
 
 def delete_objects(scope: Scope, connection: Connection, objects: Sequence[UUID], *, actor: str) -> Edited:

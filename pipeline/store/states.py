@@ -92,5 +92,6 @@ class EditOp(StrEnum):
     MERGE = "merge"
     SPLIT = "split"
     DELETE = "delete"
+    PROTECT = "protect"  # or no longer
     UNDO = "undo"
     REDO = "redo"  # undoes an undo

@@ -46,6 +46,7 @@ from pipeline.store.states import (
 )
 from pipeline.store.vector import Float32Array, Vector
 
+REVIEWED = "label IS NOT NULL OR verdict IS NOT NULL OR protected"  # of an object, in SQL
 _KEY = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by itself only in an INTEGER column
 _JSON = JSON().with_variant(JSONB(), "postgresql")
 
@@ -319,6 +320,12 @@ class Object(Base):
         Index(None, "project_id", "hidden", "best_quality", "id"),
         Index(None, "project_id", "hidden", "label", "class_name"),  # names are counted in it alone
         Index(None, "run_source_id", "first_at", "id"),
+        Index(
+            "ix_objects_reviewed",  # what somebody has looked at is kept longer, and is little
+            "first_at",
+            sqlite_where=text(REVIEWED),
+            postgresql_where=text(REVIEWED),
+        ),
     )
 
     id: Mapped[Key]
@@ -393,6 +400,14 @@ class Media(Base):
         ),
         Index(None, "track_id", "from_at"),
         Index(None, "run_source_id", "from_at"),
+        Index(
+            "ix_media_segments",  # crops are many more
+            "run_source_id",
+            "from_at",
+            "bytes",
+            sqlite_where=text("kind = 'segment'"),
+            postgresql_where=text("kind = 'segment'"),
+        ),
     )
 
     id: Mapped[Key]

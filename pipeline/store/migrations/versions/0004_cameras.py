@@ -98,10 +98,22 @@ def upgrade() -> None:
         sa.UniqueConstraint("public_id", name=op.f("uq_cameras_public_id")),
     )
     op.create_index("uq_cameras_name", "cameras", ["run_id", "name"], unique=True)
+    segments = sa.text("kind = 'segment'")
+    op.create_index(
+        "ix_media_segments",
+        "media",
+        ["run_source_id", "from_at", "bytes"],
+        sqlite_where=segments,
+        postgresql_where=segments,
+    )
+    reviewed = sa.text("label IS NOT NULL OR verdict IS NOT NULL OR protected")
+    op.create_index("ix_objects_reviewed", "objects", ["first_at"], sqlite_where=reviewed, postgresql_where=reviewed)
 
 
 def downgrade() -> None:
     """Cameras, drawn rules and deliveries are lost; events keep their rule, kind, track and time."""
+    op.drop_index("ix_objects_reviewed", "objects")
+    op.drop_index("ix_media_segments", "media")
     for name in ("cameras", "rules", "deliveries"):
         op.drop_table(name)
     with op.batch_alter_table("events") as table:
