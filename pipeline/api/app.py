@@ -7,13 +7,16 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from pipeline.api import failures, login
+from pipeline.api.cameras import camera_routes
 from pipeline.api.edits import edit_routes
+from pipeline.api.events import event_routes
 from pipeline.api.exports import export_routes
 from pipeline.api.failures import not_found
 from pipeline.api.guard import Gate, Guard
 from pipeline.api.health import health_routes
 from pipeline.api.media import media_routes
 from pipeline.api.objects import object_routes
+from pipeline.api.rules import rule_routes
 from pipeline.api.runs import run_routes
 from pipeline.api.search import search_routes
 from pipeline.api.services import Services
@@ -53,7 +56,10 @@ def make_app(services: Services) -> FastAPI:
     failures.install(app)
     app.include_router(health_routes(services.database))
     app.include_router(login.login_routes(gate))
-    everything = (media_routes, object_routes, edit_routes, search_routes, run_routes, upload_routes, export_routes)
+    everything = (
+        *(media_routes, object_routes, edit_routes, search_routes, run_routes, upload_routes, export_routes),
+        *(camera_routes, event_routes, rule_routes),
+    )
     for routes in everything:
         app.include_router(routes(services))
     app.add_api_route("/api/{rest:path}", _nothing, methods=_ALL, include_in_schema=False)

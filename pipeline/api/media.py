@@ -16,9 +16,11 @@ from pipeline.api.services import Services
 from pipeline.clips.cache import FileCache
 from pipeline.clips.cutter import ClipCutter, Cut
 from pipeline.errors import BusyError
+from pipeline.store.cameras import list_cameras
 from pipeline.store.filters import Scope, scope_of
 from pipeline.store.footage_queries import find_media
 from pipeline.store.run_queries import run_detail
+from pipeline.store.source_queries import object_to_show
 
 KINDS = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".mp4": "video/mp4"}
 ALWAYS_ASK = "private, no-cache"  # kept by the browser, shown only after asking whether it is still the same
@@ -28,7 +30,7 @@ Moment = Annotated[int | None, Query(description="microseconds since 1970, UTC",
 
 
 def media_routes(services: Services) -> APIRouter:
-    """/media, /objects/.../clip.mp4, frame.jpg, crop.jpg, /runs/.../preview.jpg."""
+    """/media, /objects/.../clip.mp4, frame.jpg, crop.jpg, /runs/.../preview.jpg, /api/sources/.../picture."""
     router = APIRouter(tags=["pictures"])
     folder, limits = services.media_folder, services.limits
     cache = FileCache(folder / "clips", limit=limits.cache_bytes, makers=limits.cuts)
@@ -95,9 +97,24 @@ def media_routes(services: Services) -> APIRouter:
         with reading(services, "look for a run") as (scope, connection):
             run = run_detail(scope, connection, public_id)
         path = None if run is None else within(folder, f"preview/{public_id}.jpg")
-        answer = None if path is None else _preview(request, path)
+        answer = None if path is None else newest_picture(request, path)
         if answer is None:
             raise not_found("preview")
+        return answer
+
+    @router.head("/api/sources/{public_id}/picture", include_in_schema=False)
+    @router.get("/api/sources/{public_id}/picture")
+    def picture(public_id: UUID, request: Request) -> Response:
+        """What a source looks like (JPEG): a camera's newest picture, else a frame in which something was seen."""
+        with reading(services, "look for a picture") as (scope, connection):
+            cameras = [row for row in list_cameras(scope, connection) if row.source == public_id]
+            shown = object_to_show(scope, connection, public_id)
+        path = within(folder, f"preview/{cameras[0].public_id}.jpg") if cameras else None
+        answer = None if path is None else newest_picture(request, path)
+        if answer is None and shown is not None:
+            return cut(request, "image/jpeg", lambda scope: cutter.frame(scope, shown.public_id))
+        if answer is None:
+            raise not_found("picture")
         return answer
 
     return router
@@ -113,7 +130,8 @@ def within(folder: Path, relative: str) -> Path | None:
     return path if path.is_relative_to(root) and path != root else None
 
 
-def _preview(request: Request, path: Path) -> Response | None:
+def newest_picture(request: Request, path: Path) -> Response | None:
+    """A picture that is replaced again and again; None while there is none."""
     try:
         status = path.stat()
     except FileNotFoundError:

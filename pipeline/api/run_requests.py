@@ -22,6 +22,7 @@ SETTINGS = frozenset(
     f"detector.{name}"
     for name in ("backend", "decoder", "classes", "keep", "input_size", "min_score", "nms_iou", "max_detections")
 ) | {"detector.precision", "embedder.backend", "embedder.recipe", "embedder.input_size", "embedder.min_score"}
+STREAMS = ("rtsp://", "rtsps://", "http://", "https://")
 WEIGHTS = frozenset({"detector.weights", "embedder.weights"})  # files of the allowed folders
 
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -39,8 +40,8 @@ class Started(BaseModel):
 
 
 def allowed_addresses(services: Services, body: Started) -> list[str]:
-    """Absolute paths. Raises a 404 or 422 for what nobody may name."""
-    found = [str(_inside(services, address)) for address in body.addresses]
+    """Absolute paths, and streams. Raises a 404 or 422 for what nobody may name."""
+    found = [allowed_address(services, address) for address in body.addresses]
     if body.upload is not None:
         path = upload_path(services.media_folder, body.upload)
         if path is None:
@@ -49,6 +50,20 @@ def allowed_addresses(services: Services, body: Started) -> list[str]:
     if not found:
         raise refused("there is nothing to run on; give addresses or an upload")
     return found
+
+
+def allowed_address(services: Services, address: str) -> str:
+    """The address of a stream, or the absolute path of a file or folder. Raises a 422 for what nobody may name.
+
+    Nothing of an address with a password is told.
+    """
+    if "://" not in address:
+        return str(_inside(services, address))
+    if redact(address) != address:
+        raise refused("the address holds a password; leave user and password out and name a secret that has them")
+    if not address.lower().startswith(STREAMS):
+        raise refused(f"no stream is read from such an address; it begins with one of {', '.join(STREAMS)}")
+    return address
 
 
 def allowed_overrides(services: Services, overrides: Sequence[str]) -> list[str]:
@@ -83,8 +98,6 @@ def _inside(services: Services, address: str) -> Path:
 
     What lies elsewhere is refused in the same words as what does not exist.
     """
-    if "://" in address:
-        raise refused(f"{redact(address)}: streams cannot be read yet; give a video file or a folder of pictures")
     roots = services.limits.media_roots
     try:
         path = Path(address).resolve(strict=True)
@@ -94,5 +107,6 @@ def _inside(services: Services, address: str) -> Path:
     if not allowed:
         where = ", ".join(map(str, roots))
         hint = f"name one in {where}" if roots else "upload it, or set SIGHTLINE_MEDIA_ROOTS on the server"
-        raise refused(f"there is no file or folder {address!r} that may be used from here; {hint}")
+        named = "such a file or folder" if "@" in address else f"file or folder {address!r}"  # it may be a password
+        raise refused(f"there is no {named} that may be used from here; {hint}")
     return path

@@ -1,7 +1,8 @@
 // What all tabs share: questions to the reader, and keys. One object, `sightline`; loaded before any tab.
 window.sightline = (() => {
+  const TRACKS = 4;  // number of the tab that has the filters
   const KEYS = [
-    ['1 … 5', 'Runs, Tracks, Track, Search, Process'],
+    ['1 … 7', 'Cameras, Analytics, Runs, Tracks, Track, Search, Process'],
     ['/', 'filter'],
     ['← → ↑ ↓', 'move among pictures; on Track: step through the clip'],
     ['Enter', 'open the picture that has the focus'],
@@ -92,7 +93,7 @@ window.sightline = (() => {
 
   const filter = () => {
     const field = () => [...document.querySelectorAll('.sl-filters input')].find(shown);
-    if (!field()) tab(2);
+    if (!field()) tab(TRACKS);
     setTimeout(() => field()?.focus(), field() ? 0 : 120);
     return true;
   };
@@ -111,7 +112,7 @@ window.sightline = (() => {
     if (event.altKey) return false;
     if (key === '?') return help(), true;
     if (key === '/') return filter();
-    if (key.length === 1 && key >= '1' && key <= '5') return tab(Number(key));
+    if (key.length === 1 && key >= '1' && key <= '7') return tab(Number(key));
     if (key.startsWith('Arrow')) {
       if (event.target instanceof HTMLMediaElement) return false;
       return (!event.target.closest?.('.sl-card') && press(key)) || move(key);
@@ -127,6 +128,66 @@ window.sightline = (() => {
     if (!typing(event.target) && act(event)) event.preventDefault();
   });
 
+  // Ask the HTTP API. Gives what it answers; what it refuses becomes an Error with the sentence it said.
+  const api = async (path, {method = 'GET', body} = {}) => {
+    const answer = await fetch(path, {
+      method, cache: 'no-store',
+      ...(body === undefined ? {} : {headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)}),
+    }).catch(() => { throw new Error('The server cannot be reached; is it still running?'); });
+    const text = await answer.text();
+    const told = (() => { try { return JSON.parse(text); } catch { return null; } })();
+    if (answer.ok) return told;
+    const detail = told?.detail;
+    if (typeof detail === 'string') throw new Error(detail);
+    if (!Array.isArray(detail)) throw new Error(`The server said ${answer.status}.`);
+    throw new Error(detail.map(one => `${one.loc.at(-1)}: ${one.msg.replace('Value error, ', '')}`).join('; '));
+  };
+
+  // Act every so many seconds, but only while an element can be seen; at once when it comes into sight. Ends with it.
+  const follow = (element, seconds, act) => {
+    let acting = false, seen = false;
+    const step = async () => {
+      if (!element.isConnected) { clearInterval(timer); sight.disconnect(); return; }
+      seen = !document.hidden && shown(element);
+      if (acting || !seen) return;
+      acting = true;
+      try { await act(); } finally { acting = false; }
+    };
+    const timer = setInterval(step, 1000 * seconds);
+    const sight = new ResizeObserver(() => { if (!seen) step(); });
+    sight.observe(element);
+    document.addEventListener('visibilitychange', () => { if (!document.hidden) step(); });
+    step();
+    return step;
+  };
+
+  const two = number => String(number).padStart(2, '0');
+  const clock = us => {
+    const at = new Date(us / 1000);
+    return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+  };
+  const day = us => new Date(us / 1000).toLocaleDateString('en-GB', {day: 'numeric', month: 'short'});
+
+  // A length of time with the two units that matter.
+  const duration = seconds => {
+    const whole = Math.max(Math.round(seconds), 0);
+    if (whole < 60) return `${whole} s`;
+    if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
+    if (whole < 86400) return `${Math.floor(whole / 3600)} h ${two(Math.floor(whole % 3600 / 60))} min`;
+    return `${Math.floor(whole / 86400)} d ${Math.floor(whole % 86400 / 3600)} h`;
+  };
+
+  const SVG = 'http://www.w3.org/2000/svg';
+  const draw = (tag, attributes = {}, ...children) => {
+    const element = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...children);
+    return element;
+  };
+
+  // Change a text only where it differs: nothing flickers, and what somebody has marked stays marked.
+  const write = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+
   // Pictures that cannot be had are left out; their frame says so.
   document.addEventListener('error', event => {
     if (event.target instanceof HTMLImageElement) event.target.closest('.sl-picture, .sl-live')?.classList.add('missing');
@@ -137,5 +198,5 @@ window.sightline = (() => {
     }
   }, true);
 
-  return {ask, help, make, shown};
+  return {api, ask, clock, day, draw, duration, follow, help, make, shown, tab, write};
 })();

@@ -175,8 +175,11 @@ def test_only_uploads_and_allowed_folders_are_run_on(site: Site, tmp_path: Path)
 def test_streams_are_refused_without_their_password(site: Site, client: httpx.Client) -> None:
     answer = client.post("/api/runs", json={"addresses": ["rtsp://admin:hunter2@10.0.0.4/stream?token=abc"]})
     assert answer.status_code == 422
-    assert "streams cannot be read yet" in answer.json()["detail"]
+    assert "the address holds a password" in answer.json()["detail"]
     assert "hunter2" not in answer.text
+    answer = client.post("/api/runs", json={"addresses": ["admin:hunter2@10.0.0.4/abc"]})
+    assert (answer.status_code, "hunter2" in answer.text) == (422, False)
+    assert client.post("/api/runs", json={"addresses": ["ftp://10.0.0.4/a.mp4"]}).status_code == 422
     assert "abc" not in answer.text
     assert site.runs.calls == []
 

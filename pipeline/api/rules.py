@@ -1,0 +1,129 @@
+"""/api/sources/.../rules: zones and lines of a source: those drawn in the page, and those of its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+
+from pipeline.api.failures import not_found
+from pipeline.api.records import Moment
+from pipeline.api.scopes import reading
+from pipeline.api.services import Services
+from pipeline.errors import ConfigError
+from pipeline.rule_settings import RuleKind
+from pipeline.store.cameras import list_cameras
+from pipeline.store.filters import Scope
+from pipeline.store.rules import RuleRow, add_rule, living_rules, remove_rule
+from pipeline.store.source_queries import newest_run_of, source_row
+
+
+class RuleOrigin(StrEnum):
+    """Where a zone or line comes from."""
+
+    DRAWN = "drawn"  # in the page; can be removed here
+    SETTINGS = "settings"  # of the cameras file or the run; changed there
+
+
+class NewRule(BaseModel):
+    """A zone or line to draw."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    kind: RuleKind
+    definition: dict[str, Any] = Field(description="as a settings file would say it; corners as shares of the picture")
+
+
+class RuleJson(BaseModel):
+    """A zone or line."""
+
+    id: UUID | None = Field(description="null where it comes from the settings")
+    name: str
+    kind: RuleKind
+    origin: RuleOrigin
+    definition: Mapping[str, Any]
+    created: Moment | None
+
+    @classmethod
+    def of(cls, row: RuleRow) -> RuleJson:
+        """One that was drawn."""
+        return cls(
+            id=row.public_id,
+            name=row.name,
+            kind=row.kind,
+            origin=RuleOrigin.DRAWN,
+            definition=row.definition,
+            created=Moment.of(row.created_at),
+        )
+
+
+class RulesJson(BaseModel):
+    """All zones and lines of a source."""
+
+    items: list[RuleJson]
+
+
+def rule_routes(services: Services) -> APIRouter:
+    """Reading, drawing and removing zones and lines."""
+    router = APIRouter(prefix="/api/sources/{public_id}/rules", tags=["events"])
+
+    @router.get("")
+    def rules(public_id: UUID) -> RulesJson:
+        """Zones and lines of a source: of its settings first, then those drawn, the oldest first."""
+        with reading(services, "list zones and lines") as (scope, connection):
+            _check(scope, connection, public_id)
+            drawn = living_rules(scope, connection, public_id)
+            settings = _of_settings(scope, connection, public_id)
+        return RulesJson(items=[*settings, *(RuleJson.of(row) for row in drawn)])
+
+    @router.post("", status_code=201)
+    def draw(public_id: UUID, body: NewRule) -> RuleJson:
+        """Draw a zone or line. A service watches it within seconds, a video once it is tracked again."""
+        with reading(services, "look for a source") as (scope, connection):
+            _check(scope, connection, public_id)
+            taken = {rule.name for rule in _of_settings(scope, connection, public_id)}
+        if body.name in taken:
+            raise ConfigError(f"the settings of this source have a zone or line '{body.name}'; take another name")
+        return RuleJson.of(add_rule(services.database, scope, public_id, body.name, body.kind, body.definition))
+
+    @router.delete("/{rule}", status_code=204)
+    def remove(public_id: UUID, rule: UUID) -> Response:
+        """Take a drawn zone or line away; its events stay."""
+        with reading(services, "look for a zone or line") as (scope, connection):
+            if all(one.public_id != rule for one in living_rules(scope, connection, public_id)):
+                raise not_found("zone or line")
+        remove_rule(services.database, scope, rule)
+        return Response(status_code=204)
+
+    return router
+
+
+def _check(scope: Scope, connection: Connection, source: UUID) -> None:
+    if source_row(scope, connection, source) is None:
+        raise not_found("source")
+
+
+def _of_settings(scope: Scope, connection: Connection, source: UUID) -> list[RuleJson]:
+    """What the newest run over the source was told, and, for a camera, what its own section says."""
+    run = newest_run_of(scope, connection, source)
+    found: dict[str, RuleJson] = {}
+    if run is not None:
+        cameras = list_cameras(scope, connection, run=run.public_id)
+        for settings in (run.settings, *(camera.settings for camera in cameras if camera.source == source)):
+            found |= {rule.name: rule for rule in _written(settings)}
+    return list(found.values())
+
+
+def _written(settings: Mapping[str, Any]) -> Iterator[RuleJson]:
+    section = settings.get("analytics") or {}
+    for kind, key in ((RuleKind.ZONE, "zones"), (RuleKind.LINE, "lines")):
+        for name, definition in (section.get(key) or {}).items():
+            yield RuleJson(
+                id=None, name=name, kind=kind, origin=RuleOrigin.SETTINGS, definition=definition, created=None
+            )
