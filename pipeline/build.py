@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pipeline.camera_settings import AlertSettings
 from pipeline.config import (
     ByteTrackSettings,
     DeepSortSettings,
@@ -19,11 +21,17 @@ from pipeline.models.base import Detector, Embedder
 from pipeline.models.inputs import IMAGENET, PLAIN, Recipe
 from pipeline.models.selection import SelectedClasses, StrongOnly
 from pipeline.redaction import redact
+from pipeline.secrets import Secret, Secrets
 from pipeline.sinks.base import Sink
 from pipeline.sinks.past import FileSink
 from pipeline.sources.base import Source
 from trackers.structures import MultiObjectTracker
 from trackers.track_rows import Refiner
+
+if TYPE_CHECKING:
+    from pipeline.alerts.courier import Courier
+    from pipeline.alerts.dispatcher import Receiver
+    from pipeline.store.deliveries import AlertTarget
 
 
 def source(address: str, settings: SourceSettings, *, first_frame: int = 0) -> Source:
@@ -78,6 +86,37 @@ def refiner(settings: RefineSettings) -> Refiner:
 
     chosen = Refinement(**settings.model_dump())
     return lambda rows, recording: refine(rows, chosen, recording=recording)
+
+
+def alert_targets(alerts: Mapping[str, AlertSettings]) -> tuple[AlertTarget, ...]:
+    """Which events are for whom."""
+    from pipeline.store.deliveries import AlertTarget
+
+    return tuple(
+        AlertTarget(name, cameras=one.cameras or (), rules=one.rules or (), kinds=one.kinds or ())
+        for name, one in alerts.items()
+    )
+
+
+def receivers(alerts: Mapping[str, AlertSettings], secrets: Secrets) -> list[Receiver]:
+    """The ways to all who are to be told of events; nothing connects yet. Raises ConfigError for a missing secret."""
+    from pipeline.alerts.dispatcher import Receiver
+
+    found = {name: None if one.secret is None else secrets.find(one.secret) for name, one in alerts.items()}
+    return [Receiver(name, _courier(one, found[name]), one.timeout_seconds) for name, one in alerts.items()]
+
+
+def _courier(settings: AlertSettings, secret: Secret | None) -> Courier:
+    credentials = None if secret is None else (secret.user, secret.password)
+    match settings.kind:
+        case "webhook":
+            from pipeline.alerts.webhook import Webhook
+
+            return Webhook(settings.url, credentials=credentials, timeout=settings.timeout_seconds)
+        case "mqtt":
+            from pipeline.alerts.mqtt import Mqtt
+
+            return Mqtt(settings.url, topic=settings.topic, credentials=credentials, timeout=settings.timeout_seconds)
 
 
 def file_sinks(

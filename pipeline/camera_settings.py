@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from pipeline.config import Settings, TrackerSettings, parse
 from pipeline.errors import ConfigError
+from pipeline.events import EventKind
 from pipeline.redaction import redact
 from pipeline.rule_settings import AnalyticsSettings
 from pipeline.section import Names, Seconds, Section
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")  # becomes a folder's name and a label
+_PLACEHOLDER = re.compile(r"\{(?:camera|rule|kind)\}")
 
 
 class RecordSettings(Section):
@@ -38,17 +41,53 @@ class AlertSettings(Section):
 
     kind: Literal["webhook", "mqtt"]
     url: str = Field(description="https://host/path, or mqtt://host:port, mqtts://...; without user and password")
-    topic: str = Field("sightline/{camera}/{kind}", description="mqtt: where to publish")
+    topic: str = Field(
+        "sightline/{camera}/{kind}", description="mqtt: where to publish; knows {camera}, {rule} and {kind}"
+    )
     secret: str | None = Field(None, description="name of the secret with user and password")
     cameras: Names | None = Field(None, description="only of these; all where empty")
     rules: Names | None = Field(None, description="only of these zones and lines; all where empty")
     kinds: Names | None = Field(None, description="only these events, e.g. [enter, cross]; all where empty")
-    timeout_seconds: PositiveFloat = Field(5.0, description="of one attempt")
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = Field(5.0, description="of one attempt")
 
     @field_validator("url")
     @classmethod
     def _no_secret(cls, value: str) -> str:
         return _bare(value)
+
+    @field_validator("topic")
+    @classmethod
+    def _good_topic(cls, value: str) -> str:
+        plain = _PLACEHOLDER.sub("", value)
+        if not value or value.startswith("$") or any(letter in "+#{}" or not letter.isprintable() for letter in plain):
+            raise ValueError(
+                f"{value!r} is no topic to publish to; use levels such as sightline/{{camera}}/{{rule}}/{{kind}}, "
+                "without + # and without $ at the beginning"
+            )
+        return value
+
+    @field_validator("kinds")
+    @classmethod
+    def _known_kinds(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if unknown := sorted(set(value or ()) - set(EventKind)):
+            raise ValueError(f"there is no event {', '.join(unknown)}; known: {', '.join(EventKind)}")
+        return value
+
+    @model_validator(mode="after")
+    def _url_fits(self) -> AlertSettings:
+        schemes = {"webhook": ("http", "https"), "mqtt": ("mqtt", "mqtts")}[self.kind]
+        try:
+            parts = urlsplit(self.url)
+            good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # of a port that is no number
+            good = False
+        if not good:
+            raise ValueError(f"a {self.kind} needs a url such as {schemes[1]}://host.example:port")
+        if self.kind == "mqtt" and (parts.path.strip("/") or parts.query or parts.fragment):
+            raise ValueError("the url of an mqtt alert ends with its port; say `topic: ...` for where to publish")
+        if self.kind == "webhook" and "topic" in self.model_fields_set:
+            raise ValueError("a webhook has no topic; remove it")
+        return self
 
 
 class CameraSettings(Section):
@@ -105,6 +144,9 @@ class WatchSettings(Settings):
         for name in self.cameras:
             if not _is_good(name):
                 raise ValueError(_bad_name(name))
+        for name in self.alerts:
+            if not _is_good(name):
+                raise ValueError(_bad_name(name, "alert"))
         return self
 
 
@@ -119,8 +161,8 @@ def _is_good(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) and ".." not in name and not name.endswith((" ", "."))
 
 
-def _bad_name(name: str) -> str:
-    return f"camera name {name!r}: use letters, digits, space . _ -; begin with a letter or digit; at most 64"
+def _bad_name(name: str, kind: str = "camera") -> str:
+    return f"{kind} name {name!r}: use letters, digits, space . _ -; begin with a letter or digit; at most 64"
 
 
 def _bare(url: str) -> str:

@@ -40,7 +40,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.store",
     ),
     # what joins two of them: results into files and the store, scenes into benchmarks
-    ("pipeline.sinks", "pipeline.synthetic"),
+    ("pipeline.alerts", "pipeline.sinks", "pipeline.synthetic"),
     ("pipeline.training", "pipeline.outputs", "pipeline.exports"),
     ("pipeline.build", "pipeline.outcome", "pipeline.compare"),
     ("pipeline.run_record", "pipeline.track_file", "pipeline.clips"),
@@ -89,6 +89,7 @@ OPEN_DOORS = {
         "pipeline.sources.excerpt",
         "pipeline.sources.fingerprint",
     },
+    "pipeline.alerts": {"pipeline.alerts.courier", "pipeline.alerts.dispatcher", "pipeline.alerts.message"},
     "pipeline.sinks": {
         "pipeline.sinks.base",
         "pipeline.sinks.part_file",

@@ -29,6 +29,7 @@ class Place:
     run: UUID  # public id
     run_source_id: int
     source_id: int
+    source_name: str
     project_id: int
     content_repeats: bool  # a file's detections serve every run; a camera's only their own
     classes: tuple[str, ...]  # the detector's, in label order
