@@ -13,6 +13,7 @@ from pipeline.events import Events
 from pipeline.store.batches import batches
 from pipeline.store.chunk import ChunkData, CropColumns, EmbeddingColumns, GapColumns, ObservationColumns
 from pipeline.store.crops import write_crop
+from pipeline.store.deliveries import AlertTarget, write_deliveries
 from pipeline.store.inserting import insert_unless_there
 from pipeline.store.packing import DETECTIONS_FORMAT, pack_detections
 from pipeline.store.public_id import PublicIds
@@ -160,9 +161,15 @@ def write_gaps(connection: Connection, place: Place, gaps: GapColumns) -> None:
 
 
 def write_events(
-    connection: Connection, place: Place, events: Events, ids: Mapping[int, int], public_ids: PublicIds
+    connection: Connection,
+    place: Place,
+    events: Events,
+    ids: Mapping[int, int],
+    public_ids: PublicIds,
+    *,
+    alerts: Sequence[AlertTarget] = (),
 ) -> None:
-    """What happened at zones and lines."""
+    """What happened at zones and lines. `alerts`: who is to be told."""
     rows = [
         {
             "public_id": public_ids.new(),
@@ -179,8 +186,13 @@ def write_events(
         }
         for i in range(len(events))
     ]
-    if rows:
+    if not rows:
+        return
+    if not alerts:
         connection.execute(insert(Event), rows)
+        return
+    keys = connection.scalars(insert(Event).returning(Event.id, sort_by_parameter_order=True), rows).all()
+    write_deliveries(connection, alerts, place.source_name, list(zip(keys, events.rules, events.kinds, strict=True)))
 
 
 def _best_by_track(crops: CropColumns) -> dict[int, int]:

@@ -19,6 +19,7 @@ from pipeline.store import adoption, chunk_rows, tables
 from pipeline.store.chunk import ChunkData, FrameCounts
 from pipeline.store.crops import remove_crops
 from pipeline.store.database import Database
+from pipeline.store.deliveries import AlertTarget
 from pipeline.store.filters import Scope
 from pipeline.store.identity import model_row, parent_row, project_row, source_row
 from pipeline.store.inserting import insert_unless_there
@@ -67,6 +68,7 @@ class RunWriter:
         self._media_folder = media_folder
         self._clock = clock
         self._public_ids = PublicIds()
+        self.alerts: Sequence[AlertTarget] = ()  # who is to be told of this run's events; set before the first chunk
 
     @classmethod
     def begin(
@@ -322,7 +324,7 @@ class RunWriter:
     def _place(self, connection: Connection, run_source_id: int) -> Place:
         """Where the rows belong. Locks the run's source, so that two processes cannot write it at once."""
         found = connection.execute(
-            select(RunSource.source_id, Source.fingerprint)
+            select(RunSource.source_id, Source.fingerprint, Source.name)
             .join(Source, Source.id == RunSource.source_id)
             .where(RunSource.id == run_source_id, RunSource.run_id == self._run_id)
             .with_for_update(of=RunSource)
@@ -338,6 +340,7 @@ class RunWriter:
             run=self._public_id,
             run_source_id=run_source_id,
             source_id=found.source_id,
+            source_name=found.name,
             project_id=self._project_id,
             content_repeats=found.fingerprint != "",
             classes=tuple(classes or ()),
@@ -356,7 +359,7 @@ class RunWriter:
         if chunk.gaps is not None:
             chunk_rows.write_gaps(connection, place, chunk.gaps)
         if chunk.events is not None:
-            chunk_rows.write_events(connection, place, chunk.events, ids, self._public_ids)
+            chunk_rows.write_events(connection, place, chunk.events, ids, self._public_ids, alerts=self.alerts)
         if chunk.crops is None:
             return []
         return chunk_rows.write_crops(connection, place, chunk.crops, ids, self._public_ids)
