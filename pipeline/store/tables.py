@@ -443,7 +443,12 @@ class Event(Base):
     """Something happened at a zone or line; see pipeline/events.py for what the words mean."""
 
     __tablename__ = "events"
-    __table_args__ = (Index(None, "run_source_id", "at"), Index(None, "track_id", "at"))
+    __table_args__ = (
+        Index(None, "run_source_id", "at"),
+        Index(None, "track_id", "at"),
+        Index(None, "at", "public_id"),  # the newest of all cameras
+        Index(None, "rule", "run_source_id", "at"),  # names are found in it alone
+    )
 
     id: Mapped[Key]
     public_id: Mapped[PublicId]

@@ -116,6 +116,8 @@ def downgrade() -> None:
     op.drop_index("ix_media_segments", "media")
     for name in ("cameras", "rules", "deliveries"):
         op.drop_table(name)
+    op.drop_index(op.f("ix_events_rule_run_source_id_at"), "events")
+    op.drop_index(op.f("ix_events_at_public_id"), "events")
     with op.batch_alter_table("events") as table:
         table.drop_constraint(op.f("uq_events_public_id"), type_="unique")
         for name in ("public_id", *(name for name, _ in EVENT_COLUMNS)):
@@ -136,3 +138,5 @@ def _widen_events() -> None:
     with op.batch_alter_table("events") as table:
         table.alter_column("public_id", existing_type=sa.Uuid(), nullable=False)
         table.create_unique_constraint(op.f("uq_events_public_id"), ["public_id"])
+    op.create_index(op.f("ix_events_at_public_id"), "events", ["at", "public_id"])
+    op.create_index(op.f("ix_events_rule_run_source_id_at"), "events", ["rule", "run_source_id", "at"])
