@@ -43,7 +43,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.alerts", "pipeline.sinks", "pipeline.synthetic"),
     ("pipeline.training", "pipeline.outputs", "pipeline.exports"),
     ("pipeline.build", "pipeline.outcome", "pipeline.compare"),
-    ("pipeline.run_record", "pipeline.track_file", "pipeline.clips"),
+    ("pipeline.run_record", "pipeline.track_file", "pipeline.retention", "pipeline.recordings", "pipeline.clips"),
     ("pipeline.heart", "pipeline.addresses", "pipeline.picture_search", "pipeline.processing", "pipeline.run_plan"),
     ("pipeline.batch", "pipeline.retrack"),
     ("pipeline.runs",),
@@ -88,6 +88,9 @@ OPEN_DOORS = {
         "pipeline.sources.feed",
         "pipeline.sources.excerpt",
         "pipeline.sources.fingerprint",
+        "pipeline.sources.segment_lock",
+        "pipeline.sources.segment_names",
+        "pipeline.sources.segment_reading",
     },
     "pipeline.alerts": {"pipeline.alerts.courier", "pipeline.alerts.dispatcher", "pipeline.alerts.message"},
     "pipeline.sinks": {

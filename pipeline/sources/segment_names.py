@@ -27,15 +27,25 @@ def camera_folder(name: str) -> str:
     return f"{readable or 'camera'}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
+def camera_folder_in(media_folder: Path, camera: str) -> Path:
+    """Where the recordings of a camera lie."""
+    return media_folder / RECORDINGS / camera_folder(camera)
+
+
 def segment_path(media_folder: Path, camera: str, at: int, suffix: str) -> Path:
     """Of the segment that begins at `at` (microseconds UTC). `suffix`: with its dot."""
     begun = _EPOCH + timedelta(microseconds=at)
-    return media_folder / RECORDINGS / camera_folder(camera) / f"{begun:%Y-%m-%d}" / f"{begun:%H%M%S_%f}{suffix}"
+    return camera_folder_in(media_folder, camera) / f"{begun:%Y-%m-%d}" / f"{begun:%H%M%S_%f}{suffix}"
 
 
 def part_of(path: Path) -> Path:
     """The name a segment has while it is written."""
     return path.with_name(f".{path.name}{PART}")
+
+
+def whole_of(path: Path) -> Path:
+    """The name of a segment once it is complete. `path`: of it, complete or not."""
+    return path.with_name(path.name[1:].removesuffix(PART)) if path.name.endswith(PART) else path
 
 
 def begun_at(path: Path) -> int | None:

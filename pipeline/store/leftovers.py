@@ -1,10 +1,12 @@
-"""Leftovers: crop files that no row knows, as a process leaves them that was killed between a file and its row; uploads
-that no run reads.
+"""Leftovers: crops and recordings that no row knows, as a process leaves them that was killed between a file and its
+row; uploads that no run reads.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -14,13 +16,14 @@ from pathlib import Path
 from sqlalchemy import select
 
 from pipeline.errors import OutputError, StoreError
-from pipeline.store.batches import BATCH
+from pipeline.store.batches import BATCH, batches
 from pipeline.store.database import Database
 from pipeline.store.tables import Media, Source
 
 MIN_AGE = 3600.0  # seconds; a younger file may be about to get its row
 UPLOAD_AGE = 30 * 86_400.0  # seconds; who sent a video wants to run something on it before that
 UPLOADS = "uploads"  # in the media folder: a folder named by its id for each
+_PLACES = (("crops", "*/*", (".jpg", ".part")), ("recordings", "*/*/*", (".mp4", ".mkv", ".part")))
 _MAGIC = b"SQLite format 3\x00"
 
 
@@ -34,7 +37,7 @@ class Leftover:
 
 
 def find_leftovers(database: Database, media_folder: Path, *, min_age: float = MIN_AGE) -> list[Leftover]:
-    """Crops under `media_folder` that are unknown to the store and to the SQLite stores that share the folder.
+    """Crops and recordings that are unknown to the store and to the SQLite stores that share the media folder.
 
     Those are the ones beside the folder: where nothing else is said, each keeps its crops there. `min_age`: seconds
     since a file was last written. Raises StoreError if a store cannot be asked, OutputError if the folder cannot be
@@ -47,6 +50,18 @@ def find_leftovers(database: Database, media_folder: Path, *, min_age: float = M
         known = _known(database, names).union(*(_known_to(file, names) for file in neighbours))
         found += [file for file, name in zip(files, names, strict=True) if name not in known]
     return found
+
+
+def unknown_files(database: Database, media_folder: Path, names: Sequence[str]) -> set[str]:
+    """Those of some paths (relative to the media folder, with /) that no store knows which shares the folder.
+
+    Raises StoreError if a store cannot be asked.
+    """
+    known: set[str] = set()
+    neighbours = _neighbours(database, media_folder) if names else []
+    for some in batches(names):
+        known |= _known(database, some).union(*(_known_to(file, some) for file in neighbours))
+    return set(names) - known
 
 
 def find_old_uploads(database: Database, media_folder: Path, *, min_age: float = UPLOAD_AGE) -> list[Leftover]:
@@ -85,21 +100,31 @@ def remove_leftovers(leftovers: Sequence[Leftover], *, told: Callable[[int, int]
 
 
 def _files(media_folder: Path, *, before: float) -> Iterator[list[Leftover]]:
-    """Crops and unfinished crops last written before a time (seconds since 1970), at most BATCH together."""
+    """Crops, recordings and unfinished ones last written before a time (seconds since 1970), at most BATCH together."""
     some: list[Leftover] = []
-    folder = media_folder / "crops"
-    try:
-        for path in folder.glob("*/*") if folder.is_dir() else ():
-            status = path.lstat()
-            if path.suffix in (".jpg", ".part") and path.is_file() and status.st_mtime < before:
+    for folder, pattern, suffixes in _PLACES:
+        for path, status in _found(media_folder / folder, pattern):
+            if path.suffix in suffixes and status.st_mtime < before:
                 some.append(Leftover(path, status.st_size))
             if len(some) == BATCH:
                 yield some
                 some = []
-    except OSError as error:
-        raise OutputError(f"cannot look into {folder}: {error.strerror}; check its rights") from error
     if some:
         yield some
+
+
+def _found(folder: Path, pattern: str) -> Iterator[tuple[Path, os.stat_result]]:
+    """Files in a folder. One that goes meanwhile is left out."""
+    try:
+        for path in folder.glob(pattern) if folder.is_dir() else ():
+            try:
+                status = path.lstat()
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(status.st_mode):
+                yield path, status
+    except OSError as error:
+        raise OutputError(f"cannot look into {folder}: {error.strerror}; check its rights") from error
 
 
 def _known(database: Database, names: Sequence[str]) -> set[str]:

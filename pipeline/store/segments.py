@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, delete, func, select, update
+from sqlalchemy import Connection, Select, delete, func, or_, select, text, update
 
 from pipeline.errors import StoreError
 from pipeline.store.batches import batches
@@ -19,10 +19,11 @@ from pipeline.store.filters import Scope
 from pipeline.store.inserting import insert_unless_there
 from pipeline.store.public_id import PublicIds
 from pipeline.store.states import MediaKind
-from pipeline.store.tables import Media, Run, RunSource, Source
+from pipeline.store.tables import Media, Run, RunSource, Session, Source
 
 CAMERA = "camera"  # kind of a source that is one
-MOST = 1_000  # segments of a page
+_LATE = 10_000_000  # microseconds; a session is entered with its first frame, which is later than its first packet
+_SEGMENT = text("media.kind = 'segment'")  # as the index of segments says it, so that it is used
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,18 @@ def segments(
     return [SegmentRow(**row) for row in connection.execute(query.order_by(*order).limit(limit)).mappings()]
 
 
+def oldest_segments(
+    scope: Scope, connection: Connection, run_source_ids: Sequence[int], *, after: tuple[int, int] | None, limit: int
+) -> list[SegmentRow]:
+    """Segments by time, of these rows of `run_sources`. `after`: (from_at, row) of the last one that was seen."""
+    query = _rows(scope).where(Media.run_source_id.in_(run_source_ids))
+    if after is not None:
+        at, key = after
+        query = query.where(Media.from_at >= at, or_(Media.from_at > at, Media.id > key))
+    query = query.order_by(Media.from_at, Media.id).limit(limit)
+    return [SegmentRow(**row) for row in connection.execute(query).mappings()]
+
+
 def find_segment(scope: Scope, connection: Connection, public_id: UUID) -> SegmentRow | None:
     """One segment; None if there is none in the scope."""
     row = connection.execute(_rows(scope).where(Media.public_id == public_id)).mappings().one_or_none()
@@ -138,7 +151,7 @@ def recorded_cameras(scope: Scope, connection: Connection) -> list[Recorded]:
         .select_from(Media)
         .join(RunSource, RunSource.id == Media.run_source_id)
         .join(Source, Source.id == RunSource.source_id)
-        .where(Media.kind == MediaKind.SEGMENT, Source.project_id.in_(scope.project_ids))
+        .where(_SEGMENT, Source.project_id.in_(scope.project_ids))
         .group_by(Source.name)
         .order_by(Source.name)
     )
@@ -187,9 +200,17 @@ def run_sources_of(scope: Scope, connection: Connection, camera: str) -> list[in
     return list(connection.scalars(query.order_by(RunSource.id)))
 
 
+def run_source_at(scope: Scope, connection: Connection, camera: str, at: int) -> int | None:
+    """The row of `run_sources` under which a camera was watched at a moment, or at first; None for one unknown."""
+    parts = run_sources_of(scope, connection, camera)
+    begun = select(Session.run_source_id).where(Session.run_source_id.in_(parts), Session.started_at <= at + _LATE)
+    found = connection.scalar(begun.order_by(Session.started_at.desc(), Session.id.desc()).limit(1))
+    return found if found is not None else next(iter(parts), None)
+
+
 def is_segment(run_source_ids: Sequence[int]) -> tuple[Any, Any]:
     """Conditions on `media`: segments of these rows of `run_sources`."""
-    return Media.kind == MediaKind.SEGMENT, Media.run_source_id.in_(run_source_ids)
+    return _SEGMENT, Media.run_source_id.in_(run_source_ids)
 
 
 def _rows(scope: Scope) -> Select[*tuple[Any, ...]]:
@@ -211,5 +232,5 @@ def _rows(scope: Scope) -> Select[*tuple[Any, ...]]:
         .join(RunSource, RunSource.id == Media.run_source_id)
         .join(Source, Source.id == RunSource.source_id)
         .join(Run, Run.id == RunSource.run_id)
-        .where(Media.kind == MediaKind.SEGMENT, Run.project_id.in_(scope.project_ids))
+        .where(_SEGMENT, Run.project_id.in_(scope.project_ids))
     )

@@ -1,0 +1,99 @@
+"""Recordings: what a killed service left unfinished becomes whole again, and segments become one file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import SourceError
+from pipeline.sources.segment_lock import is_held
+from pipeline.sources.segment_names import PART, begun_at, camera_folder_in, whole_of
+from pipeline.sources.segment_reading import Extent, read_extent
+from pipeline.store.database import Database
+from pipeline.store.filters import PROJECT, scope_of
+from pipeline.store.leftovers import unknown_files
+from pipeline.store.segments import add_segment, recorded, run_source_at
+
+_log = logging.getLogger(__name__)
+
+DAY = 86_400_000_000  # microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What was done with the files that a killed service left."""
+
+    entered: int  # files that have rows now
+    removed: int  # files without a picture
+
+
+def adopt_orphans(database: Database, media_folder: Path, cameras: Iterable[str], *, project: str = PROJECT) -> Adopted:
+    """Finish and enter what was being recorded of some cameras when their service was killed.
+
+    To be called before they are recorded again. A file that another process is writing is left alone; so is what is
+    older than the newest segment that is known: that was removed, and its file is a leftover. Files of a camera that no
+    run knows are left, too. Raises StoreError.
+    """
+    entered = removed = 0
+    for camera in cameras:
+        with database.read("look for recordings") as connection:
+            scope = scope_of(connection, [project])
+            newest = recorded(scope, connection, camera).to_at
+        candidates = _candidates(camera_folder_in(media_folder, camera), newest)
+        names = {path.relative_to(media_folder).as_posix(): path for path in candidates}
+        unknown = unknown_files(database, media_folder, sorted(names))
+        for name in sorted(unknown):
+            extent = _finished(names[name])
+            if extent is None:
+                removed += 1
+                continue
+            path, begin = whole_of(names[name]), begun_at(names[name])
+            assert begin is not None
+            with database.write("enter a recording") as connection:
+                part = run_source_at(scope, connection, camera, begin)
+                if part is None:
+                    continue
+                entered += add_segment(
+                    connection,
+                    run_source_id=part,
+                    path=path.relative_to(media_folder).as_posix(),
+                    from_at=begin,
+                    to_at=begin + extent.microseconds,
+                    size=path.stat().st_size,
+                    width=extent.width,
+                    height=extent.height,
+                )
+    if entered or removed:
+        _log.warning(
+            "recordings left by a service that was killed: %d entered, %d without a picture removed", entered, removed
+        )
+    return Adopted(entered, removed)
+
+
+def _candidates(folder: Path, newest: int | None) -> list[Path]:
+    """Segments that nobody is writing: unfinished ones, and those behind the newest one that is known."""
+    found: list[Path] = []
+    for day in sorted(folder.iterdir()) if folder.is_dir() else ():
+        for path in sorted(day.iterdir()) if day.is_dir() else ():
+            begin = begun_at(path)
+            if begin is None or (newest is not None and begin < newest - DAY):
+                continue
+            unfinished = path.name.endswith(PART)
+            if (unfinished and not is_held(path)) or (not unfinished and (newest is None or begin >= newest)):
+                found.append(path)
+    return found
+
+
+def _finished(path: Path) -> Extent | None:
+    """What is in a segment, which gets its name if it has none yet; None where there is nothing: then it is removed."""
+    try:
+        extent = read_extent(path)
+    except SourceError as error:
+        _log.warning("%s is removed, as no picture of it can be read: %s", path, error)
+        path.unlink()
+        return None
+    if path.name.endswith(PART):
+        path.rename(whole_of(path))
+    return extent
