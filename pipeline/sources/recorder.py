@@ -75,6 +75,7 @@ class SegmentRecorder:
         self._times: PacketTimes | None = None
         self._offset: int | None = None  # from the times of packets to UTC, microseconds
         self._aligned = False
+        self._told: int | None = None  # offset by the last picture
         self._file: SegmentFile | None = None
         self._file_offset: int | None = None  # of the segment, where the one of the connection has changed since
         self._path = Path()
@@ -98,7 +99,7 @@ class SegmentRecorder:
         if not time_base:
             raise OutputError(f"camera '{self._camera}': its stream has no unit of time; it is not recorded")
         self._times = PacketTimes(time_base, reordered=REORDERED if context.has_b_frames else 0)
-        self._offset, self._aligned = None, False
+        self._offset, self._told, self._aligned = None, None, False
 
     def take(self, packet: av.Packet, at: int) -> None:
         """The next packet. `at`: when it came, microseconds UTC. Raises OutputError."""
@@ -118,14 +119,18 @@ class SegmentRecorder:
             raise self._stopped(error) from error
 
     def align(self, pts: int, at: int) -> None:
-        """A picture's stamp in the stream's units, and when it was taken, microseconds UTC, as others are told."""
+        """A picture's stamp in the stream's units, and when it was taken, microseconds UTC, as others are told.
+
+        One that says something else than all before is stray, until the next one agrees with it.
+        """
         when = None if self._times is None else self._times.of(pts)
         if when is None:
             return
         offset = at - _microseconds(when)
-        if self._aligned and self._offset is not None and abs(offset - self._offset) <= SAME:
-            return
-        if self._aligned:
+        told, self._told = self._told, offset
+        if self._aligned and self._offset is not None:
+            if abs(offset - self._offset) <= SAME or told is None or abs(offset - told) > SAME:
+                return
             self._freeze()
         self._offset, self._aligned = offset, True
 
