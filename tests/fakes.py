@@ -41,6 +41,7 @@ class FakeSource:
     start_origin = StartOrigin.GIVEN
     repaired = 0
     damaged = 0
+    dropped = 0
     time_base: Fraction | None = None
     time_offset = 0.0
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from pipeline.events import Events
-from trackers.structures import Detections, Frame, State, Tracks
+from trackers.structures import Detections, Frame, Gap, State, Tracks
 
 
 class ChunkEnd(Enum):
@@ -47,3 +47,14 @@ class Sink(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+@runtime_checkable
+class GatheringSink(Sink, Protocol):
+    """A sink that writes what it took only from time to time, and can be told to do so."""
+
+    def cut(self, state: State, end: ChunkEnd = ChunkEnd.CUT) -> None:
+        """Write what has been taken, if anything. `state`: the tracker's. `end`: WHOLE where no frame follows."""
+
+    def lost(self, gap: Gap) -> None:
+        """The source is left while it gives no pictures: nobody else will tell of this gap."""

@@ -28,11 +28,12 @@ class BestPictures:
                 if crop.size:
                     self._best[local_id] = (worth, frame.at, crop)
 
-    def take(self) -> CropColumns | None:
-        """The pictures to store, which are forgotten here; None if there is none."""
-        if not self._best:
+    def take(self, wanted: Callable[[int], bool] = lambda _: True) -> CropColumns | None:
+        """The pictures to store, which are forgotten here; None if there is none. `wanted`: by track; others wait."""
+        best = {local_id: found for local_id, found in self._best.items() if wanted(local_id)}
+        if not best:
             return None
-        best, self._best = self._best, {}
+        self._best = {local_id: found for local_id, found in self._best.items() if local_id not in best}
         crops = [crop for _, _, crop in best.values()]
         return CropColumns(
             local_ids=np.array(list(best), np.int64),

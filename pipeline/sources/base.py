@@ -94,6 +94,10 @@ class Source(Protocol):
     def damaged(self) -> int:
         """Packets so far that could not be decoded, and frames that the decoder had to patch."""
 
+    @property
+    def dropped(self) -> int:
+        """Frames so far that were read and not given: 0, as reading waits."""
+
     def __iter__(self) -> Iterator[Frame]:
         """Give the frames.
 

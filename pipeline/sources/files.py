@@ -65,6 +65,7 @@ class VideoFile:
         self.uri = str(self.path.resolve())
         self.repaired = 0
         self.damaged = 0
+        self.dropped = 0
         check_limits(self.name, first_frame, max_frames)
         self._first, self._max = first_frame, max_frames
         self._stopped = False

@@ -55,6 +55,7 @@ class ImageFolder:
         self.fps = fps
         self.repaired = 0
         self.damaged = 0
+        self.dropped = 0
         check_limits(self.name, first_frame, max_frames)
         if not 0 < fps < 10_000:
             raise SourceError(f"{self.name}: {fps} pictures a second is no rate; give one above 0")

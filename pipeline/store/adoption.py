@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 _MODEL = (RunModel.task, RunModel.model_id, RunModel.version, RunModel.runtime)
 _INPUT = (RunModel.input_height, RunModel.input_width)
-_SESSION = (Session.n, Session.started_at, Session.time_offset, Session.time_base)
+_SESSION = (Session.n, Session.started_at, Session.time_offset, Session.time_base, Session.width, Session.height)
 
 
 def adopt(connection: Connection, *, parent_id: int, run_id: int) -> list[AdoptedSource]:
@@ -87,6 +87,7 @@ def _sources(parent_id: int) -> Select[*tuple[Any, ...]]:
             RunSource.error,
             RunSource.repaired,
             RunSource.damaged,
+            RunSource.dropped,
             Source.name,
             Source.width,
             Source.height,
@@ -109,7 +110,7 @@ def _adopt_source(connection: Connection, parent: Mapping[str, Any], run_id: int
     names = [column.key for column in _SESSION]
     connection.execute(insert(Session).from_select(["run_source_id", *names], sessions))
     told = {name: parent[name] for name in ("name", "width", "height", "next_frame", "started_at", "status", "error")}
-    counts = {"repaired": parent["repaired"], "damaged": parent["damaged"]}
+    counts = {"repaired": parent["repaired"], "damaged": parent["damaged"], "dropped": parent["dropped"]}
     return AdoptedSource(parent_run_source_id=parent["id"], run_source_id=key, **told, **counts)
 
 

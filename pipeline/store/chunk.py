@@ -152,12 +152,24 @@ class GapColumns:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionStart:
+    """A connection to a source that began."""
+
+    n: int  # counts the connections
+    started_at: int  # microseconds UTC of time 0: a frame was taken at started_at + its time
+    time_offset: float = 0.0  # seconds between the run's time and the session's own
+    time_base: str | None = None  # seconds per unit of pts, as a fraction such as "1/90000"
+    width: int | None = None  # pixels, where this connection has its own size
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FrameCounts:
     """What happened to the frames of a chunk (not since the run began)."""
 
     read: int = 0
     processed: int = 0
-    dropped: int = 0
+    dropped: int = 0  # read, but not processed: something fresher was there
     repaired: int = 0  # time stamps mended
     damaged: int = 0  # packets and frames that could not be decoded
 
@@ -179,7 +191,10 @@ class ChunkData:
     state: State = field(default_factory=dict)  # of tracker, schedule, clock: what going on at end_frame needs
     state_format: int = 1  # the caller's number for the form of `state`
     embeddings: tuple[EmbeddingColumns, ...] = ()  # at most one a model
-    exemplars_from: int | None = None  # exemplars stored from this time on (microseconds UTC) are replaced by these
+    exemplars_from: int | None = None  # exemplars of the tracks in `embeddings` stored from this time on (microseconds
+    # UTC) are replaced by these
+    detections_from: int | None = None  # raw detections stored from this frame on are replaced by these; None: none are
+    sessions: tuple[SessionStart, ...] = ()  # that began; one that is stored already stays as it is
     crops: CropColumns | None = None
     gaps: GapColumns | None = None
     events: Events | None = None
@@ -190,7 +205,8 @@ class ChunkData:
         if len(self.detections) > CHUNK_FRAMES:
             raise StoreError(f"a chunk takes at most {CHUNK_FRAMES} frames, not {len(self.detections)}")
         frames = self.detections.frames
-        if len(frames) and not (self.first_frame <= frames[0] and frames[-1] < self.end_frame):
+        first = self.first_frame if self.detections_from is None else min(self.detections_from, self.first_frame)
+        if len(frames) and not (first <= frames[0] and frames[-1] < self.end_frame):
             raise StoreError(f"frames {frames[0]}..{frames[-1]} lie outside {self.first_frame}..{self.end_frame}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,14 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from pipeline.errors import StoreError
 from pipeline.events import Events
 from pipeline.store.batches import batches
-from pipeline.store.chunk import ChunkData, CropColumns, EmbeddingColumns, GapColumns, ObservationColumns
+from pipeline.store.chunk import ChunkData, CropColumns, EmbeddingColumns, GapColumns, ObservationColumns, SessionStart
 from pipeline.store.crops import write_crop
 from pipeline.store.deliveries import AlertTarget, write_deliveries
 from pipeline.store.inserting import insert_unless_there
 from pipeline.store.packing import DETECTIONS_FORMAT, pack_detections
 from pipeline.store.public_id import PublicIds
 from pipeline.store.states import EmbeddingKind, MediaKind
-from pipeline.store.tables import DetectionChunk, Embedding, Event, Gap, Media, Model, Observation, Track
+from pipeline.store.tables import DetectionChunk, Embedding, Event, Gap, Media, Model, Observation, Session
 from pipeline.store.track_rows import Place, Row, widen_quality
 
 _CROP = ("path", "sha256", "bytes", "from_at", "to_at", "width", "height", "quality")
@@ -33,11 +34,15 @@ def write_detections(connection: Connection, place: Place, chunk: ChunkData) -> 
     """Keep the raw detections, unless another run over the same file already did."""
     if not chunk.detect_hash:
         return
+    if chunk.detections_from is not None:
+        mine = (DetectionChunk.run_source_id == place.run_source_id, DetectionChunk.detect_hash == chunk.detect_hash)
+        late = DetectionChunk.first_frame >= chunk.detections_from
+        connection.execute(delete(DetectionChunk).where(*mine, late))
     row = {
         "source_id": place.source_id if place.content_repeats else None,
         "run_source_id": None if place.content_repeats else place.run_source_id,
         "detect_hash": chunk.detect_hash,
-        "first_frame": chunk.first_frame,
+        "first_frame": chunk.first_frame if chunk.detections_from is None else chunk.detections_from,
         "end_frame": chunk.end_frame,
         "format": DETECTIONS_FORMAT,
         "payload": pack_detections(chunk.detections),
@@ -109,11 +114,14 @@ def write_embeddings(connection: Connection, embeddings: EmbeddingColumns, ids: 
         connection.execute(insert(Embedding), rows)
 
 
-def remove_exemplars(connection: Connection, place: Place, from_at: int) -> None:
-    """Take back the source's exemplars from a time on (microseconds UTC): better ones follow."""
-    tracks = select(Track.id).where(Track.run_source_id == place.run_source_id, Track.last_at >= from_at)
+def remove_exemplars(
+    connection: Connection, embeddings: EmbeddingColumns, ids: Mapping[int, int], from_at: int
+) -> None:
+    """Take back exemplars of the tracks in `embeddings` from a time on (microseconds UTC): better ones follow."""
     late = (Embedding.kind == EmbeddingKind.EXEMPLAR, Embedding.at >= from_at)
-    connection.execute(delete(Embedding).where(Embedding.track_id.in_(tracks), *late))
+    mine = (Embedding.model_id == embeddings.model_id, *late)
+    for batch in batches([ids[local_id] for local_id in np.unique(embeddings.local_ids).tolist()]):
+        connection.execute(delete(Embedding).where(Embedding.track_id.in_(batch), *mine))
 
 
 def write_crops(
@@ -148,6 +156,12 @@ def write_crops(
         connection.execute(_REPLACE, better)
     widen_quality(connection, kept)
     return obsolete
+
+
+def write_sessions(connection: Connection, place: Place, sessions: Sequence[SessionStart]) -> None:
+    """Connections that began, unless they are stored."""
+    rows = [{"run_source_id": place.run_source_id} | asdict(session) for session in sessions]
+    insert_unless_there(connection, Session, rows)
 
 
 def write_gaps(connection: Connection, place: Place, gaps: GapColumns) -> None:

@@ -75,3 +75,4 @@ class AdoptedSource:
     error: str | None
     repaired: int  # time stamps
     damaged: int  # packets and frames that could not be decoded
+    dropped: int  # frames that were read and not processed

@@ -30,6 +30,7 @@ from pipeline.store.states import RequestedState, RunStatus, SourceStatus
 from pipeline.store.tables import Model, Run, RunModel, RunSource, Session, Source, Track
 from pipeline.store.track_rows import Place, stored_tracks, write_tracks
 from pipeline.store.vector import create_vector_index
+from trackers.structures import Gap
 
 
 def now_microseconds() -> int:
@@ -221,16 +222,32 @@ class RunWriter:
             remove_crops(self._media_folder, obsolete if crops is not None else [])
 
     def add_session(
-        self, run_source_id: int, n: int, *, started_at: int, time_offset: float = 0.0, time_base: str | None = None
+        self,
+        run_source_id: int,
+        n: int,
+        *,
+        started_at: int,
+        time_offset: float = 0.0,
+        time_base: str | None = None,
+        width: int | None = None,
+        height: int | None = None,
     ) -> None:
         """Say that a connection began (once for a file, n = 0). Doing it again changes nothing.
 
         `started_at`: microseconds UTC. `time_offset`: seconds between the run's time and the session's own.
-        `time_base`: seconds per unit of pts, as a fraction such as "1/90000".
+        `time_base`: seconds per unit of pts, as a fraction such as "1/90000". `width`, `height`: pixels, where they
+        are the connection's own. A camera's connections are written with its chunks.
         """
         row = {"run_source_id": run_source_id, "n": n, "started_at": started_at}
+        own = {"time_offset": time_offset, "time_base": time_base, "width": width, "height": height}
         with self._write(f"add session {n}") as connection:
-            insert_unless_there(connection, Session, [row | {"time_offset": time_offset, "time_base": time_base}])
+            insert_unless_there(connection, Session, [row | own])
+
+    def add_gap(self, run_source_id: int, gap: Gap) -> None:
+        """Say that a source gave no pictures at its end; other gaps are written with their chunks."""
+        row = {"run_source_id": run_source_id, "from_at": gap.from_at, "to_at": gap.to_at, "reason": gap.reason}
+        with self._write("add a gap") as connection:
+            connection.execute(insert(tables.Gap).values(row))
 
     def write_chunk(self, run_source_id: int, chunk: ChunkData) -> bool:
         """Write everything of a chunk or nothing. Returns False if it was there already and was skipped.
@@ -352,9 +369,10 @@ class RunWriter:
         ids = write_tracks(connection, place, chunk, self._public_ids)
         chunk_rows.write_detections(connection, place, chunk)
         chunk_rows.write_observations(connection, place, chunk.observations, ids)
-        if chunk.exemplars_from is not None:
-            chunk_rows.remove_exemplars(connection, place, chunk.exemplars_from)
+        chunk_rows.write_sessions(connection, place, chunk.sessions)
         for embeddings in chunk.embeddings:
+            if chunk.exemplars_from is not None:
+                chunk_rows.remove_exemplars(connection, embeddings, ids, chunk.exemplars_from)
             chunk_rows.write_embeddings(connection, embeddings, ids)
         if chunk.gaps is not None:
             chunk_rows.write_gaps(connection, place, chunk.gaps)
