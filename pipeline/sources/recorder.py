@@ -152,14 +152,15 @@ class SegmentRecorder:
         """End the segment where it is time to, and begin one where there is none."""
         head = key_head(self._codec, memoryview(packet), self._extradata)
         changed = self._has_changed(packet, head)
-        if self._file is not None and (changed or self._is_due(self._file, head)):
+        if self._file is not None and (changed or self._is_due(self._file, head, when)):
             self._finish(when)
         if self._file is None:
             self._open(when)
 
-    def _is_due(self, file: SegmentFile, head: KeyHead) -> bool:
-        enough = file.seconds >= self._seconds or file.bytes >= self._bytes or self._file_offset is not None
-        return enough and (head.clean or file.seconds >= PATIENCE * self._seconds)
+    def _is_due(self, file: SegmentFile, head: KeyHead, when: PacketTime) -> bool:
+        seconds = (when.pts - file.begin) / TICKS
+        enough = seconds >= self._seconds or file.bytes >= self._bytes or self._file_offset is not None
+        return enough and (head.clean or seconds >= PATIENCE * self._seconds)
 
     def _has_changed(self, packet: av.Packet, head: KeyHead) -> bool:
         """Whether a key packet brings parameter sets that are new; then the next segment is described by them."""
@@ -196,9 +197,7 @@ class SegmentRecorder:
             raise
         offset = self._offset if self._file_offset is None else self._file_offset
         end = file.end if following is None or self._file_offset is not None else following.pts
-        assert self._template is not None
-        size = self._template.width, self._template.height
-        self._keep(file, offset, (file.begin, max(end, file.begin + 1)), size, complete=True)
+        self._keep(file, offset, (file.begin, max(end, file.begin + 1)), file.size, complete=True)
 
     def _keep(
         self, file: SegmentFile, offset: int, span: tuple[int, int], size: tuple[int, int], *, complete: bool

@@ -9,7 +9,7 @@ import av
 from av.error import FFmpegError
 
 from pipeline.errors import OutputError
-from pipeline.sources.packet_times import TICKS, TIME_BASE, USUAL_STEP, PacketTime
+from pipeline.sources.packet_times import TIME_BASE, USUAL_STEP, PacketTime
 from pipeline.sources.segment_lock import hold
 
 _log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class SegmentFile:
         self._packets = 0
         self.path = path
         self.bytes = 0  # of packets
+        self.size = template.width, template.height  # pixels
         self._file = path.open("xb", buffering=0)
         try:
             hold(self._file)
@@ -58,11 +59,6 @@ class SegmentFile:
             self._file.close()
             path.unlink()
             raise OutputError(f"{template.codec_context.name} cannot be recorded: {error}") from error
-
-    @property
-    def seconds(self) -> float:
-        """From the first picture to the last."""
-        return (self._latest - self.begin) / TICKS
 
     @property
     def begin(self) -> int:
