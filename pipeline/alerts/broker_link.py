@@ -18,6 +18,18 @@ _KEEP_ALIVE = 30  # seconds
 _FAREWELL = 0.3  # seconds that a polite end may take
 
 
+class _TidySocket(ssl.SSLSocket):
+    """Closed where the two sides do not agree; the library forgets it then."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """As the base does it."""
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 class BrokerLink:
     """Connects at once, in a thread; another of the library's serves the connection. Nothing is tried again here.
 
@@ -51,7 +63,7 @@ class BrokerLink:
         if credentials is not None:
             self._client.username_pw_set(*credentials)
         if encrypted:
-            self._client.tls_set_context(ssl.create_default_context())
+            self._client.tls_set_context(_encryption())
         self._client.on_connect = self._on_connect
         self._client.on_publish = self._on_publish
         self._client.on_disconnect = self._on_disconnect
@@ -113,3 +125,10 @@ class BrokerLink:
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
         self._tell_over(f"the broker ended the connection: {reason}")
+
+
+def _encryption() -> ssl.SSLContext:
+    """With a certificate that this machine trusts, made out to the broker's name."""
+    context = ssl.create_default_context()
+    context.sslsocket_class = _TidySocket
+    return context
