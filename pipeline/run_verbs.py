@@ -335,6 +335,8 @@ def _described(plan: Deletion) -> str:
     )
     if plan.protected:
         line += f"; {plan.protected} of its objects are protected"
+    if plan.protected_media:
+        line += f"; {plan.protected_media} of its recordings are protected"
     if plan.shared:
         line += f"; {plan.shared} objects keep their tracks of other runs"
     return line

@@ -55,4 +55,4 @@ def remove_crops(folder: Path, paths: list[str]) -> None:
         try:
             (folder / path).unlink(missing_ok=True)
         except OSError as error:
-            _log.warning("the old crop %s takes up space, as it cannot be deleted: %s", folder / path, error.strerror)
+            _log.warning("the old file %s takes up space, as it cannot be deleted: %s", folder / path, error.strerror)

@@ -56,6 +56,7 @@ class Deletion:
     media: int  # files
     bytes: int  # of the files
     protected: int  # objects that a reviewer protected and that have a part in the run
+    protected_media: int  # recordings that somebody protected
     shared: int  # objects that also have a part in other runs; they stay, smaller
 
 
@@ -74,9 +75,11 @@ def plan_deletion(scope: Scope, connection: Connection, run: UUID, *, now: int |
         select(func.count().label("number"), func.coalesce(func.sum(Track.count), 0).label("rows")).where(mine)
     ).one()
     media = connection.execute(
-        select(func.count().label("number"), func.coalesce(func.sum(Media.bytes), 0).label("bytes")).where(
-            Media.run_source_id.in_(parts)
-        )
+        select(
+            func.count().label("number"),
+            func.coalesce(func.sum(Media.bytes), 0).label("bytes"),
+            func.count().filter(Media.protected.is_(True)).label("protected"),
+        ).where(Media.run_source_id.in_(parts))
     ).one()
     held = (ObjectMember.object_id == Object.id, Track.id == ObjectMember.track_id)
     with_part = Object.hidden.is_(False), exists().where(*held, mine)
@@ -91,6 +94,7 @@ def plan_deletion(scope: Scope, connection: Connection, run: UUID, *, now: int |
         media=media.number,
         bytes=int(media.bytes),
         protected=connection.execute(protected).scalar_one(),
+        protected_media=media.protected,
         shared=connection.execute(shared).scalar_one(),
     )
 
@@ -125,7 +129,9 @@ def delete_run(
             gone += number
             if told is not None:
                 told(gone, planned.tracks)
-        remove_crops(media_folder, _delete_rest(database, part, step=step))
+        for paths in _delete_media(database, part, step=step):
+            remove_crops(media_folder, paths)
+        _delete_rest(database, part, step=step)
     with database.write("delete a run") as connection:
         connection.execute(delete(Run).where(Run.id == run_id))
     for source_id in source_ids:
@@ -251,18 +257,27 @@ def _delete_empty(connection: Connection, objects: Sequence[int]) -> list[int]:
     return kept
 
 
-def _delete_rest(database: Database, part: int, *, step: int) -> list[str]:
-    """Delete what a run's source has beside its tracks. Returns files that no row names any more."""
-    with database.write("delete a run's source") as connection:
-        paths = list(connection.scalars(select(Media.path).where(Media.run_source_id == part)))
-        connection.execute(delete(Media).where(Media.run_source_id == part))
+def _delete_media(database: Database, part: int, *, step: int) -> Iterator[list[str]]:
+    """A transaction at a time: files that no row names any more."""
+    while True:
+        with database.write("delete pictures and recordings") as connection:
+            some = select(Media.id).where(Media.run_source_id == part).limit(step)
+            paths = list(connection.scalars(delete(Media).where(Media.id.in_(some)).returning(Media.path)))
+        if not paths:
+            return
+        yield paths
+        time.sleep(BREATH)
+
+
+def _delete_rest(database: Database, part: int, *, step: int) -> None:
+    """Delete what a run's source has beside its tracks and files."""
+    with database.read("delete a run's source") as connection:
         own = connection.execute(select(RunSource.source_id, RunSource.detect_hash).where(RunSource.id == part)).one()
     for table in (Gap, Event):
         _delete_in_steps(database, table, table.run_source_id == part, step=step)
     _delete_in_steps(database, DetectionChunk, DetectionChunk.run_source_id == part, step=STEP_CHUNKS)
     unwanted = (DetectionChunk.source_id == own.source_id, *_unwanted(part, own.detect_hash))
     _delete_in_steps(database, DetectionChunk, *unwanted, step=STEP_CHUNKS)
-    return paths
 
 
 def _unwanted(part: int, detect_hash: str | None) -> tuple[Any, ...]:

@@ -405,6 +405,7 @@ class Media(Base):
             "run_source_id",
             "from_at",
             "bytes",
+            "kind",  # SQLite looks into the table for it otherwise
             sqlite_where=text("kind = 'segment'"),
             postgresql_where=text("kind = 'segment'"),
         ),

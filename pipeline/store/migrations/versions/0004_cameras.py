@@ -102,7 +102,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_media_segments",
         "media",
-        ["run_source_id", "from_at", "bytes"],
+        ["run_source_id", "from_at", "bytes", "kind"],
         sqlite_where=segments,
         postgresql_where=segments,
     )
