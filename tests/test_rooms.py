@@ -47,11 +47,11 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.heart", "pipeline.addresses", "pipeline.picture_search", "pipeline.processing", "pipeline.run_plan"),
     ("pipeline.batch", "pipeline.retrack"),
     ("pipeline.runs",),
-    ("pipeline.run_control", "pipeline.watch"),
+    ("pipeline.run_control",),
     # what people see
     ("pipeline.doctor", "pipeline.demo"),
     ("pipeline.console", "pipeline.page", "pipeline.run_tables"),
-    ("pipeline.api",),
+    ("pipeline.api", "pipeline.watch"),
     ("pipeline.run_verbs",),
     ("pipeline.cli",),
     ("pipeline.__main__",),

@@ -18,12 +18,21 @@ from pipeline.sinks.sequel import Sequel
 from pipeline.sinks.sighting import qualities
 from pipeline.store.chunk import ChunkData, CropColumns, EmbeddingColumns, FrameCounts, ObservationColumns
 from pipeline.store.records import Checkpoint
-from pipeline.store.writer import RunWriter
 from trackers.structures import Detections, Gap, IntArray, Stage, State
 
 STATE_FORMAT = 2  # of ChunkData.state: the tracker's arrays and, after PREFIX, this sink's
 PREFIX = "sink."  # the last frame, the open sightings ("open.") and the dossiers
 _OPEN = "open."
+
+
+class ResultWriter(Protocol):
+    """What keeps the results: a RunWriter, or one that insists where it would raise."""
+
+    def write_chunk(self, run_source_id: int, chunk: ChunkData) -> bool:
+        """Write everything of a chunk or nothing. Returns False if it was there already and was skipped."""
+
+    def add_gap(self, run_source_id: int, gap: Gap) -> None:
+        """Say that a source gave no pictures at its end."""
 
 
 class Mending(Protocol):
@@ -58,7 +67,7 @@ class DatabaseSink:
 
     def __init__(
         self,
-        writer: RunWriter,
+        writer: ResultWriter,
         run_source_id: int,
         source: Mending,
         *,

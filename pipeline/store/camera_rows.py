@@ -14,8 +14,7 @@ from pipeline.store.cameras import LIVE
 from pipeline.store.database import Database
 from pipeline.store.public_id import PublicIds
 from pipeline.store.states import CameraOrigin, CameraWish, RequestedState
-from pipeline.store.tables import Camera, Gap, Run, RunSource, Session, Track
-from pipeline.store.tables import Checkpoint as CheckpointRow
+from pipeline.store.tables import Camera, Gap, Run, RunSource
 from pipeline.store.writer import now_microseconds
 from trackers import structures
 
@@ -40,16 +39,6 @@ class CameraTold:
     since_at: int
     error: str  # the last one, "" for none
     status: Mapping[str, Any]  # what JSON can hold
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """What a run has of a camera that was taken away and is back."""
-
-    next_frame: int  # 0 before its first chunk
-    last_id: int  # of its tracks, 0 for none
-    next_session: int
-    started_at: int | None  # microseconds UTC of time 0; None before its first session
 
 
 def enrol(database: Database, run: UUID, cameras: Sequence[Enrolment]) -> None:
@@ -149,16 +138,6 @@ def last_seen(connection: Connection, run_source_id: int) -> int | None:
         if known:
             return max(known)
     return None
-
-
-def trace(connection: Connection, run_source_id: int) -> Trace:
-    """What the run has of a source so far."""
-    mine = {"run_source_id": run_source_id}
-    next_frame = connection.scalar(select(CheckpointRow.next_frame).filter_by(**mine))
-    last_id = connection.scalar(select(func.max(Track.local_id)).filter_by(**mine))
-    last_session = connection.scalar(select(func.max(Session.n)).filter_by(**mine))
-    started_at = connection.scalar(select(Session.started_at).filter_by(**mine, n=0))
-    return Trace(next_frame or 0, last_id or 0, 0 if last_session is None else last_session + 1, started_at)
 
 
 def retire(database: Database, run: UUID) -> None:

@@ -6,12 +6,16 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
 from pipeline.errors import OutputError, StoreError
+from pipeline.store.camera_rows import add_gap
 from pipeline.store.chunk import ChunkData
+from pipeline.store.database import Database
+from pipeline.store.writer import RunWriter
+from trackers.structures import Gap
 
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
@@ -90,23 +94,21 @@ class Patience:
         return self._until is not None and time.monotonic() >= self._until
 
 
-class ResultWriter(Protocol):
-    """What stores the results of a stream: a run's writer."""
-
-    def write_chunk(self, run_source_id: int, chunk: ChunkData) -> bool:
-        """Everything of a chunk or nothing; False if it was there already."""
-
-
 class PatientWriter:
-    """A run's writer that insists."""
+    """Keeps results as a run's writer does, and insists."""
 
-    def __init__(self, writer: ResultWriter, patience: Patience) -> None:
+    def __init__(self, writer: RunWriter, database: Database, patience: Patience) -> None:
         self._writer = writer
+        self._database = database
         self._patience = patience
 
     def write_chunk(self, run_source_id: int, chunk: ChunkData) -> bool:
-        """As RunWriter does: a chunk that came through although an error said otherwise is not written twice."""
+        """A chunk that came through although an error said otherwise is not written twice."""
         return self._patience.insist(lambda: self._writer.write_chunk(run_source_id, chunk))
+
+    def add_gap(self, run_source_id: int, gap: Gap) -> None:
+        """Likewise."""
+        self._patience.insist(lambda: add_gap(self._database, run_source_id, gap))
 
 
 def may_pass(error: BaseException) -> bool:

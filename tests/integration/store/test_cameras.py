@@ -20,7 +20,6 @@ from pipeline.store.camera_rows import (
     retire,
     take_up,
     tell_cameras,
-    trace,
 )
 from pipeline.store.cameras import (
     LIVE,
@@ -36,9 +35,9 @@ from pipeline.store.database import Database
 from pipeline.store.filters import Scope
 from pipeline.store.records import RunRecord, SourceRecord
 from pipeline.store.states import CameraOrigin, CameraWish, RequestedState, RunStatus
-from pipeline.store.tables import Gap, Run, RunSource
+from pipeline.store.tables import Gap, RunSource
 from pipeline.store.writer import RunWriter
-from tests.integration.store.examples import DETECTOR, RUN, START, STEP, chunk
+from tests.integration.store.examples import RUN, START, STEP
 from trackers.structures import Gap as Outage
 
 GATE = {"url": "rtsp://10.0.0.4/stream"}
@@ -227,19 +226,3 @@ def test_when_a_camera_was_last_seen_by_an_earlier_service(database: Database, t
     add_gap(database, keys[0], Outage(START + STEP, START + 9 * STEP, "no answer"))
     with database.read() as connection:
         assert last_seen(connection, keys[2]) == START + 9 * STEP
-
-
-def test_the_trace_of_a_camera_that_comes_back(database: Database, tmp_path: Path) -> None:
-    writer = service(database, tmp_path)
-    writer.register_model(DETECTOR)
-    key = writer.add_source(SourceRecord("camera", "gate", "rtsp://10.0.0.4/gate", None))
-    with database.read() as connection:
-        empty = trace(connection, key)
-    assert (empty.next_frame, empty.last_id, empty.next_session, empty.started_at) == (0, 0, 0, None)
-    for number in range(2):
-        writer.add_session(key, number, started_at=START)
-    writer.write_chunk(key, chunk(0, 3, local_ids=(1, 4)))
-    with database.read() as connection:
-        found = trace(connection, key)
-        assert connection.scalar(select(Run.kind)) == LIVE
-    assert (found.next_frame, found.last_id, found.next_session, found.started_at) == (3, 4, 2, START)
