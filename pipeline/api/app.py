@@ -16,6 +16,7 @@ from pipeline.api.guard import Gate, Guard
 from pipeline.api.health import health_routes
 from pipeline.api.media import media_routes
 from pipeline.api.objects import object_routes
+from pipeline.api.recordings import recording_routes
 from pipeline.api.rules import rule_routes
 from pipeline.api.runs import run_routes
 from pipeline.api.search import search_routes
@@ -58,7 +59,7 @@ def make_app(services: Services) -> FastAPI:
     app.include_router(login.login_routes(gate))
     everything = (
         *(media_routes, object_routes, edit_routes, search_routes, run_routes, upload_routes, export_routes),
-        *(camera_routes, event_routes, rule_routes),
+        *(camera_routes, event_routes, rule_routes, recording_routes),
     )
     for routes in everything:
         app.include_router(routes(services))

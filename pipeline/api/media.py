@@ -22,7 +22,10 @@ from pipeline.store.footage_queries import find_media
 from pipeline.store.run_queries import run_detail
 from pipeline.store.source_queries import object_to_show
 
-KINDS = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".mp4": "video/mp4"}
+KINDS = {
+    **{".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"},
+    **{".mp4": "video/mp4", ".mkv": "video/x-matroska"},
+}
 ALWAYS_ASK = "private, no-cache"  # kept by the browser, shown only after asking whether it is still the same
 NEVER_KEPT = "no-store"
 
@@ -50,14 +53,15 @@ def media_routes(services: Services) -> APIRouter:
     @router.head("/media/{public_id}", include_in_schema=False)
     @router.get("/media/{public_id}")
     def media(public_id: UUID, request: Request) -> Response:
-        """A stored picture."""
+        """A stored picture, or a file of a recording."""
         with reading(services, "look for a picture") as (scope, connection):
             row = find_media(scope, connection, public_id)
         path = None if row is None else within(folder, row.path)
         if row is None or path is None or path.suffix.lower() not in KINDS:
             raise not_found("picture")
         kind = KINDS[path.suffix.lower()]
-        answer = answer_file(request, path, etag=row.sha256, media_type=kind, cache=ALWAYS_ASK)
+        tag = row.sha256 or public_id.hex  # a recording is never changed, and has no sum
+        answer = answer_file(request, path, etag=tag, media_type=kind, cache=ALWAYS_ASK)
         if answer is None:
             raise not_found("picture")
         return answer

@@ -179,6 +179,17 @@ class SourceJson(BaseModel):
         return cls(id=row.public_id, kind=row.kind, name=row.name, address=row.uri_redacted)
 
 
+class SourceDetailJson(SourceJson):
+    """One source with the runs that read it, the newest first."""
+
+    runs: list[RunJson]
+
+    @classmethod
+    def with_runs(cls, row: SourceRow, runs: Sequence[RunRow], now: int) -> SourceDetailJson:
+        """`now`: microseconds UTC."""
+        return cls(**dict(SourceJson.of(row)), runs=[RunJson.of(run, now) for run in runs])
+
+
 class ObjectJson(BaseModel):
     """What a reviewer sees: one track, or several that are one."""
 

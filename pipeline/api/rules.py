@@ -20,7 +20,7 @@ from pipeline.rule_settings import RuleKind
 from pipeline.store.cameras import list_cameras
 from pipeline.store.filters import Scope
 from pipeline.store.rules import RuleRow, add_rule, living_rules, remove_rule
-from pipeline.store.source_queries import newest_run_of, source_row
+from pipeline.store.source_queries import runs_of, source_row
 
 
 class RuleOrigin(StrEnum):
@@ -111,9 +111,8 @@ def _check(scope: Scope, connection: Connection, source: UUID) -> None:
 
 def _of_settings(scope: Scope, connection: Connection, source: UUID) -> list[RuleJson]:
     """What the newest run over the source was told, and, for a camera, what its own section says."""
-    run = newest_run_of(scope, connection, source)
     found: dict[str, RuleJson] = {}
-    if run is not None:
+    for run in runs_of(scope, connection, source, limit=1):
         cameras = list_cameras(scope, connection, run=run.public_id)
         for settings in (run.settings, *(camera.settings for camera in cameras if camera.source == source)):
             found |= {rule.name: rule for rule in _written(settings)}

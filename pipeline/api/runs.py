@@ -10,12 +10,13 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.api.failures import not_found
 from pipeline.api.objects import Limit, Offset
-from pipeline.api.records import Page, RunDetailJson, RunJson, SourceJson
+from pipeline.api.records import Page, RunDetailJson, RunJson, SourceDetailJson, SourceJson
 from pipeline.api.run_requests import Started, allowed_addresses, allowed_overrides
 from pipeline.api.scopes import reading
 from pipeline.api.services import Services
 from pipeline.errors import BusyError
 from pipeline.store.run_queries import count_runs, list_runs, list_sources, run_detail
+from pipeline.store.source_queries import runs_of, source_row
 from pipeline.store.states import RequestedState
 from pipeline.store.writer import now_microseconds
 
@@ -66,6 +67,16 @@ def run_routes(services: Services) -> APIRouter:
             rows = list_sources(scope, connection)
         items = [SourceJson.of(row) for row in rows[offset : offset + limit]]
         return Page(items=items, total=len(rows), limit=limit, offset=offset)
+
+    @router.get("/sources/{public_id}")
+    def source(public_id: UUID) -> SourceDetailJson:
+        """One source with the newest runs over it."""
+        with reading(services, "show a source") as (scope, connection):
+            row = source_row(scope, connection, public_id)
+            rows = runs_of(scope, connection, public_id)
+        if row is None:
+            raise not_found("source")
+        return SourceDetailJson.with_runs(row, rows, now_microseconds())
 
     @router.post("/runs", status_code=201)
     def start(body: Started) -> RunId:

@@ -82,9 +82,16 @@ class FilterForm:
 
     def of_run(self, found: Choices, run: str) -> Updates:
         """New choices; all fields but the run as they were at first."""
+        return self._first(found, run=_known(found, run))
+
+    def of_source(self, found: Choices, source: str) -> Updates:
+        """New choices; all fields but the source as they were at first."""
+        return self._first(found, source=source if any(value == source for _, value in found.sources) else "")
+
+    def _first(self, found: Choices, *, run: str = "", source: str = "") -> Updates:
         return {
-            self.run: gr.Dropdown([("All runs", ""), *found.runs], value=_known(found, run)),
-            self.source: gr.Dropdown([("All sources", ""), *found.sources], value=""),
+            self.run: gr.Dropdown([("All runs", ""), *found.runs], value=run),
+            self.source: gr.Dropdown([("All sources", ""), *found.sources], value=source),
             self.names: gr.Dropdown(found.names, value=[]),
             **{self.verdicts: [], self.from_at: None, self.to_at: None},
             **{self.seconds: 0, self.score: 0, self.evidence: []},

@@ -21,8 +21,8 @@ def css() -> str:
 
 
 def head() -> str:
-    """What stands in the page's head: the script that all tabs share."""
-    return f"<script>{_read('page.js')}</script>"
+    """What stands in the page's head: the script that all tabs share, and what it can draw."""
+    return "".join(f"<script>{_read(f'{name}.js')}</script>" for name in ("page", "chart", "sketch", "recording"))
 
 
 def script(name: str) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 import gradio as gr
 
+from pipeline.page.analytics_tab import AnalyticsTab
+from pipeline.page.cameras_tab import CamerasTab
 from pipeline.page.edits import Edits
 from pipeline.page.events import Updates, on, word
 from pipeline.page.label_names import LabelNames
@@ -26,7 +28,8 @@ from pipeline.page.tracks_tab import TracksTab
 from pipeline.page.tracks_view import TracksView
 from pipeline.store.database import Database
 
-RUNS, TRACKS, TRACK, SEARCH, PROCESS = "runs", "tracks", "track", "search", "process"  # the tabs
+CAMERAS, ANALYTICS = "cameras", "analytics"  # the tabs, in their order
+RUNS, TRACKS, TRACK, SEARCH, PROCESS = "runs", "tracks", "track", "search", "process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Behind:
 
 
 class Site:
-    """Five tabs over one store."""
+    """Seven tabs over one store."""
 
     def __init__(self, behind: Behind) -> None:
         names = LabelNames()
@@ -54,7 +57,11 @@ class Site:
                 gr.HTML(str(banner(behind.database.name)), scale=1, apply_default_css=False)
                 gr.HTML(str(corner(logged_in=behind.logged_in)), scale=0, min_width=90, apply_default_css=False)
                 self.refresh = gr.Button("Refresh", size="sm", scale=0, min_width=100)
-            with gr.Tabs() as self.tabs:
+            with gr.Tabs(selected=RUNS) as self.tabs:
+                with gr.Tab("Cameras", id=CAMERAS):
+                    self.cameras = CamerasTab(behind.database.name)
+                with gr.Tab("Analytics", id=ANALYTICS):
+                    self.analytics = AnalyticsTab()
                 with gr.Tab("Runs", id=RUNS):
                     self.runs = RunsTab(runs_view, behind.runs)
                 with gr.Tab("Tracks", id=TRACKS):
@@ -86,7 +93,8 @@ class Site:
             )
         on(runs.cards.open, self._open_run, [], [self.tabs, *tracks.filters, *tracks.outputs])
         on(process.live.open, self._open_run, [], [self.tabs, *tracks.filters, *tracks.outputs])
-        for cards in (tracks.cards, track.near, search.cards):
+        on(self.cameras.cards.tracks, self._open_source, [], [self.tabs, *tracks.filters, *tracks.outputs])
+        for cards in (tracks.cards, track.near, search.cards, self.analytics.panel):
             on(cards.open, self._open_track, [], [self.tabs, *track.outputs])
         on(track.card.similar, self._search, search.form.fields, [self.tabs, *search.outputs])
 
@@ -99,6 +107,12 @@ class Site:
     def _open_run(self, event: gr.EventData) -> Updates:
         run = word(event, "run")
         return {self.tabs: gr.Tabs(selected=TRACKS)} | self.tracks.of_run(run) if run else {self.tabs: gr.skip()}
+
+    def _open_source(self, event: gr.EventData) -> Updates:
+        source = word(event, "source")
+        return (
+            {self.tabs: gr.Tabs(selected=TRACKS)} | self.tracks.of_source(source) if source else {self.tabs: gr.skip()}
+        )
 
     def _open_track(self, event: gr.EventData) -> Updates:
         chosen = word(event, "track")

@@ -56,6 +56,12 @@ class TracksTab:
         fields = self.form.of_run(self.found(run), run)
         return fields | {self.order: newest} | self.show(0, run, "", [], [], None, None, 0, 0, [], newest)
 
+    def of_source(self, source: str) -> Updates:
+        """All tracks of one camera or video, the newest first: the other filters are taken back."""
+        newest = ObjectOrder.NEWEST.value
+        fields = self.form.of_source(self.found(""), source)
+        return fields | {self.order: newest} | self.show(0, "", source, [], [], None, None, 0, 0, [], newest)
+
     def found(self, run: str) -> Choices:
         """What there is to choose from now. `run`: the one that is chosen, empty for all."""
         chosen = ids(run)

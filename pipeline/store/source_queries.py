@@ -1,4 +1,4 @@
-"""Reading one source: what it is, which run read it last, and when it gave no frames. As in queries.py, scope first."""
+"""Reading one source: what it is, which runs read it, and when it gave no frames. As in queries.py, scope first."""
 
 from __future__ import annotations
 
@@ -34,19 +34,18 @@ def source_row(scope: Scope, connection: Connection, source: UUID) -> SourceRow 
     return None if found is None else SourceRow(**found)
 
 
-def newest_run_of(scope: Scope, connection: Connection, source: UUID) -> RunRow | None:
-    """The run that read a source last; None if none did."""
+def runs_of(scope: Scope, connection: Connection, source: UUID, *, limit: int = 50) -> list[RunRow]:
+    """The runs that read a source, the newest first."""
     query = (
         select(Run.public_id)
         .join(RunSource, RunSource.run_id == Run.id)
         .join(Source, Source.id == RunSource.source_id)
         .where(Source.public_id == source, Run.project_id.in_(scope.project_ids))
         .order_by(Run.created_at.desc(), Run.id.desc())
-        .limit(1)
+        .limit(limit)
     )
-    found = connection.scalar(query)
-    detail = None if found is None else run_detail(scope, connection, found)
-    return None if detail is None else detail.run
+    found = (run_detail(scope, connection, run) for run in connection.scalars(query).all())
+    return [detail.run for detail in found if detail is not None]
 
 
 def gaps_of(

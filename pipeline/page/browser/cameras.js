@@ -57,7 +57,8 @@ const since = (camera, now) => {
 const fill = (card, camera) => {
   const {status} = camera, old = !told.service.alive || told.now.us - camera.updated.us > QUIET * 1e6;
   const [word, kind] = state(camera);
-  card.place.className = `sl-cam ${kind}${old ? ' old' : ''}`;
+  const kept = ['large', 'pictured'].filter(name => card.place.classList.contains(name));
+  card.place.className = ['sl-cam', kind, ...(old ? ['old'] : []), ...kept].join(' ');
   write(part('name', card.place), camera.name);
   part('name', card.place).title = camera.address;
   write(part('state', card.place), word);
@@ -65,8 +66,8 @@ const fill = (card, camera) => {
   write(part('since', card.place), since(camera, told.now));
   const live = camera.state === 'live' && !old;
   write(part('fps', card.place), live && status.fps_processed !== undefined ? status.fps_processed.toFixed(1) : live ? number(status.delivered_fps && Number(status.delivered_fps.toFixed(1))) : '–');
-  write(part('latency', card.place), live ? milliseconds(status.latency?.tracked?.p95) : '–');
-  write(part('tracks', card.place), live ? number(status.tracks_now) : '–');
+  write(part('latency', card.place), live ? milliseconds(status.latency?.tracked?.p95 || null) : '–');
+  write(part('tracks', card.place), live ? number(status.tracks) : '–');
   write(part('dropped', card.place), number(sum(status.dropped)));
   write(part('outages', card.place), number(status.outages ?? 0));
   const line = part('said', card.place);
@@ -151,7 +152,7 @@ const serviceSaid = () => {
     const ended = service.finished ?? service.heartbeat ?? service.created;
     const how = service.status === 'interrupted' ? 'Its process is gone' : service.status === 'failed' ? 'It failed' : 'It was stopped';
     return write(part('last'), `${how}; the last sign of life was ${duration((now.us - ended.us) / 1e6)} ago. ` +
-      `What it stored is kept${service.error ? `. It said: ${service.error}` : ''}`);
+      `What it stored is kept. ${service.error ? `It said: ${service.error}` : ''}`);
   }
   const stopping = service.requested === 'stop' || asked.has('service');
   const live = items.filter(one => one.state === 'live').length;
@@ -254,7 +255,9 @@ element.addEventListener('click', event => {
   if (!camera) return;
   if (action === 'remove') return remove(camera);
   if (action === 'pause' || action === 'resume') return steer(`/api/cameras/${camera.id}/${action}`, camera.id, action === 'pause' ? 'pause' : 'run');
-  trigger(action, {source: camera.source});
+  if (action === 'tracks') return trigger('tracks', {source: camera.source});
+  sightline.wanted = camera.source;  // the tab Analytics looks there when it is shown
+  sightline.tab(2);
 });
 element.addEventListener('submit', event => { event.preventDefault(); add(); });
 

@@ -21,7 +21,7 @@ sightline.chart = place => {
   const TIMES = [60, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 2 * 86400, 7 * 86400, 28 * 86400];
   const marks = width => {
     const {from, to} = shown, seconds = (to - from) / 1e6;
-    const step = TIMES.find(one => seconds / one <= Math.max(width / 90, 2)) ?? TIMES.at(-1) * Math.ceil(seconds / TIMES.at(-1) / 8);
+    const step = TIMES.find(one => seconds / one <= Math.max(width / 64, 2)) ?? TIMES.at(-1) * Math.ceil(seconds / TIMES.at(-1) / 8);
     const offset = new Date(from / 1000).getTimezoneOffset() * 60;  // days begin at local midnight
     const first = Math.ceil((from / 1e6 - offset) / step) * step + offset;
     const found = [];
@@ -74,7 +74,7 @@ sightline.chart = place => {
     for (const time of times) {
       const x = LEFT + wide * (time - shown.from) / (shown.to - shown.from);
       parts.push(draw('line', {class: 'grid', x1: x, x2: x, y1: TOP + high, y2: TOP + high + 5}),
-        draw('text', {class: 'tick', x: Math.min(Math.max(x, LEFT + 14), width - 16), y: TOP + high + 19, 'text-anchor': 'middle'}, said(time)));
+        draw('text', {class: 'tick', x: Math.min(Math.max(x, LEFT + 14), width - 18), y: TOP + high + 19, 'text-anchor': 'middle'}, said(time)));
     }
     parts.push(
       draw('text', {class: 'title', x: LEFT + wide / 2, y: HEIGHT - 6, 'text-anchor': 'middle'}, shown.across),

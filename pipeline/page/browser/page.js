@@ -198,5 +198,5 @@ window.sightline = (() => {
     }
   }, true);
 
-  return {api, ask, clock, day, draw, duration, follow, help, make, shown, tab, write};
+  return {api, ask, clock, day, draw, duration, follow, help, make, shown, tab, two, write};
 })();

@@ -128,7 +128,7 @@ sightline.sketch = (place, told) => {
     warm: address => { if (address) heat.src = address; else { heat.removeAttribute('src'); heat.hidden = true; } },
     rules: wanted => { rules = wanted; show(); },
     choose: name => { chosen = name; show(); },
-    begin: kind => { draft = {kind, corners: [], directions: ['in', 'out']}; cross = null; surface.setAttribute('tabindex', '0'); surface.focus({preventScroll: true}); changed(); },
+    begin: kind => { draft = {kind, corners: [], directions: ['in', 'out']}; cross = null; surface.setAttribute('tabindex', '0'); surface.focus({preventScroll: true}); frame.scrollIntoView({block: 'nearest', behavior: 'smooth'}); changed(); },
     directions: names => { if (draft) { draft.directions = names; show(); } },
     turn: () => { draft?.corners.reverse(); if (draft) changed(); },
     end: () => { draft = null; cross = null; dragged = null; surface.removeAttribute('tabindex'); changed(); },

@@ -16,7 +16,7 @@ from tests.integration.page.conftest import NASTY, Stored
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-TABS = ("Runs", "Tracks", "Track", "Search", "Process")
+TABS = ("Cameras", "Analytics", "Runs", "Tracks", "Track", "Search", "Process")
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_merging_and_splitting_are_undone_and_done_again(own_page: Page, stored:
     page.wait_for_selector(".sl-list li:has-text('split at')")
     page.keyboard.press("Control+z")
     page.wait_for_selector(".sl-list li:has-text('undone: 1 track split')")
-    page.keyboard.press("2")
+    page.keyboard.press("4")
     page.get_by_role("button", name="Refresh").click()
     wait_for_place(page, whole)
 
