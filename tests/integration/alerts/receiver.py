@@ -133,6 +133,7 @@ class _Server(ThreadingHTTPServer):
 def _handler(receiver: WebhookReceiver) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # otherwise each answer takes 40 ms
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
