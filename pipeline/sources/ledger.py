@@ -13,7 +13,7 @@ class Count(IntEnum):
     """Places in the ledger. All are written by the reading process alone."""
 
     FRAMES = 0  # decoded
-    SKIPPED = 1  # packets left undecoded, because newer ones had come already
+    SKIPPED = 1  # packets or frames left out before they were counted, because newer ones had come already
     REPAIRED = 2  # time stamps
     DAMAGED = 3  # packets or frames
     BYTES = 4  # of the video stream

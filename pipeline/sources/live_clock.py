@@ -58,6 +58,15 @@ class LiveClock:
         self._lag, self._told = 0, None
         self._set_utc()
 
+    @property
+    def last(self) -> int | None:
+        """Time of the last frame, monotonic microseconds."""
+        return self._last
+
+    def go_on(self) -> None:
+        """Begin a session with the same clocks: the stream has changed otherwise."""
+        self._renew(self._anchor)
+
     def expected(self, pts: int) -> int:
         """When the frame with this stamp was taken, if the stamp is right: monotonic microseconds."""
         return self._anchor + round(pts * self._unit)
