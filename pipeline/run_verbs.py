@@ -60,7 +60,7 @@ def runs(
     from pipeline.store.run_queries import count_runs, list_runs
     from pipeline.store.writer import now_microseconds
 
-    with _opened(database) as (store, scope, _), store.read("list runs") as connection:
+    with opened_store(database) as (store, scope, _), store.read("list runs") as connection:
         total = count_runs(scope, connection)
         listed = list_runs(scope, connection, limit=limit)
         found = [_detail(scope, connection, run.public_id) for run in listed]
@@ -104,7 +104,7 @@ def export(
 
     format = _format(out) if form is None else ExportFormat(form)
     place = out / f"{NAME}{format.suffix}" if out.is_dir() else out
-    with _opened(database) as (store, scope, _), _progress("exporting") as told:
+    with opened_store(database) as (store, scope, _), _progress("exporting") as told:
         with store.read("find a run") as connection:
             wanted = find_run(scope, connection, run)
             chosen = None if source is None else _source_of(_detail(scope, connection, wanted), source)
@@ -132,7 +132,7 @@ def compare(
     from pipeline.run_tables import comparison_lines, comparison_tables
     from pipeline.store.run_queries import find_run
 
-    with _opened(database) as (store, scope, _):
+    with opened_store(database) as (store, scope, _):
         with store.read("find runs") as connection:
             one, other = (find_run(scope, connection, text) for text in (first, second))
         comparison = compare_runs(store, scope, one, other, truth=truth)
@@ -164,7 +164,7 @@ def delete(
     """
     if not run and not sweep:
         raise ConfigError("nothing to delete; name runs, or give --sweep")
-    with _opened(database) as opened:
+    with opened_store(database) as opened:
         doomed = _doomed(opened, run or [], sweep=sweep)
         for plan in doomed:
             _say(_described(plan))
@@ -196,7 +196,7 @@ def relink(
     from pipeline.store.relink import relink_source
     from pipeline.store.run_queries import find_source
 
-    with _opened(database) as (store, scope, settings):
+    with opened_store(database) as (store, scope, settings):
         with store.read("find a source") as connection:
             wanted = find_source(scope, connection, source)
         with open_source(str(path), settings.source) as found:
@@ -208,7 +208,7 @@ def relink(
         _say(f"{done.merged} runs had read it there; they belong to the same source now")
 
 
-class _Opened(NamedTuple):
+class OpenedStore(NamedTuple):
     """What every verb works on."""
 
     store: Database
@@ -217,7 +217,7 @@ class _Opened(NamedTuple):
 
 
 @contextmanager
-def _opened(database: str | None) -> Iterator[_Opened]:
+def opened_store(database: str | None) -> Iterator[OpenedStore]:
     """The store, which must exist, what the command line may see of it, and settings that name it."""
     from sqlalchemy import select
 
@@ -234,7 +234,7 @@ def _opened(database: str | None) -> Iterator[_Opened]:
     with open_database(settings.store.database) as store:
         with store.read("find a project") as connection:  # not there before the first run
             projects = connection.scalars(select(Project.id).where(Project.name == PROJECT)).all()
-        yield _Opened(store, Scope(tuple(projects)), settings)
+        yield OpenedStore(store, Scope(tuple(projects)), settings)
 
 
 def _detail(scope: Scope, connection: Connection, run: UUID) -> RunDetail:
@@ -270,7 +270,7 @@ def _source_of(detail: RunDetail, text: str) -> UUID:
     return found[0].public_id
 
 
-def _doomed(opened: _Opened, texts: list[str], *, sweep: bool) -> list[Deletion]:
+def _doomed(opened: OpenedStore, texts: list[str], *, sweep: bool) -> list[Deletion]:
     """What would go with each run, once each; nothing is deleted where one of them is not there or at work."""
     from pipeline.store.deletion import interrupted_deletions, plan_deletion
     from pipeline.store.run_queries import find_run
@@ -281,7 +281,7 @@ def _doomed(opened: _Opened, texts: list[str], *, sweep: bool) -> list[Deletion]
         return [plan_deletion(opened.scope, connection, run) for run in dict.fromkeys(named)]
 
 
-def _deleted(opened: _Opened, plan: Deletion) -> SightlineError | None:
+def _deleted(opened: OpenedStore, plan: Deletion) -> SightlineError | None:
     """Delete one run. A failure is returned: the others still go."""
     from pipeline.run_record import media_folder
     from pipeline.store.deletion import delete_run
@@ -300,7 +300,7 @@ def _deleted(opened: _Opened, plan: Deletion) -> SightlineError | None:
     return None
 
 
-def _sweep(opened: _Opened, *, yes: bool) -> None:
+def _sweep(opened: OpenedStore, *, yes: bool) -> None:
     from pipeline.run_record import media_folder
     from pipeline.store.leftovers import UPLOAD_AGE, find_leftovers, find_old_uploads, remove_leftovers
 
