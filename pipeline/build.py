@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeline.camera_settings import AlertSettings
+from pipeline.camera_settings import AlertSettings, CameraSettings, RecordSettings
 from pipeline.config import (
     ByteTrackSettings,
     DeepSortSettings,
@@ -17,10 +17,12 @@ from pipeline.config import (
     TrackerSettings,
 )
 from pipeline.errors import ConfigError, SourceError
+from pipeline.events import Analyst
 from pipeline.models.base import Detector, Embedder
 from pipeline.models.inputs import IMAGENET, PLAIN, Recipe
 from pipeline.models.selection import SelectedClasses, StrongOnly
 from pipeline.redaction import redact
+from pipeline.rule_settings import AnalyticsSettings, LineSettings, RuleKind, ZoneSettings, merge_rules
 from pipeline.secrets import Secret, Secrets
 from pipeline.sinks.base import Sink
 from pipeline.sinks.past import FileSink
@@ -31,7 +33,13 @@ from trackers.track_rows import Refiner
 if TYPE_CHECKING:
     from pipeline.alerts.courier import Courier
     from pipeline.alerts.dispatcher import Receiver
+    from pipeline.rule_board import RuleBoard, Tally
     from pipeline.store.deliveries import AlertTarget
+
+if TYPE_CHECKING:
+    from pipeline.sources.camera import Camera
+    from pipeline.sources.outage_guard import OutageGuard
+    from pipeline.sources.recorder import Segment
 
 
 def source(address: str, settings: SourceSettings, *, first_frame: int = 0) -> Source:
@@ -52,6 +60,42 @@ def source(address: str, settings: SourceSettings, *, first_frame: int = 0) -> S
     from pipeline.sources.files import VideoFile
 
     return VideoFile(path, start_at=settings.start_at, max_frames=left, first_frame=first_frame)
+
+
+def camera(
+    name: str,
+    settings: CameraSettings,
+    record: RecordSettings,
+    *,
+    secret: Secret | None,
+    guard: OutageGuard,
+    media_folder: Path,
+    on_segment: Callable[[Segment], None],
+) -> Camera:
+    """A camera, not yet started; paused where it is not enabled. Raises SourceError for an address that is none.
+
+    `record`: of the service, unless the camera has its own. `guard`: one for all cameras. `on_segment`: called by a
+    thread of the camera with every recorded segment that is complete.
+    """
+    from pipeline.sources.camera import Camera
+    from pipeline.sources.reading import RecordOrder
+
+    recording = settings.record or record
+    order = None
+    if recording.mode != "off":
+        order = RecordOrder(media_folder, recording.segment_seconds, recording.segment_bytes)
+    same = ("transport", "hardware", "max_fps", "open_seconds", "stall_seconds", "backoff_seconds", "loop")
+    return Camera(
+        name,
+        settings.url,
+        secret=secret,
+        guard=guard,
+        every=settings.policy == "batch",
+        record=order,
+        on_segment=on_segment,
+        paused=not settings.enabled,
+        **settings.model_dump(include=set(same)),
+    )
 
 
 def detector(settings: DetectorSettings) -> Detector:
@@ -86,6 +130,74 @@ def refiner(settings: RefineSettings) -> Refiner:
 
     chosen = Refinement(**settings.model_dump())
     return lambda rows, recording: refine(rows, chosen, recording=recording)
+
+
+class DrawnRule(Protocol):
+    """A zone or line that was drawn in the page."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> RuleKind: ...
+
+    @property
+    def definition(self) -> Mapping[str, Any]: ...
+
+
+def merged(settings: AnalyticsSettings, drawn: Iterable[DrawnRule]) -> AnalyticsSettings:
+    """What the settings say of a source, with what was drawn for it.
+
+    Raises ConfigError where two have the same name, or a drawn zone asks for speeds and no scale is set.
+    """
+    return merge_rules(settings, [(rule.name, rule.kind, rule.definition) for rule in drawn])
+
+
+def analyst(settings: AnalyticsSettings, classes: Sequence[str]) -> Analyst | None:
+    """A new one for one stream; None where there is no zone and no line. `classes`: of the detector, in label order.
+
+    Raises ConfigError for a rule that asks for a class the detector does not know.
+    """
+    if not settings.zones and not settings.lines:
+        return None
+    from pipeline.analytics.analyst import RuleAnalyst
+    from pipeline.analytics.ground import Ground
+    from pipeline.analytics.lines import Line
+    from pipeline.analytics.zones import Zone
+
+    zones = [
+        Zone(name, labels=_labels(name, zone, classes), **zone.model_dump(exclude={"classes"}))
+        for name, zone in settings.zones.items()
+    ]
+    lines = [
+        Line(name, labels=_labels(name, line, classes), **line.model_dump(exclude={"classes"}))
+        for name, line in settings.lines.items()
+    ]
+    ground = Ground(**settings.scale.model_dump()) if settings.scale.known else None
+    return RuleAnalyst(zones, lines, ground=ground)
+
+
+def rule_board(settings: AnalyticsSettings) -> RuleBoard | None:
+    """What draws the zones and lines of one stream; None where there are none."""
+    if not settings.zones and not settings.lines:
+        return None
+    from pipeline.rule_board import RuleBoard
+
+    return RuleBoard(
+        {name: zone.polygon for name, zone in settings.zones.items()},
+        {name: (line.start, line.end) for name, line in settings.lines.items()},
+        {name: line.directions for name, line in settings.lines.items()},
+    )
+
+
+def _labels(name: str, rule: ZoneSettings | LineSettings, classes: Sequence[str]) -> frozenset[int] | None:
+    """Of the classes that a rule counts; None: all."""
+    if not rule.classes:
+        return None
+    if unknown := [one for one in rule.classes if one not in classes]:
+        known = ", ".join(classes) or "none by name"
+        raise ConfigError(f"analytics: '{name}' counts {', '.join(unknown)}, but the detector knows {known}")
+    return frozenset(classes.index(one) for one in rule.classes)
 
 
 def alert_targets(alerts: Mapping[str, AlertSettings]) -> tuple[AlertTarget, ...]:
@@ -126,10 +238,11 @@ def file_sinks(
     csv_out: Path | None = None,
     video_out: Path | None = None,
     owner: str = "",
+    analytics: AnalyticsSettings | None = None,
 ) -> list[FileSink]:
     """The sinks for the output files that are wanted. Raises OutputError for one that cannot be written.
 
-    `owner`: the run, which finds its half-written files by it when it is resumed.
+    `owner`: the run, which finds its half-written files by it when it is resumed. `analytics`: zones and lines to draw.
     """
     sinks: list[FileSink] = []
     if mot_out is not None:
@@ -143,15 +256,21 @@ def file_sinks(
     if video_out is not None:
         from pipeline.sinks.video import VideoSink
 
-        sinks.append(VideoSink(video_out, classes, owner=owner))
+        board = None if analytics is None else rule_board(analytics)
+        sinks.append(VideoSink(video_out, classes, owner=owner, board=board))
     return sinks
 
 
-def preview_sink(path: Path, classes: Sequence[str]) -> Sink:
-    """The sink that shows the newest annotated picture."""
+def preview_sink(
+    path: Path, classes: Sequence[str], *, analytics: AnalyticsSettings | None = None, before: Tally | None = None
+) -> Sink:
+    """The sink that shows the newest annotated picture. `analytics`: zones and lines to draw; `before`: counts so far."""
     from pipeline.sinks.preview import PreviewSink
 
-    return PreviewSink(path, classes)
+    board = None if analytics is None else rule_board(analytics)
+    if board is not None and before is not None:
+        board.go_on(before)
+    return PreviewSink(path, classes, board=board)
 
 
 def _whole_embedder(settings: EmbedderSettings) -> Embedder | None:

@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 # import from lower rooms. Neighbours in a room do not know each other. A longer name wins over its package's.
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("trackers",),
-    ("pipeline.errors", "pipeline.redaction"),
+    ("pipeline.errors", "pipeline.redaction", "pipeline.tally"),
     ("pipeline.events", "pipeline.logs", "pipeline.secrets", "pipeline.section"),
     ("pipeline.rule_settings",),
     # what the parts promise each other, and settings
@@ -28,13 +28,15 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.channel",
         "pipeline.config",
     ),
-    ("pipeline.report", "pipeline.schedule", "pipeline.camera_settings", "pipeline.stages"),
+    ("pipeline.report", "pipeline.schedule", "pipeline.camera_settings", "pipeline.stages", "pipeline.live_report"),
+    ("pipeline.live",),
     # the parts
     (
         "pipeline.analytics",
         "pipeline.annotate",
         "pipeline.engine",
         "pipeline.evaluation",
+        "pipeline.live_engine",
         "pipeline.models",
         "pipeline.sources",
         "pipeline.store",
@@ -53,6 +55,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.console", "pipeline.page", "pipeline.run_tables"),
     ("pipeline.api", "pipeline.watch"),
     ("pipeline.run_verbs",),
+    ("pipeline.alert_verbs",),
     ("pipeline.cli",),
     ("pipeline.__main__",),
     ("app_ui",),
@@ -88,6 +91,8 @@ OPEN_DOORS = {
         "pipeline.sources.feed",
         "pipeline.sources.excerpt",
         "pipeline.sources.fingerprint",
+        "pipeline.sources.outage_guard",
+        "pipeline.sources.recorder",
         "pipeline.sources.segment_lock",
         "pipeline.sources.segment_names",
         "pipeline.sources.segment_reading",

@@ -29,7 +29,7 @@ from trackers.structures import Frame, Gap
 _log = logging.getLogger(__name__)
 
 BACKOFF_MOST = 10.0  # seconds between attempts
-STABLE_SECONDS = 10.0  # a connection that lived so long begins with the first pause again
+STABLE_SECONDS = 3.0  # a connection that lived so long begins with the first pause again
 REFUSED_FIRST, REFUSED_MOST = 5.0, 30.0  # seconds: of a wrong password a camera soon has enough
 KILL_MARGIN = 0.5  # seconds after which a reader that should have noticed a stall itself is killed
 FINISH_SECONDS = 0.3  # for a reader to say good-bye to the camera and to complete a recording
