@@ -18,6 +18,7 @@ from rich.logging import RichHandler
 from rich.text import Text
 
 from pipeline import run_verbs
+from pipeline.alert_verbs import alerts_app
 from pipeline.errors import ConfigError, SightlineError
 from pipeline.redaction import redact
 from pipeline.run_verbs import DatabaseOption, RunArgument
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 evaluate_app = typer.Typer(help="Score results against ground truth.", no_args_is_help=True)
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(alerts_app, name="alerts")
 
 SetOption = Annotated[
     list[str] | None,

@@ -14,8 +14,9 @@ from pipeline.alerts.courier import Courier, Outcome
 from pipeline.alerts.line import PAUSES, Line, Pauses
 from pipeline.errors import StoreError
 from pipeline.store.database import Database
-from pipeline.store.deliveries import Backlog, backlogs
+from pipeline.store.deliveries import Backlog, backlogs, retry_now
 from pipeline.store.filters import Scope
+from pipeline.store.writer import now_microseconds
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class Dispatcher:
         scope: Scope,
         receivers: Sequence[Receiver],
         *,
-        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        clock: Callable[[], int] = now_microseconds,
         pauses: Pauses = PAUSES,
     ) -> None:
         """`scope`: whose events. `clock`: microseconds UTC."""
@@ -127,11 +128,24 @@ class Dispatcher:
         return 0.0 if outcome in (Outcome.ARRIVED, Outcome.REFUSED) else _POLL
 
 
-def send_waiting(line: Line) -> None:
-    """Send what is due, until nothing is or an attempt fails. Raises StoreError."""
-    while (outcome := line.step()) is not None:
-        if outcome in (Outcome.FAILED, Outcome.ABORTED):
-            return
+def send_now(
+    database: Database, scope: Scope, receiver: Receiver, *, clock: Callable[[], int] = now_microseconds
+) -> AlertReport:
+    """Send all that waits for a receiver or was refused, until nothing is left or an attempt fails. Raises StoreError.
+
+    What a dispatcher is sending at the moment is left to it.
+    """
+    line = Line(database, scope, receiver.target, receiver.courier, timeout=receiver.timeout, clock=clock)
+    with database.write("let messages be due") as connection:
+        retry_now(scope, connection, targets=[receiver.target], now=clock())
+    try:
+        while line.step() in (Outcome.ARRIVED, Outcome.REFUSED):
+            pass
+    finally:
+        line.give_back()
+    with database.read("count waiting messages") as connection:
+        left = backlogs(scope, connection).get(receiver.target, Backlog())
+    return AlertReport(left.waiting, left.refused, line.arrived, line.failures, line.error)
 
 
 def _give_back(line: Line) -> None:

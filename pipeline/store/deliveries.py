@@ -66,7 +66,8 @@ class Claim:
 class DeliveryState(StrEnum):
     """What became of a delivery so far."""
 
-    WAITING = "waiting"  # not tried yet, or the receiver could not be reached
+    WAITING = "waiting"  # not tried yet
+    FAILED = "failed"  # the receiver could not be reached or had no time; tried again
     REFUSED = "refused"  # the receiver will not have it; tried again seldom
     ARRIVED = "arrived"
 
@@ -92,7 +93,9 @@ class DeliveryRow:
         """What became of it."""
         if self.delivered_at is not None:
             return DeliveryState.ARRIVED
-        return DeliveryState.WAITING if self.refused_at is None else DeliveryState.REFUSED
+        if self.refused_at is not None:
+            return DeliveryState.REFUSED
+        return DeliveryState.WAITING if self.error is None else DeliveryState.FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +199,10 @@ def list_deliveries(
     return [DeliveryRow(*row) for row in connection.execute(query)]
 
 
+_ON_ITS_WAY = (Delivery.delivered_at.is_(None), Delivery.refused_at.is_(None))
 _IN_STATE = {
-    DeliveryState.WAITING: and_(Delivery.delivered_at.is_(None), Delivery.refused_at.is_(None)),
+    DeliveryState.WAITING: and_(*_ON_ITS_WAY, Delivery.error.is_(None)),
+    DeliveryState.FAILED: and_(*_ON_ITS_WAY, Delivery.error.is_not(None)),
     DeliveryState.REFUSED: and_(Delivery.delivered_at.is_(None), Delivery.refused_at.is_not(None)),
     DeliveryState.ARRIVED: Delivery.delivered_at.is_not(None),
 }

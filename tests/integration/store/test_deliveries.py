@@ -164,6 +164,7 @@ def test_a_failed_one_holds_up_those_after_it(database: Database, tmp_path: Path
     held = take(database, camera.scope)
     with database.write() as connection:
         mark_failed(connection, held, error="no answer", due_at=NOW + 5)
+    assert state_of(database, camera.scope) == [DeliveryState.FAILED, DeliveryState.WAITING]
     assert claimed(database, camera.scope) is None
     assert claimed(database, camera.scope, now=NOW + 4) is None
     again = take(database, camera.scope, NOW + 5)
