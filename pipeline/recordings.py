@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.errors import SourceError
 from pipeline.sources.segment_lock import is_held
 from pipeline.sources.segment_names import PART, begun_at, camera_folder_in, whole_of
-from pipeline.sources.segment_reading import Extent, read_extent
+from pipeline.sources.segment_reading import Extent, cut_to_whole, read_extent
 from pipeline.store.database import Database
 from pipeline.store.filters import PROJECT, scope_of
 from pipeline.store.leftovers import unknown_files
@@ -89,6 +89,8 @@ def _candidates(folder: Path, newest: int | None) -> list[Path]:
 def _finished(path: Path) -> Extent | None:
     """What is in a segment, which gets its name if it has none yet; None where there is nothing: then it is removed."""
     try:
+        if path.name.endswith(PART):
+            cut_to_whole(path)
         extent = read_extent(path)
     except SourceError as error:
         _log.warning("%s is removed, as no picture of it can be read: %s", path, error)

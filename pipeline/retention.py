@@ -86,18 +86,18 @@ class Retention:
         *,
         otherwise: RecordSettings | None = None,
         project: str = PROJECT,
-        free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+        free: Callable[[Path], int] | None = None,
     ) -> None:
         """`policies`: by the camera's name. `otherwise`: for cameras that have recordings, but are no longer watched.
 
-        `free`: bytes that are free on the disk of a folder.
+        `free`: bytes that are free on the disk of a folder; default: what the system says.
         """
         self.policies = policies  # may be replaced between two sweeps
         self._otherwise = otherwise or RecordSettings()
         self._database = database
         self._media_folder = media_folder
         self._project = project
-        self._free = free
+        self._free = free or free_bytes
         self._stopped: set[str] = set()  # cameras without room
         self._reached: dict[str, _Place | None] = {}  # mode "events": up to when segments have been looked at
 
@@ -262,6 +262,12 @@ class _Cleaning:
             self.removed.append(Removed(self._camera, row.path, row.bytes, row.from_at, why))
             freed += row.bytes
         return freed
+
+
+def free_bytes(folder: Path) -> int:
+    """On the disk of a folder, which need not be there yet."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return shutil.disk_usage(there).free
 
 
 def size_in_words(size: int) -> str:

@@ -17,7 +17,7 @@ from pipeline.sources.packet_times import TICKS, PacketTime, PacketTimes
 from pipeline.sources.parameter_sets import KeyHead, is_annexb, key_head, units_of
 from pipeline.sources.segment_file import SegmentFile, suffix_of
 from pipeline.sources.segment_names import part_of, segment_path
-from pipeline.sources.segment_reading import read_extent
+from pipeline.sources.segment_reading import cut_to_whole, read_extent
 
 _log = logging.getLogger(__name__)
 
@@ -233,6 +233,7 @@ class SegmentRecorder:
 
     def _save(self, file: SegmentFile) -> str:
         """Keep a file that broke off. Returns what was kept, in words."""
+        cut_to_whole(file.path)
         extent = read_extent(file.path)
         offset = self._file_offset if self._file_offset is not None else self._offset
         assert offset is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from av.error import FFmpegError
 
 from pipeline.errors import SourceError
 from pipeline.sources.container import open_container, video_stream
+from pipeline.sources.truncation import mp4_boxes
 
 _USUAL_STEP = 40_000  # microseconds, of a segment with a single picture
 
@@ -21,6 +23,22 @@ class Extent:
     codec: str
     width: int  # pixels
     height: int
+
+
+def cut_to_whole(path: Path) -> None:
+    """Cut off a last part that was not written to its end: players stumble over it. Raises OSError.
+
+    A part of MP4 is a box, of two seconds at most. Matroska's are taken as they are by everyone.
+    """
+    length = path.stat().st_size
+    whole = 0
+    for name, end in mp4_boxes(path) if ".mp4" in path.suffixes else ():
+        if end > length:
+            break
+        if name != "moof":  # says what is in the box behind it, and is nothing without
+            whole = end
+    if 0 < whole < length:
+        os.truncate(path, whole)
 
 
 def read_extent(path: Path) -> Extent:

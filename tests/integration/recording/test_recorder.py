@@ -18,7 +18,7 @@ from pipeline.sources.excerpt import VideoFootage
 from pipeline.sources.packet_times import PacketTimes
 from pipeline.sources.segment_lock import is_held
 from pipeline.sources.segment_names import begun_at, camera_folder, part_of, segment_path, whole_of
-from pipeline.sources.segment_reading import read_extent
+from pipeline.sources.segment_reading import cut_to_whole, read_extent
 from tests.clips import number_in, write_clip
 from tests.conftest import ROOT
 from tests.integration.recording.feeding import START, Recording, arrival, decoded, feed, packets
@@ -266,6 +266,7 @@ def test_killed_in_the_middle_of_a_segment(recording: Recording, shared: Path) -
     assert not is_held(part)
     begun = begun_at(part)
     assert begun is not None
+    cut_to_whole(part)
     extent = read_extent(part)
     shown = decoded(part, begun)
     assert extent.microseconds >= 2_000_000
