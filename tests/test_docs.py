@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.config import load_settings
 from pipeline.store import tables
+from pipeline.watch.cameras_file import load_watch_settings
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -71,7 +72,10 @@ def test_readme_settings_are_accepted(tmp_path: Path) -> None:
     assert blocks
     for block in blocks:
         (tmp_path / "settings.yaml").write_text(block, encoding="utf-8")
-        load_settings(tmp_path / "settings.yaml")
+        if re.search(r"^(cameras|alerts):", block, flags=re.MULTILINE):
+            load_watch_settings(tmp_path / "settings.yaml")
+        else:
+            load_settings(tmp_path / "settings.yaml")
 
 
 def test_readme_tables_and_configs_exist() -> None:
