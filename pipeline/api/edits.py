@@ -46,6 +46,12 @@ class Judged(Chosen):
     verdict: Verdict | None
 
 
+class Kept(Chosen):
+    """Whether retention and deletion leave them, and what was recorded of them, alone."""
+
+    protected: bool
+
+
 class Cut(_Body):
     """Where a track is split."""
 
@@ -71,6 +77,14 @@ def edit_routes(services: Services) -> APIRouter:
             _check(scope, connection, body.objects)
             actor = actor_of(request)
             return EditedJson.of(review.set_verdict(scope, connection, body.objects, verdict=body.verdict, actor=actor))
+
+    @router.post("/objects/protect")
+    def protect(body: Kept, request: Request) -> EditedJson:
+        """Keep tracks and what was recorded of them, however old they are, or no longer."""
+        with writing(services, "protect tracks") as (scope, connection):
+            _check(scope, connection, body.objects)
+            actor = actor_of(request)
+            return EditedJson.of(review.set_protected(scope, connection, body.objects, on=body.protected, actor=actor))
 
     @router.post("/objects/merge")
     def merge(body: Chosen, request: Request) -> EditedJson:

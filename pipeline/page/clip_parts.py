@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.store.footage_queries import FootageRow
 from pipeline.store.rows import ObservationTable
+from pipeline.store.segments import CAMERA
 from trackers.structures import IntArray
 
 LONGEST = 60_000_000  # microseconds of a part, without its margins
@@ -39,9 +40,13 @@ def clip_parts(table: ObservationTable, footage: Mapping[int, FootageRow]) -> li
     return sorted(parts, key=lambda part: part.from_at)
 
 
-def why_gone(footage: Mapping[int, FootageRow]) -> str | None:
-    """Why none of the sources can be looked at again; None where one can be tried."""
-    reasons = [_why_gone(row) for row in footage.values()]
+def why_gone(footage: Mapping[int, FootageRow], recorded: Collection[int] = ()) -> str | None:
+    """Why none of the sources can be looked at again; None where one can be tried.
+
+    `recorded`: run_source_ids of cameras that were recorded at the time that is wanted.
+    """
+    reasons = [_why_gone(row) for row in footage.values() if row.run_source_id not in recorded]
+    reasons += [None for key in footage if key in recorded]
     if not reasons:
         return "Its source was deleted from the store."
     told = [reason for reason in reasons if reason is not None]
@@ -77,6 +82,8 @@ def _beginning(at: IntArray, footage: FootageRow) -> int:
 
 
 def _why_gone(row: FootageRow) -> str | None:
+    if row.kind == CAMERA:
+        return f"{row.name} is a camera, and nothing was recorded at that time, or it is gone by now."
     if row.start_at is None or not row.fingerprint:
         return f"{row.name} is a stream: what it showed was not kept."
     if not Path(row.path).exists():

@@ -27,7 +27,7 @@ _LAST = {"undo": "There is nothing to undo.", "redo": "There is nothing to redo.
 class Wish:
     """What the browser asks for: an operation on tracks."""
 
-    op: str  # merge, label, split, delete, undo, redo, a verdict or unjudged
+    op: str  # merge, label, split, delete, undo, redo, protect, unprotect, a verdict or unjudged
     tracks: tuple[UUID, ...] = ()
     label: str | None = None
     at: int | None = None  # of a split, microseconds UTC
@@ -89,6 +89,8 @@ def _carry_out(scope: Scope, connection: Connection, wish: Wish, actor: str) -> 
             return review.set_label(scope, connection, wish.tracks, label=wish.label or None, actor=actor)
         case "split" if wish.at is not None and len(wish.tracks) == 1:
             return review.split_object(scope, connection, wish.tracks[0], at=wish.at, actor=actor)
+        case "protect" | "unprotect":
+            return review.set_protected(scope, connection, wish.tracks, on=wish.op == "protect", actor=actor)
         case "unjudged":
             return review.set_verdict(scope, connection, wish.tracks, verdict=None, actor=actor)
         case op if op in set(Verdict):

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from pipeline.page import words
 from pipeline.page.parts import facts, joined, trouble
+from pipeline.store.cameras import LIVE
 from pipeline.store.liveness import ShownStatus, can_resume, shown_status
 from pipeline.store.rows import RunDetail, RunModelRow, RunSourceRow
 from pipeline.store.states import RequestedState, SourceStatus
@@ -56,13 +57,13 @@ def run_card(detail: RunDetail, now: int) -> Markup:
         "{bar}{trouble}{sources}<div class='sl-folds'>{export}{settings}</div></article>"
     ).format(
         id=run.public_id,
-        pill=status_pill(status),
+        pill=status_pill(status, live=run.kind == LIVE),
         when=words.clock(run.created_at),
-        numbers=numbers(progress, status),
+        numbers=_of_service(detail, progress, status) if run.kind == LIVE else numbers(progress, status),
         buttons=control_buttons(detail, now),
         open=open_button(detail, progress),
-        bar=progress_bar(progress, status),
-        trouble=trouble(run.error) + trouble(_interrupted(status)),
+        bar=Markup() if run.kind == LIVE else progress_bar(progress, status),
+        trouble=trouble(run.error) + trouble(_interrupted(status, live=run.kind == LIVE)),
         sources=_sources(detail),
         export=_export(detail) if progress.tracks else Markup(),
         settings=_settings(detail),
@@ -87,9 +88,10 @@ def progress_of(detail: RunDetail, now: int) -> Progress:
     )
 
 
-def status_pill(status: ShownStatus) -> Markup:
-    """The state of a run as a coloured word."""
-    return Markup('<span class="sl-state {0}">{0}</span>').format(status.value)
+def status_pill(status: ShownStatus, *, live: bool = False) -> Markup:
+    """The state of a run as a coloured word. `live`: a service over cameras, which is `live` while it is at work."""
+    word = "live" if live and status is ShownStatus.RUNNING else status.value
+    return Markup('<span class="sl-state {0}">{0}</span>').format(word)
 
 
 def numbers(progress: Progress, status: ShownStatus) -> str:
@@ -123,12 +125,14 @@ def control_buttons(detail: RunDetail, now: int) -> Markup:
     if status is ShownStatus.RUNNING and run.requested_state is RequestedState.STOP:
         return Markup('<span class="sl-sub">stopping …</span>')
     wanted: list[tuple[str, str]] = []
-    if status is ShownStatus.RUNNING:
+    if run.kind == LIVE:  # its cameras are paused one by one, and a new service takes its place
+        wanted += [(RequestedState.STOP, "Stop")] if status is ShownStatus.RUNNING else []
+    elif status is ShownStatus.RUNNING:
         pausing = run.requested_state is RequestedState.PAUSE
         wanted.append((RequestedState.RUN, "Go on") if pausing else (RequestedState.PAUSE, "Pause"))
     if status is ShownStatus.PAUSED:
         wanted.append((RequestedState.RUN, "Go on"))
-    if status in (ShownStatus.RUNNING, ShownStatus.PAUSED):
+    if run.kind != LIVE and status in (ShownStatus.RUNNING, ShownStatus.PAUSED):
         wanted.append((RequestedState.STOP, "Stop"))
     if can_resume(run, now):
         wanted.append((RESUME, "Resume"))
@@ -149,9 +153,23 @@ def open_button(detail: RunDetail, progress: Progress) -> Markup:
     )
 
 
-def _interrupted(status: ShownStatus) -> str | None:
+def _of_service(detail: RunDetail, progress: Progress, status: ShownStatus) -> str:
+    """Cameras, frames and for how long."""
+    took = words.duration(progress.seconds)
+    return " · ".join(
+        [
+            words.count(len(detail.sources), "camera"),
+            words.count(progress.processed, "frame"),
+            f"up for {took}" if status in ALIVE else f"was up for {took}",
+        ]
+    )
+
+
+def _interrupted(status: ShownStatus, *, live: bool) -> str | None:
     if status is not ShownStatus.INTERRUPTED:
         return None
+    if live:
+        return "The process of this service is gone. What it stored is kept; `sightline watch` starts a new one."
     return "The process of this run is gone. What it stored is kept; Resume goes on from there."
 
 

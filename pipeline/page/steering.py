@@ -12,7 +12,7 @@ from pipeline.store.states import RequestedState
 _SAID = {
     RequestedState.PAUSE.value: "The run pauses after the frames it has begun.",
     RequestedState.RUN.value: "The run goes on.",
-    RequestedState.STOP.value: "The run stops after the frames it has begun; it can be resumed.",
+    RequestedState.STOP.value: "The run stops after the frames it has begun.",
     RESUME: "The run goes on where it was interrupted.",
 }
 

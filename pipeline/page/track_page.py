@@ -17,6 +17,7 @@ from pipeline.page.path_chart import path_chart
 from pipeline.page.timeline import timeline, ways_of_knowing
 from pipeline.store.review_log import EditRow
 from pipeline.store.rows import EmbeddingTable, MemberRow, ObjectRow, ObservationTable, RunModelRow, RunSourceRow
+from pipeline.store.segments import CAMERA
 from pipeline.store.states import EmbeddingKind, Verdict
 from trackers.structures import IntArray
 
@@ -76,14 +77,20 @@ def _clip(track: TrackFacts) -> Markup:
     row = track.row
     if track.gone is not None:
         return Markup(
-            '<div class="sl-clip"><figure class="sl-picture">{}</figure><p class="sl-why">{} '
-            "If it was moved, <code>sightline relink</code> tells where it is now.</p></div>"
-        ).format(picture(row.crop, row.name), track.gone)
+            '<div class="sl-clip"><figure class="sl-picture">{}</figure><p class="sl-why">{}{}</p></div>'
+        ).format(picture(row.crop, row.name), track.gone, _remedy(track))
     return Markup(
         '<div class="sl-clip"><video controls muted playsinline preload="metadata" src="{clip}"'
         ' poster="/objects/{id}/frame.jpg" aria-label="Clip of the track with its box"></video>'
         '<p class="sl-why" hidden></p>{keys}</div>'
     ).format(id=row.public_id, clip=_clip_address(track), keys=_player_keys())
+
+
+def _remedy(track: TrackFacts) -> Markup:
+    """How what is gone can be had again, or kept the next time."""
+    if all(source.kind == CAMERA for source in track.sources):
+        return Markup(" <code>record: {mode: events}</code> in the cameras file keeps what it shows around events.")
+    return Markup(" If it was moved, <code>sightline relink</code> tells where it is now.")
 
 
 def _clip_address(track: TrackFacts) -> str:
@@ -98,6 +105,13 @@ def _judging(row: ObjectRow, verdict: Verdict, said: str, key: str) -> Markup:
     if row.verdict == verdict:
         return button(said, op="unjudged", key=key, kind="pressed", title="Take the verdict back")
     return button(said, op=verdict.value, key=key)
+
+
+def _protecting(row: ObjectRow) -> Markup:
+    """A button that keeps the track, and what was recorded of it, from retention and deletion."""
+    if row.protected:
+        return button("Protect", op="unprotect", key="p", kind="pressed", title="It may go with the others again")
+    return button("Protect", op="protect", key="p", title="Keep it and its recording, however old they are")
 
 
 def _player_keys() -> Markup:
@@ -118,6 +132,7 @@ def _tools(track: TrackFacts) -> Markup:
             (
                 *(_judging(track.row, verdict, said, key) for verdict, said, key in JUDGING),
                 button("Label", op="label", key="l"),
+                _protecting(track.row),
                 split,
                 Markup(
                     '<button type="button" class="sl-button" data-similar="1" data-key="f">Find similar'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -14,7 +15,7 @@ from pipeline.page.reading import StoreReader
 from pipeline.page.track_page import TrackFacts, track_page
 from pipeline.store.database import Database
 from pipeline.store.filters import Scope
-from pipeline.store.footage_queries import footage_rows
+from pipeline.store.footage_queries import FootageRow, footage_rows
 from pipeline.store.queries import (
     embeddings_of_object,
     find_object,
@@ -24,6 +25,7 @@ from pipeline.store.queries import (
 from pipeline.store.review import history
 from pipeline.store.rows import ObjectRow, RunDetail
 from pipeline.store.run_queries import run_detail
+from pipeline.store.segments import CAMERA, segments
 
 EDITS = 20  # of the track's history
 
@@ -56,7 +58,7 @@ class TrackView:
         return TrackFacts(
             row=row,
             clips=clip_parts(observations, footage),
-            gone=why_gone(footage),
+            gone=why_gone(footage, _recorded(scope, connection, footage, row)),
             members=members,
             observations=observations,
             sources=[source for run in runs for source in run.sources if source.run_source_id in seen],
@@ -68,6 +70,18 @@ class TrackView:
             steps=next_steps(scope, connection),
             names=self._names.known(scope),
         )
+
+
+def _recorded(
+    scope: Scope, connection: Connection, footage: Mapping[int, FootageRow], row: ObjectRow
+) -> Collection[int]:
+    """Cameras of which something was recorded while the object was there."""
+    return {
+        key
+        for key, one in footage.items()
+        if one.kind == CAMERA
+        and segments(scope, connection, source=one.source, from_at=row.first_at, to_at=row.last_at + 1, limit=1)
+    }
 
 
 def _runs(scope: Scope, connection: Connection, ids: set[UUID]) -> list[RunDetail]:

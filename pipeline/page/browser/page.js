@@ -1,6 +1,6 @@
 // What all tabs share: questions to the reader, and keys. One object, `sightline`; loaded before any tab.
 window.sightline = (() => {
-  const TRACKS = 4;  // number of the tab that has the filters
+  const CAMERAS = 1, TRACKS = 4;  // numbers of tabs: how cameras do, what has the filters
   const KEYS = [
     ['1 … 7', 'Cameras, Analytics, Runs, Tracks, Track, Search, Process'],
     ['/', 'filter'],
@@ -12,6 +12,7 @@ window.sightline = (() => {
     ['s', 'split the track at the time of the clip'],
     ['l', 'label'],
     ['c · r · u', 'confirm · reject · unsure'],
+    ['p', 'protect: keep the track and its recording'],
     ['Del', 'delete'],
     ['f', 'find similar tracks'],
     ['Ctrl Z · Ctrl Shift Z', 'undo · redo'],
@@ -118,7 +119,7 @@ window.sightline = (() => {
       return (!event.target.closest?.('.sl-card') && press(key)) || move(key);
     }
     if (key === ' ') return event.target === document.body && press('Space');
-    return ['x', 'm', 's', 'l', 'c', 'r', 'u', 'f', 'Delete', 'Escape'].includes(key) && press(key);
+    return ['x', 'm', 's', 'l', 'c', 'r', 'u', 'f', 'p', 'Delete', 'Escape'].includes(key) && press(key);
   };
 
   document.addEventListener('keydown', event => {
@@ -187,6 +188,18 @@ window.sightline = (() => {
 
   // Change a text only where it differs: nothing flickers, and what somebody has marked stays marked.
   const write = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+
+  // Where a service is at work, its cameras are what one wants to see first.
+  let touched = false;
+  for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, () => { touched = true; }, {capture: true, once: true});
+  addEventListener('load', async () => {
+    const told = await api('/api/cameras?limit=1').catch(() => null);
+    if (!told?.service?.alive) return;
+    for (let tries = 0; tries < 50 && !touched; tries += 1) {
+      if (tab(CAMERAS)) return;
+      await new Promise(done => setTimeout(done, 100));
+    }
+  });
 
   // Pictures that cannot be had are left out; their frame says so.
   document.addEventListener('error', event => {
