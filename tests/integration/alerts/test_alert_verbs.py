@@ -1,0 +1,104 @@
+"""`sightline alerts`, `alerts send` and `alerts test` as a user calls them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeline.store.database import open_database
+from pipeline.store.deliveries import AlertTarget, claim, mark_refused
+from tests.integration.alerts.receiver import Reply, WebhookReceiver, free_port
+from tests.integration.alerts.telling import Camera, event_ids
+from tests.integration.command import sightline
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with a cameras file and three events that wait for `hq`."""
+
+    folder: Path
+    receiver: WebhookReceiver
+
+    def write(self, text: str) -> None:
+        """The cameras file."""
+        (self.folder / "cameras.yaml").write_text(text)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """With a receiver that is content."""
+    with WebhookReceiver() as receiver:
+        made = Place(tmp_path, receiver)
+        made.write(f"alerts:\n  hq: {{kind: webhook, url: '{receiver.url}'}}\nstore: {{database: runs.db}}\n")
+        with open_database(tmp_path / "runs.db") as database:
+            camera = Camera(database, tmp_path, [AlertTarget("hq")])
+            camera.happens(3)
+            with database.write() as connection:
+                found = claim(camera.scope, connection, "hq", now=time.time_ns() // 1000, lease=1)
+            assert found is not None
+            with database.write() as connection:
+                mark_refused(connection, found, error="answered 400 Bad Request", now=1, due_at=2**60)
+        yield made
+
+
+def test_the_whole_way(place: Place) -> None:
+    listed = sightline("alerts", "--database", "runs.db", folder=place.folder)
+    assert listed.code == 0
+    assert "hq: 2 waiting, 1 refused" in listed.out
+    assert listed.out.count(" gate ") == 3
+    failed = sightline("alerts", "--failed", "--database", "runs.db", folder=place.folder)
+    assert "answered 400 Bad Request" in failed.out
+    assert failed.out.count(" gate ") == 1
+    assert sightline("alerts", "--waiting", "--database", "runs.db", folder=place.folder).out.count(" gate ") == 2
+
+    sent = sightline("alerts", "send", "cameras.yaml", folder=place.folder)
+    assert (sent.code, sent.out.strip()) == (0, "hq: 3 arrived, 0 waiting, 0 refused")
+    with open_database(place.folder / "runs.db") as database:
+        assert [request.key for request in place.receiver.requests] == [str(one) for one in event_ids(database)]
+    assert "nothing waits" in sightline("alerts", "--waiting", "--database", "runs.db", folder=place.folder).out
+    again = sightline("alerts", "send", "cameras.yaml", folder=place.folder)
+    assert (again.code, again.out.strip()) == (0, "hq: 0 arrived, 0 waiting, 0 refused")
+
+
+def test_what_cannot_be_sent_is_kept(place: Place) -> None:
+    place.receiver.reply = lambda _: Reply(503 if len(place.receiver.requests) == 2 else 200)
+    sent = sightline("alerts", "send", "cameras.yaml", folder=place.folder)
+    assert sent.code == 1
+    assert sent.out.strip() == "hq: 1 arrived, 2 waiting, 0 refused; answered 503 Service Unavailable"
+    assert sightline("alerts", "send", "cameras.yaml", folder=place.folder).code == 0
+
+
+def test_a_receiver_is_tried_out(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrived = sightline("alerts", "test", "hq", "cameras.yaml", folder=place.folder)
+    assert (arrived.code, arrived.out.strip()) == (0, "hq: arrived; answered 200 OK")
+    assert place.receiver.requests[0].told["test"] is True
+
+    place.write(f"alerts:\n  hq: {{kind: mqtt, url: 'mqtt://127.0.0.1:{free_port()}', secret: hq}}\n")
+    monkeypatch.setenv("SIGHTLINE_SECRET_HQ", "guard:s3cret")
+    away = sightline("alerts", "test", "hq", "cameras.yaml", folder=place.folder)
+    assert away.code == 1
+    assert away.out.strip() == "hq: failed; the broker cannot be reached: Connection refused"
+    assert "s3cret" not in away.out + away.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("alerts", "--waiting", "--failed", "--database", "runs.db"), "two different lists"),
+        (("alerts", "--database", "none.db"), "there is no database"),
+        (("alerts", "send", "no.yaml"), "there is no cameras file no.yaml"),
+        (("alerts", "test", "nobody", "cameras.yaml"), "has no alert 'nobody'; it has: hq"),
+        (("alerts", "test", "hq", "empty.yaml"), "empty.yaml has no alerts"),
+        (("alerts", "test", "hq", "secret.yaml"), "set SIGHTLINE_SECRET_LOST=user:password"),
+    ],
+)
+def test_wrong_questions(place: Place, words: tuple[str, ...], said: str) -> None:
+    (place.folder / "empty.yaml").write_text("")
+    (place.folder / "secret.yaml").write_text("alerts: {hq: {kind: webhook, url: 'http://a.example/', secret: lost}}")
+    done = sightline(*words, folder=place.folder)
+    assert done.code == 2
+    assert said in done.err
