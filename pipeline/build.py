@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from pipeline.camera_settings import AlertSettings, CameraSettings, RecordSettings
 from pipeline.config import (
@@ -17,12 +17,12 @@ from pipeline.config import (
     TrackerSettings,
 )
 from pipeline.errors import ConfigError, SourceError
-from pipeline.events import Analyst
+from pipeline.events import Analyst, Tally
 from pipeline.models.base import Detector, Embedder
 from pipeline.models.inputs import IMAGENET, PLAIN, Recipe
 from pipeline.models.selection import SelectedClasses, StrongOnly
 from pipeline.redaction import redact
-from pipeline.rule_settings import AnalyticsSettings, LineSettings, RuleKind, ZoneSettings, merge_rules
+from pipeline.rule_settings import AnalyticsSettings, DrawnRule, LineSettings, ZoneSettings, merge_rules
 from pipeline.secrets import Secret, Secrets
 from pipeline.sinks.base import Sink
 from pipeline.sinks.past import FileSink
@@ -33,13 +33,12 @@ from trackers.track_rows import Refiner
 if TYPE_CHECKING:
     from pipeline.alerts.courier import Courier
     from pipeline.alerts.dispatcher import Receiver
-    from pipeline.rule_board import RuleBoard, Tally
-    from pipeline.store.deliveries import AlertTarget
-
-if TYPE_CHECKING:
+    from pipeline.rule_board import RuleBoard
     from pipeline.sources.camera import Camera
     from pipeline.sources.outage_guard import OutageGuard
+    from pipeline.sources.probe import Probe
     from pipeline.sources.recorder import Segment
+    from pipeline.store.deliveries import AlertTarget
 
 
 def source(address: str, settings: SourceSettings, *, first_frame: int = 0) -> Source:
@@ -98,6 +97,15 @@ def camera(
     )
 
 
+def probe(
+    address: str, *, secret: Secret | None, transport: str = "auto", hardware: str = "auto", seconds: float = 5.0
+) -> Probe:
+    """Look at a camera for so many seconds. Raises SourceError where no picture comes."""
+    from pipeline.sources.probe import probe as look
+
+    return look(address, secret=secret, transport=transport, hardware=hardware, seconds=seconds)
+
+
 def detector(settings: DetectorSettings) -> Detector:
     """Load the detector. Raises ModelError, ConfigError."""
     found = _whole_detector(settings)
@@ -132,25 +140,12 @@ def refiner(settings: RefineSettings) -> Refiner:
     return lambda rows, recording: refine(rows, chosen, recording=recording)
 
 
-class DrawnRule(Protocol):
-    """A zone or line that was drawn in the page."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def kind(self) -> RuleKind: ...
-
-    @property
-    def definition(self) -> Mapping[str, Any]: ...
-
-
 def merged(settings: AnalyticsSettings, drawn: Iterable[DrawnRule]) -> AnalyticsSettings:
     """What the settings say of a source, with what was drawn for it.
 
     Raises ConfigError where two have the same name, or a drawn zone asks for speeds and no scale is set.
     """
-    return merge_rules(settings, [(rule.name, rule.kind, rule.definition) for rule in drawn])
+    return merge_rules(settings, drawn)
 
 
 def analyst(settings: AnalyticsSettings, classes: Sequence[str]) -> Analyst | None:
@@ -271,6 +266,13 @@ def preview_sink(
     if board is not None and before is not None:
         board.go_on(before)
     return PreviewSink(path, classes, board=board)
+
+
+def camera_preview(path: Path, classes: Sequence[str]) -> Sink:
+    """Likewise, for a camera: what it shows never keeps the results waiting."""
+    from pipeline.sinks.aside import AsideSink
+
+    return AsideSink(preview_sink(path, classes))
 
 
 def _whole_embedder(settings: EmbedderSettings) -> Embedder | None:

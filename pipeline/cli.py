@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.text import Text
 
-from pipeline import run_verbs
+from pipeline import camera_verbs, run_verbs
 from pipeline.alert_verbs import alerts_app
 from pipeline.errors import ConfigError, SightlineError
 from pipeline.redaction import redact
@@ -326,6 +326,7 @@ def doctor(
         raise typer.Exit(INCOMPLETE)
 
 
+app.command()(camera_verbs.probe)
 for verb in (run_verbs.runs, run_verbs.export, run_verbs.compare, run_verbs.delete, run_verbs.relink):
     app.command()(verb)
 

@@ -37,6 +37,15 @@ def redact(uri: str) -> str:
     return scheme + userinfo + at + _PATH_PAIR.sub(_redacted_pair, path) + mark + _redacted_query(query)
 
 
+def split_login(uri: str) -> tuple[str, str]:
+    """User and password as they are written, "" where there are none, and the address without them."""
+    found = _ADDRESS.fullmatch(uri)
+    if found is None:
+        return "", uri
+    login, _, place = _split(found[2])
+    return login, found[1] + place
+
+
 def _split(rest: str) -> tuple[str, str, str]:
     """Credentials, @, and what follows; the first two are empty where there are none."""
     head = re.split(r"[/?#]", rest, maxsplit=1)[0]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from enum import Enum
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pipeline.errors import SourceError
-from pipeline.redaction import redact
+from pipeline.redaction import redact, split_login
 from pipeline.secrets import Secret
 
 _DEVICE = re.compile(r"/dev/[\w./-]+")
@@ -60,6 +60,15 @@ def with_secret(url: str, secret: Secret | None) -> str:
     if "@" in re.split(r"[/?#]", rest, maxsplit=1)[0]:
         raise SourceError(f"{redact(url)} holds a user already; put it into the secret, or take the secret away")
     return f"{scheme}://{quote(secret.user, safe='')}:{quote(secret.password, safe='')}@{rest}"
+
+
+def without_secret(url: str) -> tuple[str, Secret | None]:
+    """An address that somebody typed with user and password in it, and these. See `pipeline.redaction.redact`."""
+    login, bare = split_login(url)
+    if not login:
+        return url, None
+    user, _, password = login.partition(":")
+    return bare, Secret(unquote(user), unquote(password))
 
 
 def shown(url: str) -> str:

@@ -113,6 +113,8 @@ def _refusal(error: FFmpegError, order: ReadOrder, kind: Kind, seconds: float) -
             what = "access is forbidden (403); check the rights of the user in `secret`"
         case HTTPNotFoundError():
             what = "there is no such stream (404); check the path in the address"
+        case HTTPClientError() if kind is Kind.RTSP:  # asked for its videos alone
+            what = "the server refuses to play it: the stream holds no video, or the address means something else"
         case HTTPClientError():
             what = f"the server refuses the request ({error.strerror}); check the address"
         case HTTPServerError():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from fractions import Fraction
 from pathlib import Path
 from threading import Event
@@ -14,6 +15,7 @@ from pipeline.sources.packet_source import now
 from pipeline.sources.publisher import Publisher
 from pipeline.sources.reading import LossError, LossKind, Opened
 
+_NAME = re.compile(r"/dev/video(\d+)")
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
@@ -22,12 +24,14 @@ class Webcam:
 
     def __init__(self, device: str) -> None:
         """Raises LossError where it cannot be opened."""
-        path = Path(device)
+        path = Path(device).resolve()  # /dev/v4l/by-id/... leads to /dev/videoN
         if not path.exists():
             raise LossError(LossKind.REFUSED, f"there is no device {device}; is the camera plugged in?")
         if not os.access(path, os.R_OK | os.W_OK):
             raise LossError(LossKind.REFUSED, f"no permission to use {device}; add this user to the group video")
-        self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+        number = _NAME.fullmatch(str(path))
+        cv2.setLogLevel(0)  # what it has to say is said below
+        self._capture = cv2.VideoCapture(int(number[1]), cv2.CAP_V4L2) if number else cv2.VideoCapture()
         if not self._capture.isOpened():
             raise LossError(LossKind.REFUSED, f"{device} is no camera, or another program uses it")
         self._fps = float(self._capture.get(cv2.CAP_PROP_FPS))
