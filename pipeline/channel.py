@@ -54,6 +54,16 @@ class Channel(Generic[T]):
             self._emptied.notify()
             return self._items.popleft()
 
+    def wait(self, seconds: float) -> bool:
+        """Whether within so long there is something for `get` to return or raise at once."""
+        with self._lock:
+            return self._filled.wait_for(lambda: bool(self._items) or self._closed or self._cancelled, seconds)
+
+    @property
+    def waiting(self) -> int:
+        """Items inside."""
+        return len(self._items)
+
     def __iter__(self) -> Iterator[T]:
         """Items until the channel is closed and empty. Raises Cancelled."""
         while (item := self.get()) is not None:

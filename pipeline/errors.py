@@ -31,6 +31,14 @@ class StoreError(SightlineError):
     """The database cannot be reached, written, or is of another version."""
 
 
+class ContentError(StoreError):
+    """What was to be stored makes no sense; the store itself is well."""
+
+
+class HangError(SightlineError):
+    """A part of the program does not come back from its work."""
+
+
 class OutputError(SightlineError):
     """A file or folder cannot be written."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import DamagedSourceError
 from pipeline.sinks.base import Result
+from pipeline.tally import TrackTally
 
 STAGES = ("read", "detect", "embed", "track", "write")
 
@@ -38,16 +39,16 @@ class StreamReport:
     detections: int = 0
     damage: DamagedSourceError | None = None  # where the source broke off
     reading: StageReport = field(default_factory=StageReport)
-    _ids: set[int] = field(default_factory=set)
+    _tally: TrackTally = field(default_factory=TrackTally)
 
     @property
     def tracks(self) -> int:
         """Tracks that were confirmed at least once."""
-        return len(self._ids)
+        return self._tally.ever
 
     def add(self, result: Result) -> None:
         """Count one frame that was written."""
-        self._ids.update(result.tracks.confirmed.ids.tolist())
+        self._tally.add(result.tracks)
         self.frames += 1
         self.detections += len(result.detections)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,9 +18,10 @@ import numpy as np
 from pipeline.models.base import ModelCard
 from pipeline.sinks.base import Result
 from pipeline.sources.base import StartOrigin, microseconds
+from pipeline.sources.feed import CameraState, DropReason, FeedStatus
 from pipeline.store.filters import Scope
 from pipeline.store.states import RequestedState
-from trackers.structures import Detections, Evidence, FloatArray, Frame, ImageArray, Stage, State, Tracks
+from trackers.structures import Detections, Evidence, FloatArray, Frame, Gap, ImageArray, Stage, State, Tracks
 
 START = datetime(2026, 11, 2, 8, 30, tzinfo=UTC)
 
@@ -84,6 +86,122 @@ class FakeSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         return
+
+
+class FakeFeed:
+    """A camera whose frames a test pushes, or that plays by itself. Live: keeps the freshest; batch: keeps all."""
+
+    def __init__(
+        self,
+        name: str = "gate",
+        *,
+        mark: int = 0,
+        policy: str = "live",
+        width: int = 64,
+        height: int = 48,
+        outage: Gap | None = None,
+        fail_on: str | None = None,
+        close_seconds: float = 0.0,
+    ) -> None:
+        """`mark`: of its pictures. `outage`: what `close` returns."""
+        self.name, self.uri = name, f"rtsp://10.0.0.1/{name}"
+        self.width, self.height = width, height
+        self.state = CameraState.CONNECTING
+        self.session = 0
+        self.repaired = self.damaged = self.read = self.taken = 0
+        self.dropped: Counter[str] = Counter()
+        self.closed = 0
+        self._mark, self._policy, self._outage, self._fail_on = mark, policy, outage, fail_on
+        self._close_seconds = close_seconds
+        self._began = time.monotonic()
+        self._lock = threading.Lock()
+        self._frames: deque[Frame] = deque()
+        self._gap: Gap | None = None
+        self._fresh: Callable[[], None] = lambda: None
+        self._over = threading.Event()
+        self._player: threading.Thread | None = None
+
+    def push(self, *, seconds: float | None = None, at: int | None = None, mark: int | None = None) -> None:
+        """A new frame was decoded; by default now."""
+        image = np.zeros((self.height, self.width, 3), np.uint8)
+        image[0, 0, :2] = self._mark if mark is None else mark, self.read % 256
+        taken = time.monotonic() - self._began if seconds is None else seconds
+        now = time.time_ns() // 1000 if at is None else at
+        with self._lock:
+            self.state = CameraState.LIVE
+            self.read += 1
+            gap, self._gap = self._gap, None
+            frame = Frame(image, 0, taken, now, session=self.session, gap=gap)
+            if self._policy == "live" and self._frames:
+                stale = self._frames.pop()
+                frame = replace(frame, gap=gap or stale.gap)
+                self.dropped[DropReason.STALE] += 1
+            self._frames.append(frame)
+        self._fresh()
+
+    def lose(self, gap: Gap) -> None:
+        """The connection is lost; the next frame is of a new one, after `gap`."""
+        with self._lock:
+            self.session += 1
+            self._gap = gap
+
+    def play(self, fps: float, count: int) -> None:
+        """Push frames from a thread of its own, in real time."""
+
+        def work() -> None:
+            began = time.monotonic()
+            for number in range(count):
+                if self._over.wait(max(0.0, began + number / fps - time.monotonic())):
+                    return
+                self.push()
+
+        self._player = threading.Thread(target=work, name=f"play {self.name}")
+        self._player.start()
+
+    def start(self, fresh: Callable[[], None]) -> None:
+        if self._fail_on == "start":
+            raise RuntimeError("the feed cannot be started")
+        self._fresh = fresh
+        if self._frames:
+            fresh()
+
+    def take(self) -> Frame | None:
+        if self._fail_on == "take":
+            raise RuntimeError("the feed broke")
+        with self._lock:
+            if not self._frames:
+                return None
+            frame = replace(self._frames.popleft(), index=self.taken)
+            self.taken += 1
+            return frame
+
+    def status(self) -> FeedStatus:
+        with self._lock:
+            return FeedStatus(
+                self.state,
+                0,
+                frames_read=self.read,
+                frames_taken=self.taken,
+                dropped=dict(self.dropped),
+                repaired=self.repaired,
+                damaged=self.damaged,
+            )
+
+    def pause(self) -> None:
+        self.state = CameraState.PAUSED
+
+    def go_on(self) -> None:
+        self.state = CameraState.LIVE
+
+    def close(self) -> Gap | None:
+        self._over.set()
+        time.sleep(self._close_seconds)
+        if self._player is not None:
+            self._player.join()
+        self.closed += 1
+        if self._fail_on == "close":
+            raise RuntimeError("the feed cannot be closed")
+        return self._outage
 
 
 class FakeDetector:

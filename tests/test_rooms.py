@@ -117,6 +117,8 @@ KNOWS_CLASSES = "pipeline.build"
 EXCEPTIONS = {
     ("pipeline.processing", "pipeline.sinks.best_pictures"),
     ("pipeline.processing", "pipeline.sinks.database"),
+    ("pipeline.watch.roster", "pipeline.sinks.best_pictures"),
+    ("pipeline.watch.roster", "pipeline.sinks.database"),
     ("pipeline.retrack", "pipeline.sinks.database"),  # not a choice: every run writes to its own open database
 }
 

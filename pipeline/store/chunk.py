@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import StoreError
+from pipeline.errors import ContentError
 from pipeline.events import Events
 from pipeline.store.states import EmbeddingKind
 from trackers.structures import BoolArray, Detections, FloatArray, IntArray, State
@@ -33,7 +33,7 @@ class FrameDetections:
     def __post_init__(self) -> None:
         _check_lengths(self, len(self.detections))
         if np.any(np.diff(self.frames) <= 0):
-            raise StoreError("the frame numbers of a chunk must rise")
+            raise ContentError("the frame numbers of a chunk must rise")
 
     def __len__(self) -> int:
         return len(self.detections)
@@ -60,7 +60,7 @@ class TrackColumns:
     def __post_init__(self) -> None:
         _check_lengths(self, len(self.local_ids))
         if len(np.unique(self.local_ids)) != len(self.local_ids):
-            raise StoreError("a track stands twice in the summaries of one chunk")
+            raise ContentError("a track stands twice in the summaries of one chunk")
 
     def __len__(self) -> int:
         return len(self.local_ids)
@@ -88,9 +88,9 @@ class ObservationColumns:
     def __post_init__(self) -> None:
         _check_lengths(self, len(self.local_ids))
         if self.boxes.shape != (len(self.local_ids), 4):
-            raise StoreError(f"boxes must be (n, 4), got {self.boxes.shape}")
+            raise ContentError(f"boxes must be (n, 4), got {self.boxes.shape}")
         if not (np.isfinite(self.boxes).all() and np.isfinite(self.scores).all()):
-            raise StoreError("an observation's box or score is NaN or infinite; check the tracker")
+            raise ContentError("an observation's box or score is NaN or infinite; check the tracker")
 
     def __len__(self) -> int:
         return len(self.local_ids)
@@ -116,12 +116,12 @@ class EmbeddingColumns:
     def __post_init__(self) -> None:
         _check_lengths(self, len(self.local_ids), but=("model_id",))
         if self.vectors.ndim != 2:
-            raise StoreError(f"vectors must be (n, d), got {self.vectors.shape}")
+            raise ContentError(f"vectors must be (n, d), got {self.vectors.shape}")
         if not np.isfinite(self.vectors).all():
-            raise StoreError("a feature vector holds NaN or infinity; check the embedding model and its input crops")
+            raise ContentError("a feature vector holds NaN or infinity; check the embedding model and its input crops")
         means = self.local_ids[np.array([kind is EmbeddingKind.MEAN for kind in self.kinds], bool)]
         if len(np.unique(means)) != len(means):
-            raise StoreError("a track has two mean vectors in one chunk")
+            raise ContentError("a track has two mean vectors in one chunk")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,17 +201,17 @@ class ChunkData:
 
     def __post_init__(self) -> None:
         if not 0 <= self.first_frame < self.end_frame:
-            raise StoreError(f"frames {self.first_frame} to {self.end_frame} are no range")
+            raise ContentError(f"frames {self.first_frame} to {self.end_frame} are no range")
         if len(self.detections) > CHUNK_FRAMES:
-            raise StoreError(f"a chunk takes at most {CHUNK_FRAMES} frames, not {len(self.detections)}")
+            raise ContentError(f"a chunk takes at most {CHUNK_FRAMES} frames, not {len(self.detections)}")
         frames = self.detections.frames
         first = self.first_frame if self.detections_from is None else min(self.detections_from, self.first_frame)
         if len(frames) and not (first <= frames[0] and frames[-1] < self.end_frame):
-            raise StoreError(f"frames {frames[0]}..{frames[-1]} lie outside {self.first_frame}..{self.end_frame}")
+            raise ContentError(f"frames {frames[0]}..{frames[-1]} lie outside {self.first_frame}..{self.end_frame}")
 
 
 def _check_lengths(columns: Any, count: int, *, but: tuple[str, ...] = ()) -> None:
     for column in fields(columns):
         value = getattr(columns, column.name)
         if column.name not in but and value is not None and len(value) != count:
-            raise StoreError(f"{column.name} of {type(columns).__name__} has {len(value)} rows instead of {count}")
+            raise ContentError(f"{column.name} of {type(columns).__name__} has {len(value)} rows instead of {count}")

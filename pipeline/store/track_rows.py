@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import BigInteger, Connection, SmallInteger, bindparam, case, insert, select, update
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
-from pipeline.errors import StoreError
+from pipeline.errors import ContentError, StoreError
 from pipeline.store.batches import batches
 from pipeline.store.chunk import ChunkData, ObservationColumns
 from pipeline.store.public_id import PublicIds
@@ -226,4 +226,4 @@ def _object_now() -> ColumnElement[int]:
 def _refuse(local_ids: Iterable[int], what: str) -> None:
     wrong = sorted(local_ids)
     if wrong:
-        raise StoreError(f"track {wrong[0]} has {what}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""))
+        raise ContentError(f"track {wrong[0]} has {what}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""))

@@ -1,0 +1,83 @@
+"""Lane: one stream on its way through a live engine, and what its stages remember of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.events import Analyst
+from pipeline.live_report import StreamMeter
+from pipeline.sinks.base import Sink
+from pipeline.sources.feed import Feed
+from pipeline.stages import Follower
+from trackers.structures import Detections, Frame, Gap, MultiObjectTracker
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStream:
+    """A camera, its tracker and where its results go. The engine starts and closes the feed and enters the sinks."""
+
+    number: int  # never used again for another stream
+    feed: Feed
+    tracker: MultiObjectTracker
+    sinks: Sequence[Sink]
+    analyst: Analyst | None = None
+    labels: Collection[int] | None = None  # only detections of these classes are tracked; None: all
+
+
+class Lane:
+    """What the stages know of a stream. Each field is written by one stage, or by whoever ends the stream."""
+
+    def __init__(self, stream: LiveStream) -> None:
+        self.stream = stream
+        self.name = stream.feed.name
+        self.follower = Follower(stream.tracker, stream.analyst)
+        self.meter = StreamMeter(self.name)
+        self.sinks = ExitStack()  # those that were entered
+        self.queued = False  # waits to be asked for a frame
+        self.taken_at = -np.inf  # monotonic seconds, of the last frame taken
+        self.draining = False  # the feed has ended; once nothing is left in it, the stream ends
+        self.leaving = False  # no more frames are taken
+        self.left_intake = False  # its last frame has been passed on
+        self.odd = 0  # frames in a row on which a network failed
+        self.last: tuple[int, int] | None = None  # index and capture (microseconds) of the last frame tracked
+        self.failure: Exception | None = None
+        self.broken = False  # a sink failed: nothing more is given to any
+        self.gap: Gap | None = None  # the outage in which the feed was closed
+        self.closer: threading.Thread | None = None  # of the feed
+        self.closed = threading.Event()
+        self.over = threading.Event()  # the sinks are left
+
+    def take(self) -> Frame | None:
+        """The next frame, if there is one."""
+        frame = self.stream.feed.take()
+        if frame is not None:
+            self.taken_at = time.monotonic()
+        return frame
+
+    def wanted(self, detections: Detections) -> Detections:
+        """The detections that are tracked."""
+        labels = self.stream.labels
+        return detections if labels is None else detections[np.isin(detections.labels, list(labels))]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """A frame on its way, with what the networks have found out so far."""
+
+    lane: Lane
+    frame: Frame
+    detections: Detections = field(default_factory=Detections.empty)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Frames that go through the networks together, and streams whose last frame was before them."""
+
+    items: Sequence[Item]
+    leavers: Sequence[Lane] = ()
