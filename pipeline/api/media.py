@@ -37,7 +37,9 @@ def media_routes(services: Services) -> APIRouter:
     router = APIRouter(tags=["pictures"])
     folder, limits = services.media_folder, services.limits
     cache = FileCache(folder / "clips", limit=limits.cache_bytes, makers=limits.cuts)
-    cutter = ClipCutter(services.database, cache, width=limits.clip_width, seconds=limits.clip_seconds)
+    cutter = ClipCutter(
+        services.database, cache, media_folder=folder, width=limits.clip_width, seconds=limits.clip_seconds
+    )
 
     def cut(request: Request, media_type: str, make: Callable[[Scope], Cut | None]) -> Response:
         with services.database.read("look for an object") as connection:

@@ -11,7 +11,9 @@ from uuid import UUID
 from pipeline.clips.cache import FileCache
 from pipeline.clips.cutting import DRAWING, cut_clip, cut_crop, cut_frame
 from pipeline.clips.originals import Originals
+from pipeline.clips.recorded import RecordedCameras
 from pipeline.clips.seen import Seen, row_to_show, seen_in, window
+from pipeline.sources.excerpt import Footage
 from pipeline.store.database import Database
 from pipeline.store.filters import Scope
 from pipeline.store.footage_queries import footage_rows, local_ids
@@ -34,9 +36,20 @@ class ClipCutter:
     BusyError where too much is asked for at once, OutputError where the cache cannot be written.
     """
 
-    def __init__(self, database: Database, cache: FileCache, *, width: int = 960, seconds: float = 60.0) -> None:
-        """`width`: of clips and frames at most, pixels. `seconds`: of a clip at most, without its margins."""
+    def __init__(
+        self,
+        database: Database,
+        cache: FileCache,
+        *,
+        media_folder: Path | None = None,
+        width: int = 960,
+        seconds: float = 60.0,
+    ) -> None:
+        """`media_folder`: with the recordings of cameras; None: there are none. `width`: of clips and frames at most,
+        pixels. `seconds`: of a clip at most, without its margins.
+        """
         self._database = database
+        self._recorded = None if media_folder is None else RecordedCameras(database, media_folder)
         self._cache = cache
         self._width = width
         self._most = round(seconds * 1e6)
@@ -60,8 +73,8 @@ class ClipCutter:
             return None
         seen, best = found
         span = window(seen, int(seen.at[best]), most=self._most, from_at=from_at, to_at=to_at)
-        footage = self._originals.open(seen.footage)
-        key = _key("clip", seen, [*span, self._width, seen.name, _told(seen)])
+        footage, files = self._open(scope, seen, *span)
+        key = _key("clip", seen, [*span, self._width, seen.name, _told(seen), *files])
         path = self._cache.get(key, ".mp4", lambda part: cut_clip(part, footage, seen, span=span, width=self._width))
         return Cut(path, key)
 
@@ -71,8 +84,8 @@ class ClipCutter:
         if found is None:
             return None
         seen, row = found
-        footage = self._originals.open(seen.footage)
-        key = _key("frame", seen, [int(seen.at[row]), self._width])
+        footage, files = self._open(scope, seen, *seen.around(row))
+        key = _key("frame", seen, [int(seen.at[row]), self._width, *files])
         path = self._cache.get(key, ".jpg", lambda part: cut_frame(part, footage, seen, row=row, width=self._width))
         return Cut(path, key)
 
@@ -82,9 +95,15 @@ class ClipCutter:
         if found is None:
             return None
         seen, row = found
-        footage = self._originals.open(seen.footage)
-        key = _key("crop", seen, [int(seen.at[row]), *seen.boxes[row].tolist()])
+        footage, files = self._open(scope, seen, *seen.around(row))
+        key = _key("crop", seen, [int(seen.at[row]), *seen.boxes[row].tolist(), *files])
         return Cut(self._cache.get(key, ".jpg", lambda part: cut_crop(part, footage, seen, row=row)), key)
+
+    def _open(self, scope: Scope, seen: Seen, from_at: int, to_at: int) -> tuple[Footage, tuple[str, ...]]:
+        """The pictures of a source, and the files of a recording that they come from; none of these for an original."""
+        if self._recorded is None or not seen.footage.is_camera:
+            return self._originals.open(seen.footage), ()
+        return self._recorded.open(scope, seen.footage, from_at=from_at, to_at=to_at)
 
     def _seen(
         self, scope: Scope, public_id: UUID, *, source: UUID | None = None, at: int | None = None

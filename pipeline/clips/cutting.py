@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from pipeline.annotate import Annotator
-from pipeline.clips.seen import SAME, Seen
+from pipeline.clips.seen import Seen
 from pipeline.errors import GoneError, OutputError, SourceError
 from pipeline.sinks.h264_file import H264File
 from pipeline.sources.excerpt import Footage
@@ -78,10 +78,10 @@ def scaled(image: ImageArray, scale: float) -> ImageArray:
 
 
 def _frame_at(footage: Footage, seen: Seen, row: int) -> Frame:
-    at = int(seen.at[row])
-    for frame in footage.between(at - SAME, at + SAME):
-        return frame
-    raise GoneError(f"{seen.footage.name} gives no picture of this time any more")
+    nearest = min(footage.between(*seen.around(row)), key=lambda frame: abs(frame.at - int(seen.at[row])), default=None)
+    if nearest is None:
+        raise GoneError(f"{seen.footage.name} gives no picture of this time any more")
+    return nearest
 
 
 def _annotator(seen: Seen, image: ImageArray) -> Annotator:

@@ -14,6 +14,8 @@ from trackers.structures import Evidence, FloatArray, IntArray, Stage, Tracks
 
 MARGIN = 1_000_000  # microseconds shown before the first and after the last observation of a clip
 SAME = 1_000  # microseconds; a frame's time may differ by so much from an observation's
+SAME_RECORDED = 15_000  # a stamp of a camera that was repaired is as it came in the recording
+NEAR_RECORDED = 100_000  # a picture is looked for so far around an observation of a camera
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,9 +37,15 @@ class Seen:
         """The observation nearest to a moment."""
         return int(np.abs(self.at - at).argmin())
 
+    def around(self, row: int) -> tuple[int, int]:
+        """From when to when the picture of an observation is looked for, microseconds UTC."""
+        reach = NEAR_RECORDED if self.footage.is_camera else SAME
+        return int(self.at[row]) - reach, int(self.at[row]) + reach
+
     def at_frame(self, at: int, *, scale: float) -> Tracks:
         """What is drawn on the frame of a moment. `scale`: of the picture; boxes become as large."""
-        first, end = np.searchsorted(self.at, (at - SAME, at + SAME + 1)).tolist()
+        same = SAME_RECORDED if self.footage.is_camera else SAME
+        first, end = np.searchsorted(self.at, (at - same, at + same + 1)).tolist()
         _, once = np.unique(self.local_ids[first:end], return_index=True)
         rows = first + once
         count = len(rows)

@@ -82,6 +82,8 @@ def _beginning(at: IntArray, footage: FootageRow) -> int:
 
 
 def _why_gone(row: FootageRow) -> str | None:
+    if row.is_camera:
+        return None  # its recording is looked for when somebody wants to see it
     if row.kind == CAMERA:
         return f"{row.name} is a camera, and nothing was recorded at that time, or it is gone by now."
     if row.start_at is None or not row.fingerprint:

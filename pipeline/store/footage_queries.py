@@ -14,6 +14,7 @@ from sqlalchemy import Connection, and_, exists, func, or_, select
 from pipeline.store.batches import batches
 from pipeline.store.filters import Scope, visible
 from pipeline.store.rows import MediaRow
+from pipeline.store.segments import CAMERA
 from pipeline.store.tables import Media, Object, ObjectMember, Run, RunSource, Session, Source, Track
 
 
@@ -30,6 +31,11 @@ class FootageRow:
     fingerprint: str  # empty for a camera
     start_at: int | None  # of its first frame in this run, microseconds UTC
     fps: float | None  # of a folder of pictures in this run
+
+    @property
+    def is_camera(self) -> bool:
+        """Whether its pictures are kept only where it was recorded."""
+        return self.kind == CAMERA
 
 
 def find_media(scope: Scope, connection: Connection, public_id: UUID) -> MediaRow | None:

@@ -1,0 +1,159 @@
+"""Tracks of a camera play out of its recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.clips.cache import FileCache
+from pipeline.clips.cutter import ClipCutter
+from pipeline.errors import GoneError
+from pipeline.sources.segment_footage import SegmentFootage, SegmentPart, open_segment
+from pipeline.store.database import open_database
+from pipeline.store.queries import page_objects
+from pipeline.store.segments import add_segment, remove_segments
+from pipeline.store.writer import RunWriter
+from tests.clips import number_in, write_clip
+from tests.integration.recording.feeding import START, Recording, feed
+from tests.integration.store.examples import DETECTOR, RUN, chunk
+from tests.integration.store.recorded import GATE, RecordedStore
+
+EVEN = {"g": "10", "sc_threshold": "0", "bf": "0"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RecordedStore]:
+    """Gate was recorded for 10 s in segments of 2 s; tracks 1 and 2 were seen in its first 6 s, 25 times a second."""
+    media = tmp_path / "media"
+    with open_database(tmp_path / "runs.db") as database:
+        writer = RunWriter.begin(database, replace(RUN, kind="live"), media_folder=media)
+        writer.register_model(DETECTOR)
+        gate = writer.add_source(GATE)
+        writer.add_session(gate, 0, started_at=START)
+        for first in (0, 50, 100):
+            writer.write_chunk(gate, chunk(first, first + 50))
+        video = write_clip(tmp_path / "clip.ts", count=250, fps=25, codec="libx264", size=(320, 240), options=EVEN)
+        recording = Recording(media)
+        recorder = recording.recorder(seconds=2.0)
+        feed(recorder, video)
+        recorder.close()
+        assert len(recording.segments) == 5
+        with database.write() as connection:
+            for one in recording.segments:
+                add_segment(
+                    connection,
+                    run_source_id=gate,
+                    path=one.path.as_posix(),
+                    from_at=one.from_at,
+                    to_at=one.to_at,
+                    size=one.bytes,
+                )
+        yield RecordedStore(database, media, gate, gate, writer)
+
+
+def cutter(store: RecordedStore) -> ClipCutter:
+    return ClipCutter(store.database, FileCache(store.media / "clips", limit=1 << 30), media_folder=store.media)
+
+
+def first_object(store: RecordedStore) -> UUID:
+    with store.database.read() as connection:
+        return page_objects(store.scope, connection)[0].public_id
+
+
+def numbers(path: Path) -> tuple[list[int], list[float]]:
+    """What the pictures of a clip say, and when they are shown."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    shown = [float(frame.time) for frame in frames]
+    return [number_in(frame.to_ndarray(format="bgr24")) for frame in frames], [at - shown[0] for at in shown]
+
+
+def remove(store: RecordedStore, *which: int) -> None:
+    rows = store.rows()
+    with store.database.write() as connection:
+        remove_segments(connection, [rows[number].id for number in which])
+    for number in which:
+        (store.media / rows[number].path).unlink()
+
+
+def test_a_clip_goes_over_segments(store: RecordedStore) -> None:
+    cut = cutter(store).clip(store.scope, first_object(store), from_at=START + 1_000_000, to_at=START + 5_000_000)
+    assert cut is not None
+    shown, times = numbers(cut.path)
+    assert shown == list(range(25, 126))
+    assert times == pytest.approx([number / 25 for number in range(101)], abs=1e-3)
+
+
+def test_pictures_of_a_moment(store: RecordedStore) -> None:
+    cuts = cutter(store)
+    for frame in (0, 49, 50, 51, 123):
+        cut = cuts.frame(store.scope, first_object(store), at=START + frame * 40_000)
+        assert cut is not None
+        assert number_in(cv2.imread(str(cut.path))) == frame
+    assert cuts.crop(store.scope, first_object(store), at=START) is not None
+
+
+def test_what_was_removed_is_left_out(store: RecordedStore) -> None:
+    remove(store, 1)
+    cuts, one = cutter(store), first_object(store)
+    cut = cuts.clip(store.scope, one, from_at=START + 1_000_000, to_at=START + 5_000_000)
+    assert cut is not None
+    shown, times = numbers(cut.path)
+    assert shown == [*range(25, 50), *range(100, 126)]
+    assert np.diff(times).max() == pytest.approx(51 / 25, abs=1e-3)
+    with pytest.raises(
+        GoneError, match=r"what gate showed at 2023-11-14 22:13:2.* was not recorded, or has been removed since$"
+    ):
+        cuts.frame(store.scope, one, at=START + 75 * 40_000)
+
+
+def test_a_clip_is_cut_anew_when_the_next_segment_is_complete(store: RecordedStore) -> None:
+    rows = store.rows()
+    with store.database.write() as connection:
+        remove_segments(connection, [row.id for row in rows[1:]])
+    cuts, one = cutter(store), first_object(store)
+    span = {"from_at": START + 1_000_000, "to_at": START + 3_000_000}
+    first = cuts.clip(store.scope, one, **span)
+    with pytest.raises(GoneError, match=r"is in no complete file yet, or was not recorded; try again in a minute"):
+        cuts.frame(store.scope, one, at=START + 75 * 40_000)
+    with store.database.write() as connection:
+        row = rows[1]
+        add_segment(
+            connection, run_source_id=store.gate, path=row.path, from_at=row.from_at, to_at=row.to_at, size=row.bytes
+        )
+    second = cuts.clip(store.scope, one, **span)
+    assert first is not None
+    assert second is not None
+    assert (len(numbers(first.path)[0]), len(numbers(second.path)[0])) == (25, 51)
+
+
+def test_what_is_said_where_there_is_nothing(store: RecordedStore) -> None:
+    one = first_object(store)
+    remove(store, 0)
+    with pytest.raises(GoneError, match=r"has been removed since: it is kept from 2023-11-14 22:13:22.000 UTC on"):
+        cutter(store).frame(store.scope, one, at=START)
+    (store.media / store.rows()[0].path).write_bytes(b"")
+    with pytest.raises(GoneError, match=r"the recording of 2023-11-14 22:13:22.000 UTC can no longer be read"):
+        cutter(store).frame(store.scope, one, at=START + 75 * 40_000)
+    remove(store, 0, 1, 2, 3)
+    with pytest.raises(GoneError, match="gate is a camera that was not recorded; its setting `record`"):
+        cutter(store).clip(store.scope, one)
+
+
+def test_another_size_ends_the_footage(tmp_path: Path) -> None:
+    parts = []
+    for number, size in enumerate([(96, 64), (192, 128)]):
+        path = write_clip(tmp_path / f"{number}.mp4", count=10, size=size)
+        parts.append(SegmentPart(path, number * 1_000_000, (number + 1) * 1_000_000))
+    footage = SegmentFootage(parts, open_part=open_segment)
+    assert [frame.at for frame in footage.between(700_000, 1_500_000)] == [700_000, 800_000, 900_000]
+    assert [frame.width for frame in footage.between(1_000_000, 1_200_000)] == [192, 192, 192]
+    assert list(footage.between(5_000_000, 6_000_000)) == []
+    assert list(SegmentFootage([], open_part=open_segment).between(0, 1)) == []
