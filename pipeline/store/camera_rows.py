@@ -74,11 +74,8 @@ def take_up(database: Database, camera: UUID, run_source_id: int) -> None:
         connection.execute(update(Camera).where(Camera.public_id == camera).values(run_source_id=run_source_id))
 
 
-def tell_cameras(database: Database, told: Sequence[CameraTold], counts: Mapping[int, Mapping[str, int]]) -> None:
-    """Write how cameras are doing, in one transaction.
-
-    `counts`: by run_source_id, what the engine's chunks do not know: frames `read` and `dropped` in all.
-    """
+def tell_cameras(database: Database, told: Sequence[CameraTold]) -> None:
+    """Write how cameras are doing, in one transaction."""
     now = now_microseconds()
     rows = [
         {
@@ -91,15 +88,13 @@ def tell_cameras(database: Database, told: Sequence[CameraTold], counts: Mapping
         }
         for one in told
     ]
+    if not rows:
+        return
     names = ("state", "since_at", "error", "status", "updated_at")
     values = {name: bindparam(f"new_{name}", type_=Camera.__table__.c[name].type) for name in names}
     key = bindparam("key", type_=Camera.public_id.type)
     with database.write("tell how the cameras are doing") as connection:
-        if rows:
-            connection.execute(update(Camera).where(Camera.public_id == key).values(**values), rows)
-        for run_source_id, one in counts.items():
-            counted = {"frames_read": one["read"], "dropped": one["dropped"]}
-            connection.execute(update(RunSource).where(RunSource.id == run_source_id).values(**counted))
+        connection.execute(update(Camera).where(Camera.public_id == key).values(**values), rows)
 
 
 def add_gap(database: Database, run_source_id: int, gap: structures.Gap) -> None:

@@ -77,17 +77,18 @@ class DatabaseReport:
     problem: str | None  # what stands in the way of open_database and what to do; None if nothing does
 
 
-def open_database(url: str | Path) -> Database:
+def open_database(url: str | Path, *, busy_seconds: float = engines.BUSY_SECONDS) -> Database:
     """Open a store, making or upgrading its tables.
 
-    `url`: an SQLAlchemy address (sqlite or postgresql) or the plain path of a SQLite file. Raises StoreError if it
-    cannot be reached or written, is no database, or is another program's or a newer Sightline's; DependencyError if
-    PostgreSQL's driver is missing.
+    `url`: an SQLAlchemy address (sqlite or postgresql) or the plain path of a SQLite file. `busy_seconds`: how long
+    another's lock is waited for; less for who tries again by himself. Raises StoreError if it cannot be reached or
+    written, is no database, or is another program's or a newer Sightline's; DependencyError if PostgreSQL's driver is
+    missing.
     """
     address = engines.read_address(url)
     if address.get_backend_name() == "sqlite":
         _make_folder(Path(str(address.database)).parent)
-    engine = engines.make_engine(address)
+    engine = engines.make_engine(address, busy_seconds=busy_seconds)
     try:
         with explained(address, "open a database"):
             _prepare(engine)

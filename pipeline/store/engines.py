@@ -39,10 +39,14 @@ def read_address(url: str | Path) -> URL:
             raise StoreError(f"a store in {other} is not supported; write sqlite:///FILE or postgresql://...")
 
 
-def make_engine(address: URL) -> Engine:
-    """An engine that has not connected yet. Raises DependencyError where PostgreSQL's driver is missing."""
+def make_engine(address: URL, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
+    """An engine that has not connected yet. Raises DependencyError where PostgreSQL's driver is missing.
+
+    `busy_seconds`: how long a SQLite connection waits for another's lock; a PostgreSQL server is waited for no longer
+    than that either, or 2 s, which is the least it takes.
+    """
     if address.get_backend_name() == "sqlite":
-        engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS})
+        engine = create_engine(address, connect_args={"timeout": busy_seconds})
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -51,7 +55,8 @@ def make_engine(address: URL) -> Engine:
         import psycopg  # noqa: F401
     except ImportError as error:
         raise DependencyError(f"a PostgreSQL store needs {error.name}: pip install 'sightline[postgres]'") from error
-    waiting = {} if "connect_timeout" in address.query else {"connect_timeout": _CONNECT_SECONDS}
+    connect = max(2, min(_CONNECT_SECONDS, round(busy_seconds)))
+    waiting = {} if "connect_timeout" in address.query else {"connect_timeout": connect}
     return create_engine(address, pool_pre_ping=True, connect_args=waiting)
 
 

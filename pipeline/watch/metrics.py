@@ -9,8 +9,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from pipeline.live_report import Percentiles
 from pipeline.sources.feed import CameraState, DropReason
-from pipeline.watch.state import CameraSnapshot, Latency, ServiceState
+from pipeline.watch.state import CameraSnapshot, ServiceState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -122,8 +123,8 @@ def _of_memory() -> Iterator[Metric]:
     yield family
 
 
-def _add_quantiles(family: GaugeMetricFamily, labels: list[str], latency: Latency) -> None:
-    for quantile, seconds in latency.by_quantile().items():
+def _add_quantiles(family: GaugeMetricFamily, labels: list[str], latency: Percentiles) -> None:
+    for quantile, seconds in (("0.5", latency.p50), ("0.95", latency.p95), ("0.99", latency.p99)):
         family.add_metric([*labels, quantile], seconds)
 
 

@@ -7,23 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
+from pipeline.live_report import LiveReport, LiveStreamReport, Percentiles
 from pipeline.sources.feed import CameraState, FeedStatus
 from pipeline.watch.patience import Trouble
 
+NOTHING_YET = Percentiles()
 _WAITED_FOR = (CameraState.CONNECTING, CameraState.STALLED, CameraState.RECONNECTING, CameraState.FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """Of the last frames, seconds; 0 before the first."""
-
-    p50: float = 0.0
-    p95: float = 0.0
-    p99: float = 0.0
-
-    def by_quantile(self) -> dict[str, float]:
-        """As Prometheus labels them."""
-        return {"0.5": self.p50, "0.95": self.p95, "0.99": self.p99}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +26,8 @@ class CameraSnapshot:
     frames: int = 0  # processed
     tracks: int = 0  # confirmed, now
     tracks_in_all: int = 0
-    tracked: Latency = Latency()  # from capture to the tracker's word
-    stored: Latency = Latency()  # from capture to the commit
+    tracked: Percentiles = NOTHING_YET  # from capture to the tracker's word
+    stored: Percentiles = NOTHING_YET  # from capture to the commit
 
     def told(self) -> dict[str, Any]:
         """The document `status` of its row: the fields of FeedStatus and of this, as JSON can hold them."""
@@ -59,7 +48,7 @@ class CameraSnapshot:
 class StageSnapshot:
     """One stage that all cameras share."""
 
-    latency: Latency = Latency()  # how long it is busy with a batch
+    latency: Percentiles = NOTHING_YET  # how long it is busy with a batch
     waiting: int = 0  # batches in front of it
 
 
@@ -97,3 +86,30 @@ class ServiceState:
         if CameraState.LIVE not in states and any(state in _WAITED_FOR for state in states):
             found.append("no camera is live")
         return found
+
+
+def camera_snapshot(public_id: UUID, name: str, status: FeedStatus, report: LiveStreamReport | None) -> CameraSnapshot:
+    """From what the feed and the engine say. `report`: None where the engine has let the stream go."""
+    if report is None:
+        return CameraSnapshot(public_id, name, status)
+    return CameraSnapshot(
+        public_id,
+        name,
+        status,
+        fps=report.fps,
+        frames=report.frames,
+        tracks=report.tracks_now,
+        tracks_in_all=report.tracks,
+        tracked=report.to_track,
+        stored=report.to_store,
+    )
+
+
+def failed_snapshot(public_id: UUID, name: str, error: str, since: int) -> CameraSnapshot:
+    """Of a camera that cannot be taken up. `since`: microseconds UTC."""
+    return CameraSnapshot(public_id, name, FeedStatus(CameraState.FAILED, since, error=error))
+
+
+def stage_snapshots(report: LiveReport) -> dict[str, StageSnapshot]:
+    """By name."""
+    return {name: StageSnapshot(stage.busy, stage.queue) for name, stage in report.stages.items()}

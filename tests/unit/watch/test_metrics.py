@@ -87,5 +87,5 @@ def test_what_the_row_of_a_camera_keeps_is_json() -> None:
     told = json.loads(json.dumps(camera("gate").told()))
     assert told["dropped"] == {"stale": 7}
     assert told["fps_processed"] == 9.3
-    assert told["latency"]["stored"] == {"p50": 0.3, "p95": 0.6, "p99": 0.7}
+    assert told["latency"]["stored"] == {"p50": 0.3, "p95": 0.6, "p99": 0.7, "count": 0}
     assert not {"state", "since_at", "error"} & set(told)

@@ -1,0 +1,317 @@
+"""Watch: a service over cameras, from its first look at the settings to the last chunk that is stored."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from pipeline import build
+from pipeline.alerts.dispatcher import Dispatcher
+from pipeline.camera_settings import WatchSettings
+from pipeline.errors import BusyError, ConfigError, StoreError
+from pipeline.heart import Heart
+from pipeline.live_engine import LiveEngine
+from pipeline.outputs import Outputs
+from pipeline.processing import Models, tell_failure
+from pipeline.recordings import adopt_orphans
+from pipeline.run_record import media_folder, run_record
+from pipeline.secrets import Secrets
+from pipeline.sources.feed import CameraState, Feed
+from pipeline.store.camera_rows import CameraTold, enrol, tell_cameras
+from pipeline.store.cameras import LIVE, list_cameras
+from pipeline.store.database import Database, open_database
+from pipeline.store.filters import PROJECT, Scope, scope_of
+from pipeline.store.states import RequestedState, RunStatus
+from pipeline.store.writer import RunWriter
+from pipeline.watch.http_server import HttpServer
+from pipeline.watch.metrics import metrics_text
+from pipeline.watch.patience import Patience
+from pipeline.watch.recordings import RecordingKeeper, SegmentQueue
+from pipeline.watch.roster import Means, Roster
+from pipeline.watch.state import CameraSnapshot, ServiceState, stage_snapshots
+from pipeline.watch.succession import MADE_BY, WATCH, enrolments, take_over
+
+BEAT_SECONDS = 0.5  # between two looks at what is wanted of the run and of its cameras
+TELL_SECONDS = 1.0  # between two reports into the store
+LAST_TRIES = 1.2  # seconds after a stop in which a store that takes nothing is tried again
+BUSY_SECONDS = 1.0  # the service waits no longer for a lock or a server at once: Patience does
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """What is not in the settings."""
+
+    made_by: str = WATCH  # or RUN
+    public_id: UUID | None = None  # of the new run, where it was given out before
+    password: str | None = None  # before metrics, where others get in
+    over: Callable[[ServiceState], bool] = lambda _: False  # the service ends by itself when it is
+    shorten: Callable[[Feed], Feed] = lambda feed: feed  # what becomes of each camera's feed
+
+
+class Watch:
+    """One live run. `execute` once; `stop` from a signal handler."""
+
+    def __init__(
+        self,
+        settings: WatchSettings,
+        secrets: Secrets,
+        *,
+        options: WatchOptions | None = None,
+        began: Callable[[Watch], None] = lambda _: None,
+    ) -> None:
+        """`began`: is called once the run is in the store and its cameras are about to be taken up."""
+        self._settings = settings
+        self._secrets = secrets
+        self._options = options or WatchOptions()
+        self._began = began
+        self._patience = Patience()
+        self._segments = SegmentQueue()
+        self._engine: LiveEngine | None = None
+        self._roster: Roster | None = None
+        self._keeper: RecordingKeeper | None = None
+        self._writer: RunWriter | None = None
+        self._alerts_waiting = 0
+        self._wanted = RequestedState.RUN
+        self._failure: Exception | None = None
+        self.stopped = False  # by `stop`
+
+    @property
+    def public_id(self) -> UUID | None:
+        """Of the run, once it has begun."""
+        return None if self._writer is None else self._writer.public_id
+
+    def stop(self) -> None:
+        """End: what was taken is finished and stored. Safe in a signal handler: it takes no lock."""
+        self.stopped = True
+        self._patience.end(LAST_TRIES)
+        if self._engine is not None:
+            self._engine.stop()
+
+    def state(self) -> ServiceState:
+        """How it is doing. From any thread."""
+        engine, roster = self._engine, self._roster
+        state = ServiceState(
+            trouble=self._patience.trouble,
+            store_retries=self._patience.retries,
+            alerts_waiting=self._alerts_waiting,
+        )
+        if engine is None or roster is None:
+            return state
+        report = engine.report()
+        return replace(
+            state,
+            cameras=roster.snapshot(report),
+            stages=stage_snapshots(report),
+            hanging=report.hanging,
+            disk=state.disk if self._keeper is None else self._keeper.disk,
+            running=not self.stopped,
+        )
+
+    def execute(self) -> None:
+        """Run until `stop`, until somebody asks for the end in the store, or until it is over by itself.
+
+        What can be wrong with the settings is told before anything is written. Raises the first failure of what all
+        cameras share, after the store has been told.
+        """
+        settings = self._settings
+        for name, camera in settings.cameras.items():
+            if camera.secret is not None:
+                self._find_secret(name, camera.secret)
+        receivers = build.receivers(settings.alerts, self._secrets)
+        with ExitStack() as stack:
+            if settings.service.listen:
+                stack.enter_context(self._http_server())
+            models = Models.load(settings)
+            database = stack.enter_context(open_database(settings.store.database, busy_seconds=BUSY_SECONDS))
+            scope = _scope(database)
+            parent = None if scope is None else take_over(database, scope)
+            media = media_folder(settings).absolute()
+            if scope is not None:
+                adopt_orphans(database, media, settings.cameras)
+            record = run_record(settings, models.detector, models.embedder, Outputs())
+            kept = {**record.settings, MADE_BY: self._options.made_by}
+            record = replace(record, kind=LIVE, settings=kept, parent=parent)
+            cameras = enrolments(database, scope or Scope(()), settings.cameras, made_by=self._options.made_by)
+            if self.stopped:
+                return
+            writer = RunWriter.begin(database, record, media_folder=media, public_id=self._options.public_id)
+            self._writer = writer
+            try:
+                writer.alerts = build.alert_targets(settings.alerts)
+                embedder_id = None
+                writer.register_model(models.detector.card)
+                if models.embedder is not None:
+                    embedder_id = writer.register_model(models.embedder.card)
+                enrol(database, writer.public_id, cameras)
+                means = Means(
+                    settings=settings,
+                    secrets=self._secrets,
+                    database=database,
+                    writer=writer,
+                    patience=self._patience,
+                    detector=models.detector,
+                    embedder=models.embedder,
+                    embedder_id=embedder_id,
+                    media_folder=media,
+                    segments=self._segments.put,
+                    shorten=self._options.shorten,
+                )
+                with Dispatcher(database, writer.scope, receivers) as dispatcher:
+                    self._work(means, dispatcher if receivers else None)
+            except BaseException as error:
+                tell_failure(error, lambda said: writer.finish_run(RunStatus.FAILED, error=said))
+                raise
+            writer.finish_run(RunStatus.STOPPED if self.stopped else RunStatus.FINISHED)
+
+    def _work(self, means: Means, dispatcher: Dispatcher | None) -> None:
+        """From the first camera to the last."""
+        service = self._settings.service
+        roster: Roster
+        engine = LiveEngine(
+            means.detector,
+            embedder=means.embedder,
+            batch=service.batch,
+            max_wait=service.max_wait_ms / 1000,
+            store_seconds=service.store_seconds,
+            chunk=self._settings.store.chunk,
+            hang_seconds=service.hang_seconds,
+            stream_failed=lambda number, error: roster.broke(number, error),
+            stream_ended=lambda number: roster.through(number),
+        )
+        roster = Roster(engine, means)
+        self._roster, self._engine = roster, engine
+        over = threading.Event()
+        supervisor = threading.Thread(
+            target=self._supervise, args=(means, roster, dispatcher, over), name="sightline cameras", daemon=True
+        )
+        keeper = RecordingKeeper(means.database, means.media_folder, roster, self._segments, self._patience)
+        self._keeper = keeper
+        with keeper, Heart(self._beat(means.writer), self._obey, seconds=BEAT_SECONDS):
+            self._began(self)
+            supervisor.start()
+            try:
+                if self.stopped:  # before there was an engine to stop
+                    engine.stop()
+                engine.run()
+            finally:
+                over.set()
+                supervisor.join(BUSY_SECONDS)
+        self._tell(means.database, [])
+        roster.finish()
+        if self._failure is not None:
+            raise self._failure
+
+    def _http_server(self) -> HttpServer:
+        return HttpServer(
+            self._settings.service.listen,
+            metrics=metrics_text(self.state),
+            reasons=lambda: self.state().reasons(),
+            password=self._options.password,
+        )
+
+    def _find_secret(self, camera: str, secret: str) -> None:
+        try:
+            self._secrets.find(secret)
+        except ConfigError as error:
+            raise ConfigError(f"camera '{camera}': {error}") from error
+
+    # The rest runs in threads of the service.
+
+    def _beat(self, writer: RunWriter) -> Callable[[], RequestedState]:
+        def beat() -> RequestedState:
+            try:
+                self._wanted = writer.heartbeat()
+            except StoreError as error:  # said with the others, and not at every beat
+                self._patience.note(error)
+            return self._wanted
+
+        return beat
+
+    def _obey(self, wanted: RequestedState) -> None:
+        """Do what somebody asked for in the store."""
+        assert self._roster is not None
+        assert self._writer is not None
+        match wanted:
+            case RequestedState.STOP:
+                _log.info("somebody asked the service to stop")
+                self.stop()
+            case RequestedState.PAUSE:
+                self._roster.pause_all()
+                self._writer.set_status(RunStatus.PAUSED)
+            case RequestedState.RUN:
+                self._roster.go_on_all()
+                self._writer.set_status(RunStatus.RUNNING)
+
+    def _supervise(self, means: Means, roster: Roster, dispatcher: Dispatcher | None, over: threading.Event) -> None:
+        told_at = float("-inf")
+        try:
+            while not over.is_set() and not self.stopped:
+                gone = self._follow(means, roster)
+                now = time.monotonic()
+                if gone or now - told_at >= TELL_SECONDS:
+                    told_at = now
+                    self._tell(means.database, gone)
+                    self._count_alerts(dispatcher)
+                if self._options.over(self.state()):
+                    assert self._engine is not None
+                    self._engine.stop()
+                    return
+                over.wait(BEAT_SECONDS)
+        except Exception as error:  # noqa: BLE001 (re-raised by `execute`)
+            self._failure = error
+            assert self._engine is not None
+            self._engine.stop()
+
+    def _follow(self, means: Means, roster: Roster) -> list[CameraTold]:
+        try:
+            with means.database.read("look what is wanted of the cameras") as connection:
+                rows = list_cameras(means.writer.scope, connection, run=means.writer.public_id)
+            return roster.follow(rows)
+        except StoreError as error:
+            self._patience.note(error)
+        except BusyError:  # the engine is ending
+            if not self.stopped:
+                raise
+        return []
+
+    def _tell(self, database: Database, gone: list[CameraTold]) -> None:
+        """Write how the cameras are doing; tried again with the next report."""
+        told = [*map(_told, self.state().cameras), *gone]
+        try:
+            tell_cameras(database, told)
+        except StoreError as error:
+            self._patience.note(error)
+
+    def _count_alerts(self, dispatcher: Dispatcher | None) -> None:
+        if dispatcher is None:
+            return
+        try:
+            self._alerts_waiting = sum(report.waiting for report in dispatcher.report().values())
+        except StoreError as error:
+            self._patience.note(error)
+
+
+def all_ended(state: ServiceState) -> bool:
+    """Whether there were cameras and each is over."""
+    return bool(state.cameras) and all(camera.status.state is CameraState.ENDED for camera in state.cameras)
+
+
+def _told(camera: CameraSnapshot) -> CameraTold:
+    status = camera.status
+    return CameraTold(camera.public_id, status.state, status.since_at, status.error, camera.told())
+
+
+def _scope(database: Database) -> Scope | None:
+    """Of the project; None before its first run."""
+    with database.read("find the project") as connection:
+        try:
+            return scope_of(connection, [PROJECT])
+        except StoreError:
+            return None
