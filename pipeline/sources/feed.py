@@ -94,25 +94,3 @@ class Feed(Protocol):
 
         Afterwards no process, thread or shared memory of it is left.
         """
-
-
-class FeedCounts:
-    """What the store wants to know of a feed's counters."""
-
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
-
-    @property
-    def repaired(self) -> int:
-        """Time stamps mended so far."""
-        return self._feed.status().repaired
-
-    @property
-    def damaged(self) -> int:
-        """Packets so far that could not be decoded."""
-        return self._feed.status().damaged
-
-    @property
-    def dropped(self) -> int:
-        """Frames so far that were read and not given, for any reason."""
-        return sum(self._feed.status().dropped.values())
