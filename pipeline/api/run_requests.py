@@ -107,6 +107,6 @@ def _inside(services: Services, address: str) -> Path:
     if not allowed:
         where = ", ".join(map(str, roots))
         hint = f"name one in {where}" if roots else "upload it, or set SIGHTLINE_MEDIA_ROOTS on the server"
-        named = "such a file or folder" if "@" in address else f"file or folder {address!r}"  # it may be a password
+        named = "such file or folder" if "@" in address else f"file or folder {address!r}"  # it may be a password
         raise refused(f"there is no {named} that may be used from here; {hint}")
     return path
