@@ -146,6 +146,12 @@ class Camera:
         self._paused = False
         self._wake()
 
+    @property
+    def reader_pid(self) -> int | None:
+        """The reading process of now, for whoever measures it; None while there is none."""
+        with self._facts:
+            return None if self._process is None else self._process.pid
+
     def record(self, on: bool) -> None:
         """Go on or pause with recording, e.g. while the disk is full. Nothing where none is wanted."""
         with self._facts:

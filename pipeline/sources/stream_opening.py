@@ -74,7 +74,8 @@ def open_stream(order: ReadOrder, accelerator: HWAccel | None) -> OpenStream:
         container.close()
         raise LossError(LossKind.REFUSED, str(error)) from error
     stream.thread_type = "SLICE"  # frame threads would keep pictures back
-    stream.thread_count = min(_DECODER_THREADS, os.cpu_count() or 1)
+    several = stream.codec_context.name != "h264"  # which conceals and tells no damage with more than one
+    stream.thread_count = min(_DECODER_THREADS, os.cpu_count() or 1) if several else 1
     return OpenStream(container, stream, kind is Kind.FILE or container.format.name == "hls")
 
 

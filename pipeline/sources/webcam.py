@@ -30,7 +30,7 @@ class Webcam:
         if not os.access(path, os.R_OK | os.W_OK):
             raise LossError(LossKind.REFUSED, f"no permission to use {device}; add this user to the group video")
         number = _NAME.fullmatch(str(path))
-        cv2.setLogLevel(0)  # what it has to say is said below
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it has to say is said below
         self._capture = cv2.VideoCapture(int(number[1]), cv2.CAP_V4L2) if number else cv2.VideoCapture()
         if not self._capture.isOpened():
             raise LossError(LossKind.REFUSED, f"{device} is no camera, or another program uses it")
