@@ -20,6 +20,7 @@ from rich.text import Text
 from pipeline import camera_verbs, run_verbs
 from pipeline.alert_verbs import alerts_app
 from pipeline.errors import ConfigError, SightlineError
+from pipeline.recording_verbs import recordings_app
 from pipeline.redaction import redact
 from pipeline.run_verbs import DatabaseOption, RunArgument
 
@@ -40,6 +41,7 @@ app = typer.Typer(
 evaluate_app = typer.Typer(help="Score results against ground truth.", no_args_is_help=True)
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(alerts_app, name="alerts")
+app.add_typer(recordings_app, name="recordings")
 
 SetOption = Annotated[
     list[str] | None,

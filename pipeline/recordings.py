@@ -7,14 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, StoreError
+from pipeline.sinks.part_file import PartFile
+from pipeline.sources.segment_footage import SegmentPart
+from pipeline.sources.segment_join import Joined, join_segments
 from pipeline.sources.segment_lock import is_held
 from pipeline.sources.segment_names import PART, begun_at, camera_folder_in, whole_of
 from pipeline.sources.segment_reading import Extent, cut_to_whole, read_extent
 from pipeline.store.database import Database
-from pipeline.store.filters import PROJECT, scope_of
+from pipeline.store.filters import PROJECT, Scope, scope_of
 from pipeline.store.leftovers import unknown_files
-from pipeline.store.segments import add_segment, recorded, run_source_at
+from pipeline.store.segments import add_segment, recorded, recorded_cameras, run_source_at, segments
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +73,28 @@ def adopt_orphans(database: Database, media_folder: Path, cameras: Iterable[str]
             "recordings left by a service that was killed: %d entered, %d without a picture removed", entered, removed
         )
     return Adopted(entered, removed)
+
+
+def export_recording(
+    database: Database, scope: Scope, media_folder: Path, camera: str, out: Path, *, from_at: int, to_at: int
+) -> Joined:
+    """Write what was recorded of a camera from one moment to another (microseconds UTC) into one file, as it came.
+
+    `out`: ends in .mp4 or .mkv; appears when it is complete. Raises StoreError for a camera without recordings,
+    SourceError where nothing was recorded then, OutputError where it does not go into one file.
+    """
+    with database.read("look for recordings") as connection:
+        known = [one.camera for one in recorded_cameras(scope, connection)]
+        rows = segments(scope, connection, camera=camera, from_at=from_at, to_at=to_at)
+    if camera not in known:
+        raise StoreError(
+            f"there are no recordings of a camera '{camera}'; there are some of: {', '.join(known) or 'none'}"
+        )
+    if not rows:
+        raise SourceError(f"nothing of camera '{camera}' is recorded then; `sightline recordings` lists what is")
+    parts = [SegmentPart(media_folder / row.path, row.from_at, row.to_at) for row in rows]
+    with PartFile(out) as file:
+        return join_segments(parts, file.part, name=out.name, from_at=from_at, to_at=to_at)
 
 
 def _candidates(folder: Path, newest: int | None) -> list[Path]:

@@ -72,7 +72,7 @@ def test_readme_settings_are_accepted(tmp_path: Path) -> None:
     assert blocks
     for block in blocks:
         (tmp_path / "settings.yaml").write_text(block, encoding="utf-8")
-        if re.search(r"^(cameras|alerts):", block, flags=re.MULTILINE):
+        if re.search(r"^(cameras|alerts|record):", block, flags=re.MULTILINE):
             load_watch_settings(tmp_path / "settings.yaml")
         else:
             load_settings(tmp_path / "settings.yaml")

@@ -115,8 +115,10 @@ class SegmentRecorder:
                 self._roll(packet, when)
             if self._file is not None:
                 self._file.write(packet, when)
-        except (OSError, FFmpegError) as error:
+        except OSError as error:
             raise self._stopped(error) from error
+        except FFmpegError as error:  # damaged on its way here
+            _log.debug("a packet of camera '%s' is not recorded: %s", self._camera, error)
 
     def align(self, pts: int, at: int) -> None:
         """A picture's stamp in the stream's units, and when it was taken, microseconds UTC, as others are told.
