@@ -30,6 +30,7 @@ BODIES: tuple[dict[str, object], ...] = (
     {},
     {"addresses": [STREAM]},
     {"objects": [str(uuid4())], "label": STREAM, "verdict": "confirmed"},
+    {"name": "gate", "url": STREAM, "settings": {"policy": STREAM}, "kind": "zone", "definition": {"polygon": STREAM}},
     {"password": PASSWORD, "at": PASSWORD, "wanted": PASSWORD, "addresses": PASSWORD, "objects": [PASSWORD]},
 )
 
