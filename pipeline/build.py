@@ -47,7 +47,7 @@ def source(address: str, settings: SourceSettings, *, first_frame: int = 0) -> S
     `first_frame`: index of the first to give; below `max_frames` where that is set.
     """
     if "://" in address:
-        raise SourceError(f"{redact(address)}: streams cannot be read yet; give a video file or a folder of pictures")
+        raise SourceError(f"{redact(address)}: a camera is no file; give a video file or a folder of pictures")
     path = Path(address)
     left = None if settings.max_frames is None else settings.max_frames - first_frame
     if path.exists() and not path.is_file() and not path.is_dir():
@@ -259,7 +259,10 @@ def file_sinks(
 def preview_sink(
     path: Path, classes: Sequence[str], *, analytics: AnalyticsSettings | None = None, before: Tally | None = None
 ) -> Sink:
-    """The sink that shows the newest annotated picture. `analytics`: zones and lines to draw; `before`: counts so far."""
+    """The sink that shows the newest annotated picture.
+
+    `analytics`: zones and lines to draw. `before`: what was counted at them so far.
+    """
     from pipeline.sinks.preview import PreviewSink
 
     board = None if analytics is None else rule_board(analytics)

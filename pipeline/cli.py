@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-import logging
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.text import Text
 
-from pipeline import camera_verbs, run_verbs
+from pipeline import camera_verbs, logs, run_verbs, watch_verbs
 from pipeline.alert_verbs import alerts_app
 from pipeline.errors import ConfigError, SightlineError
 from pipeline.recording_verbs import recordings_app
 from pipeline.redaction import redact
 from pipeline.run_verbs import DatabaseOption, RunArgument
+from pipeline.stopping import Stoppable, stopping
 
 if TYPE_CHECKING:
     from pipeline.runs import Run
@@ -53,17 +50,9 @@ WorkersOption = Annotated[int, typer.Option(min=1, max=256, help="Processes that
 PreviewOption = Annotated[bool, typer.Option("--preview", help="Keep the newest annotated picture for the page.")]
 
 
-class Stoppable(Protocol):
-    """What Ctrl-C ends early."""
-
-    def stop(self) -> None: ...
-
-
 def main() -> None:
     """Run the command line. Errors Sightline raises on purpose become one line and exit code 2."""
-    logging.basicConfig(
-        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=_err(), show_path=False)]
-    )
+    logs.set_up()
     try:
         app()
     except SightlineError as error:
@@ -75,7 +64,9 @@ def main() -> None:
 def run(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE...", help="Videos, folders, patterns ('day/**/*.mp4') and lists (@files.txt)."),
+        typer.Argument(
+            metavar="SOURCE...", help="Videos, folders, patterns ('day/**/*.mp4'), lists (@files.txt), or cameras."
+        ),
     ],
     config: Annotated[
         str, typer.Option(help="YAML file, or the name of one in configs/ (default, people).")
@@ -93,10 +84,19 @@ def run(
     again: Annotated[
         bool, typer.Option("--again", help="Process also what was finished before with these settings.")
     ] = False,
+    policy: Annotated[
+        Literal["auto", "batch", "live"],
+        typer.Option(
+            help="batch: every frame in order. live: the freshest, at the pace it comes. auto: live for cameras."
+        ),
+    ] = "auto",
+    secret: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of cameras: SIGHTLINE_SECRET_NAME=user:password.")
+    ] = None,
     preview: PreviewOption = False,
     run_id: Annotated[UUID | None, typer.Option(hidden=True, help="Public id of the new run.")] = None,
 ) -> None:
-    """Detect and track everything in videos, and store it.
+    """Detect and track everything in videos, or of cameras (rtsp://...) until Ctrl-C, and store it.
 
     With several sources, put `{name}` into the names of output files: it becomes each source's name. A source that
     cannot be read does not stop the others. What was finished before with the same content, settings and models is
@@ -117,16 +117,34 @@ def run(
         overrides.append(f"store.database={json.dumps(database)}")
     if max_frames is not None:
         overrides.append(f"source.max_frames={max_frames}")
+    if policy != "auto":
+        overrides.append(f"source.policy={policy}")
     if resume and again:
         raise ConfigError("--resume goes on with a run and --again begins a new one; give one of them")
     console = Console()
     addresses = expand(sources)
+    chosen = load_settings(config, overrides)
+    if chosen.source.policy == "live" or any(map(watch_verbs.is_stream, addresses.sources)):
+        watch_verbs.refuse_mixture(addresses.sources, live=chosen.source.policy == "live")
+        if video_out or mot_out or csv_out or resume or again or workers > 1:
+            raise ConfigError(
+                "--video-out, --mot-out, --csv-out, --workers, --resume and --again are for files; of cameras "
+                "`sightline export` writes the tracks, and `sightline watch` can record"
+            )
+        stopped = watch_verbs.watch_streams(
+            addresses.sources, chosen, secret=secret, max_frames=max_frames, public_id=run_id
+        )
+        if stopped:
+            raise typer.Exit(INTERRUPTED)
+        return
+    if secret is not None:
+        raise ConfigError("--secret is for cameras; files need none")
     for line in left_out_lines(addresses):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     with RunDisplay(console) as display:
         work = Run(
             addresses.sources,
-            load_settings(config, overrides),
+            chosen,
             outputs=Outputs(mot=mot_out, csv=csv_out, video=video_out),
             observer=display,
             workers=workers,
@@ -195,7 +213,7 @@ def retrack(
     """
     from pipeline.config import StoreSettings
     from pipeline.console import RetrackDisplay, retrack_table
-    from pipeline.retrack import Retrack, retrack_settings
+    from pipeline.retrack import Retrack, changed_sections, retrack_settings
     from pipeline.runs import find_stored_run
     from pipeline.store.database import open_database
 
@@ -207,7 +225,8 @@ def retrack(
     chosen = retrack_settings(parent, address, overrides)
     console = Console()
     with open_database(address) as store, RetrackDisplay(console) as display:
-        work = Retrack(store, parent, chosen, refined=refine, advanced=display.advanced)
+        changed = changed_sections(overrides)
+        work = Retrack(store, parent, chosen, refined=refine, changed=changed, advanced=display.advanced)
         with _stopping(work):
             outcome = work.execute()
     console.print(retrack_table(outcome))
@@ -329,26 +348,15 @@ def doctor(
 
 
 app.command()(camera_verbs.probe)
+app.command()(watch_verbs.watch)
+app.add_typer(watch_verbs.cameras_app, name="cameras")
 for verb in (run_verbs.runs, run_verbs.export, run_verbs.compare, run_verbs.delete, run_verbs.relink):
     app.command()(verb)
 
 
-@contextmanager
-def _stopping(work: Stoppable) -> Iterator[None]:
+def _stopping(work: Stoppable) -> AbstractContextManager[None]:
     """The first Ctrl-C or SIGTERM lets the run finish what it has read; a second one ends the process."""
-
-    def handle(number: int, _: object) -> None:
-        _err().print(f"{signal.Signals(number).name}: finishing what was read ...")
-        work.stop()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return stopping(work, _err().print)
 
 
 def _execute(work: Run) -> SightlineError | None:

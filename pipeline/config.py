@@ -245,6 +245,14 @@ def change_settings(values: dict[str, Any], overrides: Iterable[str], kind: type
     return parse(values, kind)
 
 
+def nested(overrides: Iterable[str]) -> dict[str, Any]:
+    """Nested values of `key.path=value` strings, unchecked. Raises ConfigError."""
+    values: dict[str, Any] = {}
+    for keys, value in map(_read_change, overrides):
+        _apply(values, keys, value)
+    return values
+
+
 def find_config(name: str | Path) -> Path:
     """The file that `--config name` means."""
     given = Path(name)

@@ -89,7 +89,7 @@ def set_up(
 ) -> None:
     """Send all log records to the error output, or to `console`. A second call replaces what the first one set.
 
-    `secrets`: words that appear in no line.
+    `level`: of Sightline's own; of libraries only warnings are shown. `secrets`: words that appear in no line.
     """
     match form:
         case LogForm.RICH:
@@ -107,7 +107,8 @@ def set_up(
         if any(isinstance(one, Redaction) for one in old.filters):
             root.removeHandler(old)
     root.addHandler(handler)
-    root.setLevel(level)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("pipeline").setLevel(level)
 
 
 def log_uncaught() -> None:

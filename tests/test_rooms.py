@@ -48,6 +48,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.build", "pipeline.outcome", "pipeline.compare"),
     ("pipeline.run_record", "pipeline.track_file", "pipeline.retention", "pipeline.recordings", "pipeline.clips"),
     ("pipeline.heart", "pipeline.addresses", "pipeline.picture_search", "pipeline.processing", "pipeline.run_plan"),
+    ("pipeline.own_settings", "pipeline.stored_frames"),
     ("pipeline.batch", "pipeline.retrack"),
     ("pipeline.runs",),
     ("pipeline.run_control",),
@@ -55,8 +56,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.doctor", "pipeline.demo"),
     ("pipeline.console", "pipeline.page", "pipeline.run_tables"),
     ("pipeline.api", "pipeline.watch"),
-    ("pipeline.run_verbs", "pipeline.camera_verbs"),
-    ("pipeline.alert_verbs", "pipeline.recording_verbs"),
+    ("pipeline.run_verbs", "pipeline.camera_verbs", "pipeline.stopping", "pipeline.watch_tables"),
+    ("pipeline.alert_verbs", "pipeline.recording_verbs", "pipeline.watch_verbs"),
     ("pipeline.cli",),
     ("pipeline.__main__",),
     ("app_ui",),
@@ -70,6 +71,7 @@ READS_SETTINGS = {
     "pipeline.picture_search",
     "pipeline.processing",
     "pipeline.run_plan",
+    "pipeline.own_settings",
     "pipeline.retrack",
     "pipeline.runs",
     "pipeline.batch",
@@ -104,12 +106,13 @@ OPEN_DOORS = {
     "pipeline.alerts": {"pipeline.alerts.courier", "pipeline.alerts.dispatcher", "pipeline.alerts.message"},
     "pipeline.sinks": {
         "pipeline.sinks.base",
+        "pipeline.sinks.gathering",
         "pipeline.sinks.part_file",
         "pipeline.sinks.past",
         "pipeline.sinks.h264_file",
         "pipeline.sinks.text_file",
         "pipeline.sinks.track_text",
-    },  # four are no sinks
+    },  # five are no sinks
 }
 TRACKERS = {
     f"trackers.{name}" for name in ("sort", "bytetrack", "ocsort", "deepsort", "correlation", "siamese", "mdnet")

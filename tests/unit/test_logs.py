@@ -78,10 +78,11 @@ def test_a_json_line_says_when_who_and_which_camera(lines: io.StringIO) -> None:
 
 def test_setting_up_again_replaces_what_was_there() -> None:
     root = logging.getLogger()
-    before, level = list(root.handlers), root.level
+    before, level, own = list(root.handlers), root.level, logging.getLogger("pipeline")
     out = io.StringIO()
     try:
-        set_up(LogForm.PLAIN)
+        set_up(LogForm.PLAIN, level=logging.INFO)
+        assert (root.level, own.level) == (logging.WARNING, logging.INFO)
         set_up(LogForm.RICH, secrets=["open-sesame"], console=Console(file=out, width=200))
         assert len(root.handlers) == len(before) + 1
         logging.getLogger("sightline.other").warning("the word is open-sesame")
@@ -90,6 +91,7 @@ def test_setting_up_again_replaces_what_was_there() -> None:
             if handler not in before:
                 root.removeHandler(handler)
         root.setLevel(level)
+        own.setLevel(logging.NOTSET)
     assert "the word is ***" in out.getvalue()
 
 
