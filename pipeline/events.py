@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from itertools import chain
@@ -67,6 +67,9 @@ class Events:
         """Nothing happened."""
         none = np.zeros(0, np.int64)
         return cls(none, none, none, (), (), np.zeros(0), (), np.zeros((0, 2), np.float32))
+
+
+Tally = Mapping[tuple[str, EventKind, str], int]  # how many events there were, by rule, kind and direction
 
 
 class Analyst(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,21 +11,26 @@ from pipeline import build
 from pipeline.config import Settings, SourceSettings
 from pipeline.engine import Engine, Stream
 from pipeline.errors import DamagedSourceError, SightlineError
+from pipeline.events import Tally
 from pipeline.models.base import Detector, Embedder
 from pipeline.outcome import RunObserver, SourceOutcome, SourceStart
 from pipeline.outputs import Outputs
+from pipeline.rule_settings import AnalyticsSettings
 from pipeline.run_record import detect_hash, preview_file
 from pipeline.sinks.base import Sink
 from pipeline.sinks.best_pictures import BestPictures
 from pipeline.sinks.database import PREFIX, DatabaseSink
 from pipeline.sinks.past import FileSink, Past
 from pipeline.sources.base import Source, StartOrigin, microseconds
+from pipeline.stages import ANALYTICS
 from pipeline.store.database import Database
+from pipeline.store.event_queries import tally_events
 from pipeline.store.records import SourceProgress
 from pipeline.store.run_tracks import machine_tracks
 from pipeline.store.states import SourceStatus
 from pipeline.store.tracked_boxes import TrackedBoxes
 from pipeline.store.writer import RunWriter
+from trackers.structures import State
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -37,6 +42,9 @@ class Job:
     address: str
     run_source_id: int
     outputs: Outputs
+    analytics: AnalyticsSettings = field(
+        default_factory=AnalyticsSettings
+    )  # of the settings, and what was drawn for it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,6 +186,7 @@ class Processor:
         """The threads from one source to its sinks, all as they were at the checkpoint."""
         settings, models, checkpoint = self._settings, self._models, progress.checkpoint
         tracker = build.tracker(settings.tracker)
+        analyst = build.analyst(job.analytics, models.detector.card.classes)
         files = self._file_sinks(job)
         store = DatabaseSink(
             self._writer,
@@ -190,14 +199,24 @@ class Processor:
         first_frame = 0
         if checkpoint is not None:
             first_frame = checkpoint.next_frame
-            tracker.from_arrays({key: value for key, value in checkpoint.state.items() if not key.startswith(PREFIX)})
+            others = (PREFIX, ANALYTICS)
+            tracker.from_arrays({key: value for key, value in checkpoint.state.items() if not key.startswith(others)})
+            if analyst is not None:
+                analyst.from_arrays(_after(ANALYTICS, checkpoint.state))
             store.restore(checkpoint, progress.counts)
             for sink in files:
-                sink.resume(Past(first_frame, progress.counts.processed, self._stored(job, first_frame)))
-        sinks: list[Sink] = [*files, *self._preview_sinks(), store]
+                sink.resume(
+                    Past(
+                        first_frame,
+                        progress.counts.processed,
+                        self._stored(job, first_frame),
+                        lambda: self._counted(job),
+                    )
+                )
+        sinks: list[Sink] = [*files, *self._preview_sinks(job), store]
         done_before = progress.counts.processed
         return Engine(
-            [Stream(source, tracker, sinks, first_frame)],
+            [Stream(source, tracker, sinks, first_frame, analyst)],
             models.detector,
             embedder=models.embedder,
             batch=settings.detector.batch,
@@ -213,13 +232,20 @@ class Processor:
             csv_out=job.outputs.csv,
             video_out=job.outputs.video,
             owner=self._writer.public_id.hex[-12:],
+            analytics=job.analytics,
         )
 
-    def _preview_sinks(self) -> list[Sink]:
+    def _preview_sinks(self, job: Job) -> list[Sink]:
         if self._preview is None:
             return []
         place = preview_file(self._preview, self._writer.public_id)
-        return [build.preview_sink(place, self._models.detector.card.classes)]
+        classes, counted = self._models.detector.card.classes, self._counted(job)
+        return [build.preview_sink(place, classes, analytics=job.analytics, before=counted)]
+
+    def _counted(self, job: Job) -> Tally:
+        """Events stored so far."""
+        with self._database.read("read what was counted before") as connection:
+            return tally_events(self._writer.scope, connection, job.run_source_id)
 
     def _stored(self, job: Job, end_frame: int) -> Callable[[], Iterator[TrackedBoxes]]:
         def blocks() -> Iterator[TrackedBoxes]:
@@ -228,6 +254,11 @@ class Processor:
                 yield from tracks.blocks(end_frame=end_frame)
 
         return blocks
+
+
+def _after(prefix: str, state: State) -> State:
+    """The arrays whose names begin so, without it."""
+    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
 
 
 def _start(job: Job, source: Source, settings: SourceSettings, first_frame: int, learned_from: int) -> SourceStart:

@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import chain
+from itertools import chain, groupby, pairwise
+from typing import TypeAlias
 from uuid import UUID
 
 import numpy as np
 
 from pipeline import build
-from pipeline.config import Settings, change_settings, digest
+from pipeline.config import Settings, TrackerSettings, change_settings, digest
 from pipeline.errors import ConfigError
+from pipeline.events import Analyst, Events
 from pipeline.heart import Heart
+from pipeline.own_settings import CAMERAS, OwnSettings, own_settings
 from pipeline.processing import tell_failure
-from pipeline.run_record import MODELS, media_folder, stored_values
+from pipeline.rule_settings import DrawnRule
+from pipeline.run_record import MODELS, media_folder, stored_values, with_drawn
 from pipeline.sinks.base import ChunkEnd, Result
 from pipeline.sinks.database import DatabaseSink
+from pipeline.stages import Follower
 from pipeline.store.chunk import FrameDetections
 from pipeline.store.database import Database
 from pipeline.store.deletion import DELETING
+from pipeline.store.filters import PROJECT, scope_of
 from pipeline.store.records import AdoptedSource, RunRecord
-from pipeline.store.rows import RunDetail
+from pipeline.store.rows import RunDetail, RunSourceRow
+from pipeline.store.rules import living_rules
 from pipeline.store.states import RequestedState, RunStatus, SourceStatus
 from pipeline.store.stored_detections import stored_detections
 from pipeline.store.writer import RunWriter
-from trackers.structures import Detections, Frame, ImageArray, Stage, Tracks
+from pipeline.stored_frames import StoredFrames
+from trackers.structures import Detections, Frame, IntArray, Stage, Tracks
 from trackers.track_rows import Recording, Refiner, TrackRows
 
 Advanced = Callable[[AdoptedSource, int], None]  # frames done
+_Seen: TypeAlias = tuple[Frame, Detections, Tracks]
 
-_ALLOWED = ("tracker", "refine")
+_ALLOWED = ("tracker", "refine", "analytics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +75,17 @@ def retrack_settings(run: RunDetail, database: str, overrides: Iterable[str]) ->
     if run.run.kind == DELETING:
         raise ConfigError(f"run {run.run.public_id} is being deleted; finish that with: sightline delete --sweep")
     overrides = list(overrides)
-    for one in overrides:
-        section = one.partition("=")[0].strip().partition(".")[0]
+    for one, section in zip(overrides, changed_sections(overrides), strict=True):
         if section not in _ALLOWED:
-            raise ConfigError(f"--set {one}: only tracker and refine can change; a new run decides the {section} anew")
+            raise ConfigError(
+                f"--set {one}: only tracker, refine and analytics can change; a new run decides the {section} anew"
+            )
     return change_settings(stored_values(run.run.settings, database), overrides)
+
+
+def changed_sections(overrides: Iterable[str]) -> list[str]:
+    """Which section each `key.path=value` string is about."""
+    return [one.partition("=")[0].strip().partition(".")[0] for one in overrides]
 
 
 class Retrack:
@@ -83,9 +98,13 @@ class Retrack:
         settings: Settings,
         *,
         refined: bool,
+        changed: Collection[str] = (),
         advanced: Advanced | None = None,
     ) -> None:
-        """`refined`: improve the tracks with hindsight. `advanced`: is told after each chunk."""
+        """`refined`: improve the tracks with hindsight. `advanced`: is told after each chunk.
+
+        `changed`: sections that were set for this; they count for all cameras, whatever each had of its own.
+        """
         self._database = database
         self._run = run
         self._settings = settings
@@ -93,6 +112,9 @@ class Retrack:
         self._advanced = advanced
         self._stopped = False
         self._embedder = next((model.model_id for model in run.models if model.task == "embed"), None)
+        self._classes = next((model.classes for model in run.models if model.task == "detect"), ())
+        self._drawn = self._drawn_rules()
+        self._own = self._own_settings(changed)
 
     def stop(self) -> None:
         """End after the chunk in hand."""
@@ -100,7 +122,9 @@ class Retrack:
 
     def execute(self) -> Retracked:
         """Track every source that has detections. Raises StoreError if some of them are missing."""
-        build.tracker(self._settings.tracker)  # what is wrong with it is told before anything is written
+        for one in self._run.sources:  # what is wrong with them is told before anything is written
+            build.tracker(self._tracker(one.name))
+            self._analyst(one)
         writer = RunWriter.begin(self._database, self._record(), media_folder=media_folder(self._settings))
         outcome = Retracked(writer.public_id, self._run.run.public_id)
         with Heart(writer.heartbeat, self._obey):
@@ -121,8 +145,39 @@ class Retrack:
             del kept["refine"]  # it decided nothing
         kept[MODELS] = self._run.run.settings.get(MODELS, {})
         parent = self._run.run
-        hashed = digest({"parent": parent.settings_hash, "tracker": kept["tracker"], "refine": kept.get("refine")})
-        return RunRecord("retrack", kept, hashed, version("sightline"), parent=parent.public_id)
+        if self._own:
+            kept[CAMERAS] = {name: own.model_dump(mode="json", exclude_none=True) for name, own in self._own.items()}
+        deciding = {name: kept.get(name) for name in (*_ALLOWED, CAMERAS)}
+        hashed = digest({"parent": parent.settings_hash, **deciding})
+        record = RunRecord("retrack", kept, hashed, version("sightline"), parent=parent.public_id)
+        return with_drawn(record, self._drawn)
+
+    def _drawn_rules(self) -> dict[str, list[DrawnRule]]:
+        """The zones and lines that are drawn now for what the run has read, by address."""
+        with self._database.read("look for drawn zones and lines") as connection:
+            scope = scope_of(connection, [PROJECT])
+            found = [(one.uri_redacted, living_rules(scope, connection, one.public_id)) for one in self._run.sources]
+        return {place: [*rules] for place, rules in found if rules}
+
+    def _own_settings(self, changed: Collection[str]) -> dict[str, OwnSettings]:
+        """What cameras have of their own, without what was set now for all."""
+        with self._database.read("read settings of cameras") as connection:
+            found = own_settings(connection, self._run)
+        replaced: dict[str, None] = dict.fromkeys(set(changed) & set(OwnSettings.model_fields))
+        return {name: own.model_copy(update=replaced) for name, own in found.items()}
+
+    def _tracker(self, name: str) -> TrackerSettings:
+        """Of a source."""
+        own = self._own.get(name, OwnSettings()).tracker
+        return self._settings.tracker if own is None else own
+
+    def _analyst(self, source: RunSourceRow) -> Analyst | None:
+        """What watches a source. Raises ConfigError for rules that cannot be."""
+        own = self._own.get(source.name, OwnSettings()).analytics
+        analytics = build.merged(
+            self._settings.analytics if own is None else own, self._drawn.get(source.uri_redacted, ())
+        )
+        return build.analyst(analytics, self._classes)
 
     def _obey(self, wanted: RequestedState) -> None:
         if wanted is RequestedState.STOP:
@@ -132,10 +187,10 @@ class Retrack:
         started = time.perf_counter()
         sink = DatabaseSink(writer, source.run_source_id, source, detect_hash="", embedder_id=self._embedder)
         ids: set[int] = set()
-        frames, last = 0, None
+        frames, last, stored = 0, None, StoredFrames(source)
         with self._database.read("read detections") as connection, sink:
             chunks = stored_detections(connection, source.parent_run_source_id, end_frame=source.next_frame)
-            for result in self._results(source, self._until_stopped(chunks)):
+            for result in self._results(source, stored, self._until_stopped(chunks)):
                 sink.write(result)
                 ids.update(result.tracks.confirmed.ids.tolist())
                 frames, last = frames + 1, result.frame.index
@@ -143,11 +198,17 @@ class Retrack:
                     self._advanced(source, result.frame.index + 1)
         writer.adopt_pictures(source)
         whole = last is not None and last + 1 >= source.next_frame
+        for gap in stored.lone_gaps if whole else ():
+            writer.add_gap(source.run_source_id, gap)
         status = _status(source) if whole else SourceStatus.STOPPED
         writer.finish_source(source.run_source_id, status, error=source.error)
-        before = next(one.tracks for one in self._run.sources if one.run_source_id == source.parent_run_source_id)
         seconds = time.perf_counter() - started
-        outcome.sources.append(RetrackedSource(source.name, frames, len(ids), before, seconds))
+        tracks_before = self._before(source).tracks
+        outcome.sources.append(RetrackedSource(source.name, frames, len(ids), tracks_before, seconds))
+
+    def _before(self, source: AdoptedSource) -> RunSourceRow:
+        """The same source in the run that is tracked again."""
+        return next(one for one in self._run.sources if one.run_source_id == source.parent_run_source_id)
 
     def _until_stopped(self, chunks: Iterable[FrameDetections]) -> Iterator[FrameDetections]:
         for chunk in chunks:
@@ -155,24 +216,29 @@ class Retrack:
                 return
             yield chunk
 
-    def _results(self, source: AdoptedSource, chunks: Iterable[FrameDetections]) -> Iterator[Result]:
+    def _results(
+        self, source: AdoptedSource, frames: StoredFrames, chunks: Iterable[FrameDetections]
+    ) -> Iterator[Result]:
         """What the engine would have given the sinks, but for pictures."""
-        tracker = build.tracker(self._settings.tracker)
-        seen: Iterator[tuple[Frame, Detections, Tracks]] = (
-            (frame, detections, tracker.update(detections, frame.time))
+        follower = Follower(build.tracker(self._tracker(source.name)))
+        analyst = self._analyst(self._before(source))
+        seen: Iterator[_Seen] = (
+            (frame, detections, follower.update(frame, detections)[0])
             for chunk in chunks
-            for frame, detections in zip(_frames(source, chunk), chunk.detections, strict=True)
+            for frame, detections in zip(frames.of(chunk), chunk.detections, strict=True)
         )
         if self._refiner is not None:
-            seen = _refined(list(seen), source, self._refiner)
+            spans = groupby(list(seen), key=lambda one: one[0].image.shape)  # another size, other places
+            seen = chain.from_iterable(_refined(list(span), self._refiner) for _, span in spans)
         chunk_frames = self._settings.store.chunk
-        held: tuple[Frame, Detections, Tracks] | None = None
+        held: _Seen | None = None
         for following in chain(seen, (None,)):
             if held is not None:
                 frame, detections, tracks = held
                 same = following is not None and following[0].index // chunk_frames == frame.index // chunk_frames
                 end = ChunkEnd.NONE if same else ChunkEnd.WHOLE
-                yield Result(frame, detections, tracks, None if same else {}, end)
+                events = Events.empty() if analyst is None else analyst.update(frame, tracks)
+                yield Result(frame, detections, tracks, None if same else {}, end, events)
             held = following
 
 
@@ -182,45 +248,45 @@ def _status(source: AdoptedSource) -> SourceStatus:
     return source.status if source.status in complete else SourceStatus.STOPPED
 
 
-def _frames(source: AdoptedSource, chunk: FrameDetections) -> Iterator[Frame]:
-    """The chunk's frames without their pictures."""
-    size = (source.height or 1, source.width or 1, 3)
-    blank: ImageArray = np.broadcast_to(np.zeros((), np.uint8), size)  # has a shape, takes no memory
-    columns = (chunk.frames.tolist(), chunk.times.tolist(), chunk.sessions.tolist())
-    for index, seconds, session in zip(*columns, strict=True):
-        at = source.started_at + round(seconds * 1e6)
-        yield Frame(image=blank, index=index, time=seconds, at=at, session=session)
-
-
-def _refined(
-    seen: Sequence[tuple[Frame, Detections, Tracks]], source: AdoptedSource, refiner: Refiner
-) -> Iterator[tuple[Frame, Detections, Tracks]]:
-    """The same frames with the tracks that hindsight gives."""
-    if not seen:
-        return
+def _refined(seen: Sequence[_Seen], refiner: Refiner) -> Iterator[_Seen]:
+    """The same frames, at least one, with the tracks that hindsight gives."""
+    frames = [frame for frame, _, _ in seen]
     recording = Recording(
-        np.array([frame.index for frame, _, _ in seen], np.int64),
-        np.array([frame.time for frame, _, _ in seen]),
-        source.width or 1,
-        source.height or 1,
+        np.array([frame.index for frame in frames], np.int64),
+        np.array([frame.time for frame in frames]),
+        frames[0].width,
+        frames[0].height,
+        [
+            (np.nextafter(before.time, np.inf), np.nextafter(after.time, -np.inf))  # both were recorded
+            for before, after in pairwise(frames)
+            if after.gap is not None
+        ],
     )
     rows = refiner(
         TrackRows.gather([tracks for *_, tracks in seen], [found for _, found, _ in seen], recording), recording
     )
     starts = np.searchsorted(rows.frames, recording.frames)
     ends = np.searchsorted(rows.frames, recording.frames, side="right")
+    _, last = np.unique(rows.ids[::-1], return_index=True)
+    final = np.zeros(len(rows), bool)
+    final[len(rows) - 1 - last] = True
+    gone = np.zeros(0, np.int64)  # rows of tracks that have ended since the frame before
     for (frame, detections, _), start, end in zip(seen, starts, ends, strict=True):
-        yield frame, detections, _tracks(rows[slice(start, end)])
+        here = np.arange(start, end)
+        yield frame, detections, _tracks(rows, here, gone)
+        gone = here[final[here]]
 
 
-def _tracks(rows: TrackRows) -> Tracks:
-    """One frame's rows as confirmed tracks."""
+def _tracks(rows: TrackRows, here: IntArray, gone: IntArray) -> Tracks:
+    """One frame's rows as confirmed tracks, and those that were last seen in the frame before as ended."""
+    both = np.concatenate([here, gone])
+    shown = rows[both]
     return Tracks(
-        ids=rows.ids,
-        boxes=rows.boxes.astype(np.float32),
-        scores=rows.scores.astype(np.float32),
-        labels=rows.labels,
-        stages=np.full(len(rows), Stage.CONFIRMED, np.int8),
-        evidence=rows.evidence,
-        rows=rows.rows,
+        ids=shown.ids,
+        boxes=shown.boxes.astype(np.float32),
+        scores=shown.scores.astype(np.float32),
+        labels=shown.labels,
+        stages=np.repeat(np.array([Stage.CONFIRMED, Stage.ENDED], np.int8), [len(here), len(gone)]),
+        evidence=shown.evidence,
+        rows=np.where(np.arange(len(both)) < len(here), shown.rows, -1),
     )

@@ -6,6 +6,7 @@ What the events mean exactly is said in pipeline/analytics.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 from typing import Annotated, Any, Literal
@@ -30,6 +31,19 @@ class RuleKind(StrEnum):
 
     ZONE = "zone"
     LINE = "line"
+
+
+@dataclass(frozen=True)
+class DrawnRule:
+    """A zone or line that was drawn in the page."""
+
+    name: str
+    kind: RuleKind
+    definition: Mapping[str, Any]  # as a settings file would say it
+
+    def told(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {"name": self.name, "kind": self.kind.value, "definition": dict(self.definition)}
 
 
 def _good_name(name: str) -> str:
@@ -145,20 +159,18 @@ def checked_rule(name: str, kind: str, definition: Mapping[str, Any]) -> tuple[R
         raise ConfigError(f"{wanted} '{name}': {_told(error)}") from None
 
 
-def merge_rules(
-    settings: AnalyticsSettings, drawn: Iterable[tuple[str, RuleKind, Mapping[str, Any]]]
-) -> AnalyticsSettings:
-    """The settings with rules that were drawn: name, kind, definition.
+def merge_rules(settings: AnalyticsSettings, drawn: Iterable[DrawnRule]) -> AnalyticsSettings:
+    """The settings with rules that were drawn.
 
     Raises ConfigError where a drawn rule has the name of one of the settings, or asks for a speed without a scale.
     """
     zones, lines = dict[str, Any](settings.zones), dict[str, Any](settings.lines)
-    for name, kind, definition in drawn:
-        if name in zones or name in lines:
+    for rule in drawn:
+        if rule.name in zones or rule.name in lines:
             raise ConfigError(
-                f"the {kind} '{name}' that was drawn has the name of a rule of the settings; rename one of them"
+                f"the {rule.kind} '{rule.name}' that was drawn has the name of a rule in the settings; rename one"
             )
-        (zones if kind is RuleKind.ZONE else lines)[name] = definition
+        (zones if rule.kind is RuleKind.ZONE else lines)[rule.name] = rule.definition
     try:
         return AnalyticsSettings.model_validate({"zones": zones, "lines": lines, "scale": settings.scale})
     except ValidationError as error:

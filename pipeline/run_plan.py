@@ -11,12 +11,14 @@ from pipeline.config import SourceSettings
 from pipeline.errors import SourceError
 from pipeline.outcome import SkippedSource
 from pipeline.outputs import Outputs
-from pipeline.run_record import OUTPUTS, source_record
+from pipeline.rule_settings import DrawnRule
+from pipeline.run_record import DRAWN, OUTPUTS, source_record
 from pipeline.sources.fingerprint import fingerprint_file
 from pipeline.store.database import Database
 from pipeline.store.filters import Scope
 from pipeline.store.finished import FinishedSource, finished_sources
 from pipeline.store.records import SourceRecord
+from pipeline.store.rules import rules_by_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,27 @@ def refuse_unreadable(seen: Sequence[Seen]) -> None:
     raise SourceError(f"none of the {len(errors)} sources can be read: {'; '.join(map(str, errors))}")
 
 
+def drawn_rules(database: Database, scope: Scope | None, seen: Sequence[Seen]) -> dict[str, list[DrawnRule]]:
+    """The zones and lines that were drawn for the sources, by their addresses. `scope`: None before the first run."""
+    if scope is None:
+        return {}
+    with database.read("look for drawn zones and lines") as connection:
+        known = rules_by_place(scope, connection)
+    records = [one.record for one in seen if one.record is not None]
+    found = {one.uri_redacted: known.get((one.fingerprint or "", one.uri_redacted)) for one in records}
+    return {place: [*rules] for place, rules in found.items() if rules}
+
+
 def without_finished(
-    database: Database, scope: Scope | None, seen: Sequence[Seen], *, settings_hash: str, outputs: Outputs
+    database: Database,
+    scope: Scope | None,
+    seen: Sequence[Seen],
+    *,
+    settings_hash: str,
+    outputs: Outputs,
+    drawn: Mapping[str, Sequence[DrawnRule]],
 ) -> tuple[list[Seen], list[SkippedSource]]:
-    """What is left to do, and what an earlier run finished with this content and these settings.
+    """What is left to do, and what an earlier run finished with this content, these settings and these drawn rules.
 
     One whose wanted output files are not there, or were written by no such run, is done again. `scope`: None where
     the project does not exist yet.
@@ -65,11 +84,18 @@ def without_finished(
     skipped: list[SkippedSource] = []
     for one in seen:
         before = None if one.record is None else finished.get(one.record.fingerprint or "")
-        if before is not None and one.error is None and _written(before, one.address, outputs):
+        if before is not None and one.error is None and _alike(before, one, drawn, outputs):
             skipped.append(SkippedSource(one.address, before.run))
         else:
             left.append(one)
     return left, skipped
+
+
+def _alike(before: FinishedSource, seen: Seen, drawn: Mapping[str, Sequence[DrawnRule]], outputs: Outputs) -> bool:
+    """Whether the earlier run counted at the same zones and lines and wrote the same files."""
+    assert seen.record is not None, "it was found by its content"
+    now = [rule.told() for rule in drawn.get(seen.record.uri_redacted, ())]
+    return before.settings.get(DRAWN, {}).get(before.uri, []) == now and _written(before, seen.address, outputs)
 
 
 def _written(before: FinishedSource, address: str, outputs: Outputs) -> bool:

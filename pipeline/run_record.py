@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,17 @@ from uuid import UUID
 from pipeline.config import Settings, digest, parse
 from pipeline.models.base import Detector, Embedder
 from pipeline.outputs import Outputs
+from pipeline.rule_settings import DrawnRule, RuleKind
 from pipeline.sources.base import DECODING, Source, microseconds
 from pipeline.store.engines import read_address
 from pipeline.store.records import RunRecord, SourceRecord
 
 WHERE_AND_HOW = {"weights", "device", "threads"}  # settings of a model that its card tells better: content, runtime
-OUTPUTS, MODELS, CODE = "outputs", "models", "code"  # what stands beside the settings in a record
+# what stands beside the settings in a record
+OUTPUTS, MODELS, CODE = "outputs", "models", "code"
+DRAWN = "drawn"  # zones and lines that were drawn in the page: source's address -> rules, as the run began with them
+
+OF_A_SERVICE = ("cameras", "record", "alerts", "service", "secrets_file", "made_by")  # what a run over files has not
 
 _CHANGES_NOTHING = ("engine", "store.media", "detector.threads", "embedder.threads")
 
@@ -55,7 +61,7 @@ def stored_settings(kept: Mapping[str, Any], database: str) -> Settings:
 
 def stored_values(kept: Mapping[str, Any], database: str) -> dict[str, Any]:
     """What a settings file would say for a stored run."""
-    values = {name: value for name, value in kept.items() if name not in (OUTPUTS, MODELS)}
+    values = {name: value for name, value in kept.items() if name not in (OUTPUTS, MODELS, DRAWN, *OF_A_SERVICE)}
     values["store"] = {**values.get("store", {}), "database": database}
     defaults = Settings().model_dump(mode="json")
     for section in ("detector", "embedder"):  # they refuse what their backend does not look at, also said by default
@@ -67,6 +73,20 @@ def stored_values(kept: Mapping[str, Any], database: str) -> dict[str, Any]:
 def stored_outputs(kept: Mapping[str, Any]) -> Outputs:
     """The files that a stored run was asked for."""
     return Outputs(**{name: Path(path) for name, path in kept.get(OUTPUTS, {}).items()})
+
+
+def with_drawn(record: RunRecord, drawn: Mapping[str, Sequence[DrawnRule]]) -> RunRecord:
+    """The record of a run that uses drawn zones and lines, too. `drawn`: by the source's address, as it is stored."""
+    told = {place: [rule.told() for rule in rules] for place, rules in drawn.items() if rules}
+    return replace(record, settings={**record.settings, DRAWN: told}) if told else record
+
+
+def stored_drawn(kept: Mapping[str, Any]) -> dict[str, list[DrawnRule]]:
+    """The drawn zones and lines that a stored run uses, by the source's address."""
+    return {
+        place: [DrawnRule(rule["name"], RuleKind(rule["kind"]), rule["definition"]) for rule in rules]
+        for place, rules in kept.get(DRAWN, {}).items()
+    }
 
 
 def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -109,6 +129,17 @@ def detect_hash(settings: Settings, source: Source, detector: Detector, embedder
         "models": list(_model_keys(detector, embedder).values()),
     }
     return digest(values)
+
+
+def camera_detect_hash(settings: Settings, detector: Detector, embedder: Embedder | None) -> str:
+    """Likewise for what a camera shows, which never comes again."""
+    return digest(
+        {
+            "detector": settings.detector.model_dump(mode="json", exclude=WHERE_AND_HOW),
+            "embedder": settings.embedder.model_dump(mode="json", exclude=WHERE_AND_HOW),
+            "models": list(_model_keys(detector, embedder).values()),
+        }
+    )
 
 
 def inputs(settings: Settings) -> dict[Path, str]:

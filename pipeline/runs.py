@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from pipeline import build
 from pipeline.addresses import each_once
 from pipeline.batch import WorkerPool
 from pipeline.config import Settings
@@ -18,14 +19,17 @@ from pipeline.models.base import Detector, Embedder
 from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome
 from pipeline.outputs import Outputs, check_outputs
 from pipeline.processing import Job, Models, Processor, one_line, tell_failure
-from pipeline.run_plan import Seen, look_at, refuse_unreadable, without_finished
+from pipeline.rule_settings import AnalyticsSettings, DrawnRule
+from pipeline.run_plan import Seen, drawn_rules, look_at, refuse_unreadable, without_finished
 from pipeline.run_record import (
     differences,
     inputs,
     media_folder,
     run_record,
+    stored_drawn,
     stored_outputs,
     stored_settings,
+    with_drawn,
 )
 from pipeline.store.database import Database, open_database
 from pipeline.store.filters import PROJECT, Scope, scope_of
@@ -81,6 +85,8 @@ class Run:
         self._public_id = public_id
         self._preview = preview
         self._resumed: UUID | None = None
+        self._drawn: dict[str, list[DrawnRule]] = {}  # zones and lines of a run that goes on, by address
+        self._analytics: dict[str, AnalyticsSettings] = {}  # of sources for which some were drawn, by address
         self._work: Work | None = None
         self._paused = False
         self.stopped = False  # by `stop`
@@ -112,6 +118,7 @@ class Run:
             preview=preview,
         )
         found._resumed = run.run.public_id
+        found._drawn = stored_drawn(run.run.settings)
         return found
 
     def resume_last(self) -> bool:
@@ -126,6 +133,7 @@ class Run:
             return False
         refuse_resume(last)
         self._resumed = last.run.public_id
+        self._drawn = stored_drawn(last.run.settings)
         self._addresses = _unfinished(last)
         return True
 
@@ -151,10 +159,15 @@ class Run:
         record = run_record(settings, models.detector, models.embedder, self._outputs)
         with open_database(settings.store.database) as database:
             outcome = RunOutcome(None, database.name, _described(models.detector), _described(models.embedder))
+            scope = _scope(database)
+            drawn = drawn_rules(database, scope, seen) if self._resumed is None else self._drawn
+            self._analytics = {place: build.merged(settings.analytics, rules) for place, rules in drawn.items()}
+            for analytics in (settings.analytics, *self._analytics.values()):
+                build.analyst(analytics, models.detector.card.classes)  # what is wrong with a rule is told now
+            record = with_drawn(record, drawn)
             if self._resumed is None and not self._again:
-                scope = _scope(database)
                 seen, outcome.skipped = without_finished(
-                    database, scope, seen, settings_hash=record.settings_hash, outputs=self._outputs
+                    database, scope, seen, settings_hash=record.settings_hash, outputs=self._outputs, drawn=drawn
                 )
                 if not seen:
                     self.outcome = outcome
@@ -203,8 +216,9 @@ class Run:
                 outcome.sources.append(
                     SourceOutcome(one.address, one.name, SourceStatus.FAILED, outputs, error=message)
                 )
-            elif key is not None:
-                jobs.append(Job(one.address, key, outputs))
+            elif key is not None and one.record is not None:
+                analytics = self._analytics.get(one.record.uri_redacted, self._settings.analytics)
+                jobs.append(Job(one.address, key, outputs, analytics))
         self._observer.sources_known(len(jobs))
         preview = media_folder(self._settings) if self._preview else None
         processor = Processor(database, writer, self._settings, models, observer=self._observer, preview=preview)

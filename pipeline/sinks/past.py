@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from pipeline.events import Tally
 from pipeline.sinks.base import Sink
 from pipeline.store.tracked_boxes import TrackedBoxes
 
@@ -17,6 +18,7 @@ class Past:
     next_frame: int  # index of the first frame to come
     processed: int  # frames stored
     blocks: Callable[[], Iterator[TrackedBoxes]]  # in order of time; labels are the detector's
+    counted: Callable[[], Tally] = dict  # events at zones and lines
 
 
 class FileSink(Sink, Protocol):

@@ -14,6 +14,7 @@ import numpy as np
 
 from pipeline.annotate import Annotator
 from pipeline.errors import OutputError
+from pipeline.rule_board import RuleBoard
 from pipeline.sinks.base import Result
 from pipeline.sinks.part_file import PartFile
 from trackers.structures import Frame, ImageArray
@@ -31,10 +32,18 @@ class PreviewSink:
     Where it cannot be written, that is logged once and the run goes on without: a preview is no result.
     """
 
-    def __init__(self, path: Path, classes: Sequence[str], *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`classes`: names in label order. `clock`: seconds."""
+    def __init__(
+        self,
+        path: Path,
+        classes: Sequence[str],
+        *,
+        board: RuleBoard | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`classes`: names in label order. `board`: draws zones and lines. `clock`: seconds."""
         self._path = path
         self._classes = tuple(classes)
+        self._board = board
         self._clock = clock
         self._due = -np.inf
 
@@ -43,13 +52,18 @@ class PreviewSink:
 
     def write(self, result: Result) -> None:
         """Show the frame, if it is time for another one. Paths behind the tracks are left out: frames are."""
+        if self._board is not None:
+            self._board.count(result.events)
         now = self._clock()
         if now < self._due:
             return
         self._due = now + INTERVAL
         frame = result.frame
         annotator = Annotator(self._classes, frame.width, frame.height)
-        picture = _encoded(_shrunk(annotator.draw(frame, result.tracks)), frame)
+        annotated = annotator.draw(frame, result.tracks)
+        if self._board is not None:
+            annotated = self._board.draw(annotated)
+        picture = _encoded(_shrunk(annotated), frame)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with PartFile(self._path) as file:

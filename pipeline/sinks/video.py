@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.annotate import PATH_FRAMES, Annotator
+from pipeline.rule_board import RuleBoard
 from pipeline.sinks.base import ChunkEnd, Result
 from pipeline.sinks.fragments import FragmentedVideo
 from pipeline.sinks.past import Past
@@ -22,20 +23,30 @@ class VideoSink:
     """
 
     def __init__(
-        self, path: Path | str, classes: Sequence[str], *, fps: float = 25.0, quality: int = 23, owner: str = ""
+        self,
+        path: Path | str,
+        classes: Sequence[str],
+        *,
+        fps: float = 25.0,
+        quality: int = 23,
+        owner: str = "",
+        board: RuleBoard | None = None,
     ) -> None:
         """`classes`: names in label order. `fps`: nominal, a hint to players. `quality`: x264's crf; lower: better.
 
-        `owner`: the run that may be resumed and then looks for its fragments.
+        `owner`: the run that may be resumed and then looks for its fragments. `board`: draws zones and lines.
         """
         self._video = FragmentedVideo(path, fps=fps, quality=quality, owner=owner)
         self._classes = tuple(classes)
+        self._board = board
         self._annotator: Annotator | None = None
         self._before: list[TrackedBoxes] = []  # of the last frames before the first, one frame each
 
     def resume(self, past: Past) -> None:
         """Go on after what was stored."""
         self._video.resume(past.next_frame, past.processed)
+        if self._board is not None:
+            self._board.go_on(past.counted())
         latest: deque[TrackedBoxes] = deque(maxlen=2)  # a block holds more frames than a path, but may end with few
         for block in past.blocks():
             latest.append(block)
@@ -57,7 +68,11 @@ class VideoSink:
             self._annotator = Annotator(self._classes, frame.width, frame.height)
             for boxes in self._before:
                 self._annotator.follow(boxes.boxes, boxes.ids)
-        self._video.write(self._annotator.draw(frame, result.tracks), frame.time, frame.index)
+        picture = self._annotator.draw(frame, result.tracks)
+        if self._board is not None:
+            self._board.count(result.events)
+            picture = self._board.draw(picture)
+        self._video.write(picture, frame.time, frame.index)
         if result.end is not ChunkEnd.NONE:
             self._video.cut()
 

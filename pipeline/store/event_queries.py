@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Connection, and_, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from pipeline.events import EventKind
+from pipeline.events import EventKind, Tally
 from pipeline.store.filters import Scope
 from pipeline.store.tables import Event, Object, ObjectMember, Run, RunSource, Source, Track
 
@@ -87,7 +87,8 @@ def list_events(
     limit: int = 50,
 ) -> list[EventRow]:
     """One page of events, the newest first. `after`: `place` of the last event of the page before."""
-    found = _conditions(scope, connection, wanted, by_index_of_its_own=not (wanted.runs or wanted.sources or wanted.rules))
+    broad = not (wanted.runs or wanted.sources or wanted.rules)
+    found = _conditions(scope, connection, wanted, by_index_of_its_own=broad)
     if after is not None:
         at, public_id = after
         found += [Event.at <= at, or_(Event.at < at, Event.public_id < public_id)]
@@ -123,6 +124,18 @@ def count_events(scope: Scope, connection: Connection, wanted: EventFilter = EVE
     """How many events the filter lets through."""
     query = select(func.count()).select_from(Event).where(*_conditions(scope, connection, wanted))
     return connection.execute(query).scalar_one()
+
+
+def tally_events(scope: Scope, connection: Connection, run_source_id: int) -> Tally:
+    """How many events one source of a run has had, by rule, kind and direction."""
+    query = (
+        select(Event.rule, Event.kind, func.coalesce(Event.direction, ""), func.count())
+        .join(RunSource, RunSource.id == Event.run_source_id)
+        .join(Run, Run.id == RunSource.run_id)
+        .where(Event.run_source_id == run_source_id, Run.project_id.in_(scope.project_ids))
+        .group_by(Event.rule, Event.kind, Event.direction)
+    )
+    return {(rule, kind, way): number for rule, kind, way, number in connection.execute(query)}
 
 
 def rule_names(scope: Scope, connection: Connection, wanted: EventFilter = EVERY_EVENT) -> list[str]:

@@ -21,6 +21,7 @@ class FinishedSource:
 
     run: UUID
     settings: Mapping[str, Any]  # of the run, with its outputs
+    uri: str  # where the source was then
 
 
 def finished_sources(
@@ -31,7 +32,7 @@ def finished_sources(
     found: dict[str, FinishedSource] = {}
     for batch in batches(known):
         query = (
-            select(Source.fingerprint, Run.public_id, Run.settings)
+            select(Source.fingerprint, Run.public_id, Run.settings, Source.uri_redacted)
             .join(RunSource, RunSource.source_id == Source.id)
             .join(Run, Run.id == RunSource.run_id)
             .where(
@@ -43,7 +44,10 @@ def finished_sources(
             )
             .order_by(Run.id)
         )
-        found |= {row.fingerprint: FinishedSource(row.public_id, row.settings) for row in connection.execute(query)}
+        found |= {
+            row.fingerprint: FinishedSource(row.public_id, row.settings, row.uri_redacted)
+            for row in connection.execute(query)
+        }
     return found
 
 

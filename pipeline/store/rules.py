@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.errors import ConfigError, StoreError
-from pipeline.rule_settings import RuleKind, checked_rule
+from pipeline.rule_settings import DrawnRule, RuleKind, checked_rule
 from pipeline.store.database import Database
 from pipeline.store.filters import Scope
 from pipeline.store.public_id import PublicIds
@@ -22,34 +22,30 @@ from pipeline.store.tables import Rule, Source
 from pipeline.store.writer import now_microseconds
 
 
-@dataclass(frozen=True, slots=True)
-class RuleRow:
-    """A drawn zone or line."""
+@dataclass(frozen=True)
+class RuleRow(DrawnRule):
+    """A drawn zone or line, as it is stored. Its definition was valid when it was drawn."""
 
     public_id: UUID
     source: UUID
-    name: str
-    kind: RuleKind
-    definition: Mapping[str, Any]  # as a settings file would say it; always valid
     created_at: int  # microseconds UTC
 
 
 def living_rules(scope: Scope, connection: Connection, source: UUID) -> list[RuleRow]:
     """What is drawn for a source and not removed, oldest first; nothing for a source outside the scope."""
-    query = (
-        select(
-            Rule.public_id,
-            Source.public_id.label("source"),
-            Rule.name,
-            Rule.kind,
-            Rule.definition,
-            Rule.created_at,
-        )
-        .join(Source, Source.id == Rule.source_id)
-        .where(Source.public_id == source, Source.project_id.in_(scope.project_ids), Rule.removed_at.is_(None))
-        .order_by(Rule.id)
-    )
-    return [RuleRow(**{**row, "kind": RuleKind(row["kind"])}) for row in connection.execute(query).mappings()]
+    query = _living(scope).where(Source.public_id == source)
+    return [_rule(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def rules_by_place(scope: Scope, connection: Connection) -> dict[tuple[str, str], list[RuleRow]]:
+    """Everything that is drawn and not removed, by fingerprint and address of the source, oldest first."""
+    query = _living(scope, Source.fingerprint, Source.uri_redacted)
+    found: dict[tuple[str, str], list[RuleRow]] = {}
+    for row in connection.execute(query).mappings():
+        values = dict(row)
+        place = values.pop("fingerprint"), values.pop("uri_redacted")
+        found.setdefault(place, []).append(_rule(values))
+    return found
 
 
 def add_rule(
@@ -61,7 +57,7 @@ def add_rule(
     StoreError if there is no such source.
     """
     kind, checked = checked_rule(name, kind, definition)
-    row = RuleRow(PublicIds().new(), source, name, kind, checked, now_microseconds())
+    row = RuleRow(name, kind, checked, PublicIds().new(), source, now_microseconds())
     try:
         with database.write("add a zone or line") as connection:
             connection.execute(
@@ -85,24 +81,34 @@ def add_rule(
 
 def remove_rule(database: Database, scope: Scope, public_id: UUID) -> RuleRow:
     """Take a zone or line away; its events stay. Returns what it was. Raises StoreError if there is none."""
-    query = (
+    with database.write("remove a zone or line") as connection:
+        found = connection.execute(_living(scope).where(Rule.public_id == public_id)).mappings().one_or_none()
+        if found is None:
+            raise StoreError(f"there is no zone or line {public_id}; it may be removed already")
+        connection.execute(update(Rule).where(Rule.public_id == public_id).values(removed_at=now_microseconds()))
+    return _rule(dict(found))
+
+
+def _living(scope: Scope, *more: Any) -> Select[*tuple[Any, ...]]:
+    """Rules that are not removed, with more columns of their sources."""
+    return (
         select(
-            Rule.id,
+            Rule.public_id,
             Source.public_id.label("source"),
             Rule.name,
             Rule.kind,
             Rule.definition,
             Rule.created_at,
+            *more,
         )
         .join(Source, Source.id == Rule.source_id)
-        .where(Rule.public_id == public_id, Source.project_id.in_(scope.project_ids), Rule.removed_at.is_(None))
+        .where(Source.project_id.in_(scope.project_ids), Rule.removed_at.is_(None))
+        .order_by(Rule.id)
     )
-    with database.write("remove a zone or line") as connection:
-        found = connection.execute(query).one_or_none()
-        if found is None:
-            raise StoreError(f"there is no zone or line {public_id}; it may be removed already")
-        connection.execute(update(Rule).where(Rule.id == found.id).values(removed_at=now_microseconds()))
-    return RuleRow(public_id, found.source, found.name, RuleKind(found.kind), found.definition, found.created_at)
+
+
+def _rule(row: Mapping[str, Any]) -> RuleRow:
+    return RuleRow(**{**row, "kind": RuleKind(row["kind"])})
 
 
 def _source(scope: Scope, connection: Connection, source: UUID) -> int:

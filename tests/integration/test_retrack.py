@@ -83,7 +83,7 @@ def test_runs_that_cut_differently_share_detections(pets: Path, tmp_path: Path) 
 def test_what_cannot_be_tracked_again_says_why(folder: Path) -> None:
     wrong = sightline("retrack", "last", "--set", "detector.min_score=0.5", folder=folder)
     assert wrong.code == 2
-    assert "only tracker and refine can change" in wrong.err
+    assert "only tracker, refine and analytics can change" in wrong.err
     database = folder / "runs" / "sightline.db"
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("DELETE FROM detection_chunks WHERE first_frame = 100")

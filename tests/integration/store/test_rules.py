@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from pipeline.errors import ConfigError, StoreError
-from pipeline.rule_settings import AnalyticsSettings, LineSettings, RuleKind, ZoneSettings, merge_rules
+from pipeline.rule_settings import AnalyticsSettings, DrawnRule, LineSettings, RuleKind, ZoneSettings, merge_rules
 from pipeline.store.database import Database
 from pipeline.store.filters import Scope, scope_of
 from pipeline.store.rules import add_rule, living_rules, remove_rule
@@ -104,12 +104,13 @@ def test_what_lies_outside_the_scope_is_not_there(database: Database, tmp_path: 
 
 def test_drawn_rules_join_those_of_the_settings() -> None:
     settings = AnalyticsSettings.model_validate({"lines": {"gate": GATE}})
-    both = merge_rules(settings, [("yard", RuleKind.ZONE, YARD)])
+    both = merge_rules(settings, [DrawnRule("yard", RuleKind.ZONE, YARD)])
     assert (list(both.lines), list(both.zones)) == (["gate"], ["yard"])
     assert merge_rules(settings, []) == settings
     with pytest.raises(ConfigError, match="rename one"):
-        merge_rules(settings, [("gate", RuleKind.ZONE, YARD)])
+        merge_rules(settings, [DrawnRule("gate", RuleKind.ZONE, YARD)])
+    fast = DrawnRule("yard", RuleKind.ZONE, YARD | {"speed_above": 2})
     with pytest.raises(ConfigError, match="zone yard has speed_above"):
-        merge_rules(settings, [("yard", RuleKind.ZONE, YARD | {"speed_above": 2})])
+        merge_rules(settings, [fast])
     scaled = AnalyticsSettings.model_validate({"scale": {"metres_per_pixel": 0.1}})
-    assert merge_rules(scaled, [("yard", RuleKind.ZONE, YARD | {"speed_above": 2})]).zones["yard"].speed_above == 2
+    assert merge_rules(scaled, [fast]).zones["yard"].speed_above == 2
