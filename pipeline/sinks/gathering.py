@@ -70,7 +70,7 @@ class Gathering:
         found = [frame.gap for frame in self.frames if frame.gap is not None]
         for last, this in zip([before, *self.frames], self.frames, strict=False):
             if last is not None and this.gap is None and this.index > last.index + 1:
-                found.append(Gap(last.at, this.at, f"{this.index - last.index - 1} frames could not be decoded"))
+                found.append(hole(last, this))
         if not found:
             return None
         return GapColumns(
@@ -83,6 +83,11 @@ class Gathering:
         """The connections that begin with one of the frames. `before`: the frame before the first one."""
         pairs = zip([before, *self.frames], self.frames, strict=False)
         return tuple(_session(this) for last, this in pairs if last is None or last.session != this.session)
+
+
+def hole(last: Moment, this: Moment) -> Gap:
+    """What is missing where frame numbers jump."""
+    return Gap(last.at, this.at, f"{this.index - last.index - 1} frames could not be decoded")
 
 
 def frame_detections(frames: list[Moment], detections: list[Detections]) -> FrameDetections:

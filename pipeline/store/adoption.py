@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Select, insert, literal, select
+from sqlalchemy import Connection, Select, func, insert, literal, select
 from sqlalchemy.orm import aliased
 
-from pipeline.store.chunk import CropColumns
+from pipeline.store import tables
+from pipeline.store.chunk import CropColumns, SessionStart
 from pipeline.store.records import AdoptedSource
 from pipeline.store.states import MediaKind, SourceStatus
 from pipeline.store.tables import Checkpoint, Media, Observation, RunModel, RunSource, Session, Source, Track
+from trackers.structures import Gap
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +80,8 @@ def pictures(
 
 
 def _sources(parent_id: int) -> Select[*tuple[Any, ...]]:
+    begun = aliased(Session)  # the first connection that gave a frame
+    first = select(func.min(begun.n)).where(begun.run_source_id == RunSource.id).scalar_subquery()
     return (
         select(
             RunSource.id,
@@ -96,7 +100,7 @@ def _sources(parent_id: int) -> Select[*tuple[Any, ...]]:
         )
         .join(Source, Source.id == RunSource.source_id)
         .join(Checkpoint, Checkpoint.run_source_id == RunSource.id)
-        .join(Session, (Session.run_source_id == RunSource.id) & (Session.n == 0))
+        .join(Session, (Session.run_source_id == RunSource.id) & (Session.n == first))
         .where(RunSource.run_id == parent_id)
         .order_by(RunSource.id)
     )
@@ -111,7 +115,19 @@ def _adopt_source(connection: Connection, parent: Mapping[str, Any], run_id: int
     connection.execute(insert(Session).from_select(["run_source_id", *names], sessions))
     told = {name: parent[name] for name in ("name", "width", "height", "next_frame", "started_at", "status", "error")}
     counts = {"repaired": parent["repaired"], "damaged": parent["damaged"], "dropped": parent["dropped"]}
-    return AdoptedSource(parent_run_source_id=parent["id"], run_source_id=key, **told, **counts)
+    own, gaps = _clock(connection, parent["id"])
+    return AdoptedSource(
+        parent_run_source_id=parent["id"], run_source_id=key, sessions=own, gaps=gaps, **told, **counts
+    )
+
+
+def _clock(connection: Connection, run_source_id: int) -> tuple[tuple[SessionStart, ...], tuple[Gap, ...]]:
+    """When a source was read, and when not."""
+    mine = select(*_SESSION).where(Session.run_source_id == run_source_id).order_by(Session.n)
+    lost = select(tables.Gap.from_at, tables.Gap.to_at, tables.Gap.reason)
+    lost = lost.where(tables.Gap.run_source_id == run_source_id).order_by(tables.Gap.from_at, tables.Gap.id)
+    sessions = tuple(SessionStart(*row) for row in connection.execute(mine))
+    return sessions, tuple(Gap(*row) for row in connection.execute(lost))
 
 
 def _content(path: Path) -> bytes | None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from pipeline.store.chunk import FrameCounts
+from pipeline.store.chunk import FrameCounts, SessionStart
 from pipeline.store.states import SourceStatus
-from trackers.structures import State
+from trackers.structures import Gap, State
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,3 +76,5 @@ class AdoptedSource:
     repaired: int  # time stamps
     damaged: int  # packets and frames that could not be decoded
     dropped: int  # frames that were read and not processed
+    sessions: tuple[SessionStart, ...]  # its connections, in order; at least one
+    gaps: tuple[Gap, ...]  # times without pictures, in order

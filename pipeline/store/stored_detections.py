@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, or_, select
 from pipeline.errors import StoreError
 from pipeline.store.chunk import FrameDetections
 from pipeline.store.packing import unpack_detections
-from pipeline.store.tables import DetectionChunk, RunSource
+from pipeline.store.tables import DetectionChunk, Run, RunSource
 from trackers.structures import BoolArray
 
 
@@ -20,7 +20,7 @@ def stored_detections(connection: Connection, run_source_id: int, *, end_frame: 
     Chunks may overlap, where runs cut differently; they then hold the same detections, and the fewest are read.
     Raises StoreError where some are missing.
     """
-    reached = 0
+    reached, run_source_id = 0, _origin(connection, run_source_id)
     while reached < end_frame:
         row = connection.execute(_farthest(run_source_id, reached)).one_or_none()
         if row is None:
@@ -31,6 +31,19 @@ def stored_detections(connection: Connection, run_source_id: int, *, end_frame: 
         chunk = unpack_detections(row.payload)
         yield _only(chunk, (chunk.frames >= reached) & (chunk.frames < end_frame))
         reached = row.end_frame
+
+
+def _origin(connection: Connection, run_source_id: int) -> int:
+    """Whose the detections of a camera are: a run that tracked them again stores none of its own."""
+    while True:
+        mine = select(RunSource.source_id, Run.parent_run_id).join(Run).where(RunSource.id == run_source_id)
+        source_id, parent = connection.execute(mine).one()
+        above = connection.scalar(
+            select(RunSource.id).where(RunSource.run_id == parent, RunSource.source_id == source_id)
+        )
+        if above is None:
+            return run_source_id
+        run_source_id = above
 
 
 def _farthest(run_source_id: int, reached: int) -> Select[int, bytes]:
