@@ -22,6 +22,7 @@ from pipeline.stages import describe
 from trackers.structures import Detections, Frame, Gap
 
 IN_FLIGHT = 2  # batches between the cameras and the sinks
+BATCH_SECONDS = 0.25  # that one may take; where networks are slow, batches are small
 FRONT_SECONDS = 1.0  # after a stop, for detector, embedder and trackers to finish what they have
 STOP_SECONDS = 2.0  # after a stop, for everything
 FRONT = ("detect", "embed", "track")
@@ -38,10 +39,10 @@ def now_microseconds() -> int:
 class LiveEngine:
     """Takes frames from feeds when the detector is free, so that each is as fresh as can be.
 
-    A batch holds up to `batch` frames, of whichever streams have waited longest. At most IN_FLIGHT batches are on
-    their way; meanwhile feeds keep their freshest frame, or all of them, as their policy says. Each stream has its own
-    tracker, and its failures are its own. A frame on which a network fails is left out and counted; one that fails on
-    everything ends the engine, and so does a store that cannot be written.
+    A batch holds up to `batch` frames, fewer where the networks are slow, of whichever streams have waited longest. At
+    most IN_FLIGHT batches are on their way; meanwhile feeds keep their freshest frame, or all of them, as their policy
+    says. Each stream has its own tracker, and its failures are its own. A frame on which a network fails is left out
+    and counted; one that fails on everything ends the engine, and so does a store that cannot be written.
     """
 
     def __init__(
@@ -73,7 +74,8 @@ class LiveEngine:
         self._stream_failed = stream_failed
         self._stream_ended = stream_ended
         self._clock = clock
-        self._intake = Intake(batch=batch, max_wait=max_wait, give_up=self._give_up)
+        self._intake = Intake(max_wait=max_wait, give_up=self._give_up)
+        self._batch = batch
         self._detecting = Tolerant("detector", self._found, self._give_up)
         self._embedding = Tolerant("embedder", self._described, self._give_up)
         self._storing = Storing(chunk=chunk, store_seconds=store_seconds, clock=clock, give_up=self._give_up)
@@ -282,7 +284,7 @@ class LiveEngine:
     def _detect(self) -> None:
         while True:
             self._permits.put(0)
-            batch = self._intake.take(self._over)
+            batch = self._intake.take(self._over, self._most())
             if batch is None:
                 break
             for lane in batch.leavers:
@@ -293,6 +295,11 @@ class LiveEngine:
                     batch = replace(batch, items=self._detecting.through(batch.items))
             self._detected.put(batch)
         self._detected.close()
+
+    def _most(self) -> int:
+        """Frames of the next batch: no more than the networks do in BATCH_SECONDS, or they would be old by then."""
+        pace = max(self._meters["detect"].pace, self._meters["embed"].pace)
+        return self._batch if pace * self._batch <= BATCH_SECONDS else max(1, int(BATCH_SECONDS / pace))
 
     def _found(self, items: Sequence[Item]) -> list[Detections]:
         found = self._detector.detect([item.frame for item in items])

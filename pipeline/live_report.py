@@ -15,6 +15,7 @@ from trackers.structures import Tracks
 
 REMEMBERED = 1024  # latest values that percentiles are of
 RATE_SECONDS = 5.0  # over which frames a second are counted
+_NEWEST = 0.2  # weight of the newest batch in the pace
 LIVE_STAGES = ("detect", "embed", "track", "write")
 
 
@@ -95,6 +96,7 @@ class StageMeter:
     frames: int = 0
     seconds: float = 0.0
     recent: Recent = field(default_factory=Recent)
+    pace: float = 0.0  # seconds a frame, lately
     doing: tuple[float, str] | None = None  # since when, and with what
 
     @contextmanager
@@ -110,6 +112,8 @@ class StageMeter:
             self.seconds += took
             self.frames += frames
             self.recent.add(took)
+            if frames:
+                self.pace += _NEWEST * (took / frames - self.pace)
 
     def stuck(self, after: float) -> str | None:
         """What it is busy with for longer than `after` seconds, if so."""

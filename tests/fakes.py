@@ -102,8 +102,9 @@ class FakeFeed:
         outage: Gap | None = None,
         fail_on: str | None = None,
         close_seconds: float = 0.0,
+        pictures: Sequence[ImageArray] = (),
     ) -> None:
-        """`mark`: of its pictures. `outage`: what `close` returns."""
+        """`mark`: of its pictures, which are black, or else those given, in turn. `outage`: what `close` returns."""
         self.name, self.uri = name, f"rtsp://10.0.0.1/{name}"
         self.width, self.height = width, height
         self.state = CameraState.CONNECTING
@@ -112,7 +113,7 @@ class FakeFeed:
         self.dropped: Counter[str] = Counter()
         self.closed = 0
         self._mark, self._policy, self._outage, self._fail_on = mark, policy, outage, fail_on
-        self._close_seconds = close_seconds
+        self._close_seconds, self._pictures = close_seconds, pictures
         self._began = time.monotonic()
         self._lock = threading.Lock()
         self._frames: deque[Frame] = deque()
@@ -123,8 +124,11 @@ class FakeFeed:
 
     def push(self, *, seconds: float | None = None, at: int | None = None, mark: int | None = None) -> None:
         """A new frame was decoded; by default now."""
-        image = np.zeros((self.height, self.width, 3), np.uint8)
-        image[0, 0, :2] = self._mark if mark is None else mark, self.read % 256
+        if self._pictures:
+            image = self._pictures[self.read % len(self._pictures)].copy()
+        else:
+            image = np.zeros((self.height, self.width, 3), np.uint8)
+            image[0, 0, :2] = self._mark if mark is None else mark, self.read % 256
         taken = time.monotonic() - self._began if seconds is None else seconds
         now = time.time_ns() // 1000 if at is None else at
         with self._lock:

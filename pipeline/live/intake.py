@@ -22,13 +22,12 @@ class Intake:
     gets what they leave over.
     """
 
-    def __init__(self, *, batch: int, max_wait: float, give_up: Callable[[Lane, Exception], None]) -> None:
-        """`batch`: most frames of one. `max_wait`: seconds that the first frame waits for others.
+    def __init__(self, *, max_wait: float, give_up: Callable[[Lane, Exception], None]) -> None:
+        """`max_wait`: seconds that the first frame of a batch waits for others.
 
         `give_up`: ends a stream whose feed fails when it is asked.
         """
         self._give_up = give_up
-        self._batch = batch
         self._max_wait = max_wait
         self._ready: SimpleQueue[Lane | None] = SimpleQueue()  # its put may be interrupted by itself: fit for signals
         self._looked_at = time.monotonic()
@@ -49,12 +48,12 @@ class Intake:
         """Make `take` look whether it is to end. Safe in a signal handler."""
         self._ready.put(None)
 
-    def take(self, stopped: Callable[[], bool]) -> Batch | None:
-        """The next frames, waiting for the first one; None once `stopped`."""
+    def take(self, stopped: Callable[[], bool], most: int) -> Batch | None:
+        """The next frames, `most` of them at most, waiting for the first one; None once `stopped`."""
         items: list[Item] = []
         leavers: list[Lane] = []
         due = float("inf")
-        while len(items) < self._batch and not stopped():
+        while len(items) < most and not stopped():
             lane = self._next(0.0)
             if lane is None:
                 self._look_for_ended()
