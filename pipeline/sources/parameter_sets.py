@@ -36,6 +36,11 @@ def key_head(codec: str, packet: memoryview, extradata: bytes) -> KeyHead:
     return KeyHead(b"".join(sets), clean)
 
 
+def has_units(packet: memoryview) -> bool:
+    """Whether there is a start code in a packet; a muxer would write nothing for one without, and players give up."""
+    return _START in bytes(packet[:64]) or _START in bytes(packet)
+
+
 def units_of(parameters: bytes) -> frozenset[bytes]:
     """The parameter sets among units with start codes, to be compared with others."""
     return frozenset(_annexb(memoryview(parameters)))

@@ -14,8 +14,8 @@ from av.error import FFmpegError
 
 from pipeline.errors import OutputError, SourceError
 from pipeline.sources.packet_times import TICKS, PacketTime, PacketTimes
-from pipeline.sources.parameter_sets import KeyHead, is_annexb, key_head, units_of
-from pipeline.sources.segment_file import SegmentFile, suffix_of
+from pipeline.sources.parameter_sets import KeyHead, has_units, is_annexb, key_head, units_of
+from pipeline.sources.segment_file import IN_MP4, SegmentFile, suffix_of
 from pipeline.sources.segment_names import part_of, segment_path
 from pipeline.sources.segment_reading import cut_to_whole, read_extent
 
@@ -71,6 +71,7 @@ class SegmentRecorder:
         self._described: av.container.InputContainer | None = None  # holds the template of a stream that has changed
         self._codec = ""
         self._extradata = b""
+        self._by_start_codes = False  # divides the units of a packet
         self._known: frozenset[bytes] = frozenset()  # parameter sets of the template
         self._times: PacketTimes | None = None
         self._offset: int | None = None  # from the times of packets to UTC, microseconds
@@ -87,14 +88,15 @@ class SegmentRecorder:
         """
         self.close()
         context = stream.codec_context
-        if context.name == "rawvideo":
+        if context.codec.canonical_name == "rawvideo":
             raise OutputError(
                 f"camera '{self._camera}' sends pictures that are not compressed, which would fill any disk: they are "
                 "not recorded; let it send MJPEG or H.264"
             )
-        self._template, self._described, self._codec = stream, None, context.name
+        self._template, self._described, self._codec = stream, None, context.codec.canonical_name
         self._extradata = context.extradata or b""
-        self._known = units_of(self._extradata) if is_annexb(self._extradata) else frozenset()
+        self._by_start_codes = self._codec in IN_MP4 and is_annexb(self._extradata)
+        self._known = units_of(self._extradata) if self._by_start_codes else frozenset()
         time_base = stream.time_base
         if not time_base:
             raise OutputError(f"camera '{self._camera}': its stream has no unit of time; it is not recorded")
@@ -103,7 +105,7 @@ class SegmentRecorder:
 
     def take(self, packet: av.Packet, at: int) -> None:
         """The next packet. `at`: when it came, microseconds UTC. Raises OutputError."""
-        if self._times is None or not packet.size:
+        if self._times is None or not packet.size or (self._by_start_codes and not has_units(memoryview(packet))):
             return
         when = self._times.next(packet.pts, packet.dts, at)
         if when.jumped:
@@ -119,6 +121,8 @@ class SegmentRecorder:
             raise self._stopped(error) from error
         except FFmpegError as error:  # damaged on its way here
             _log.debug("a packet of camera '%s' is not recorded: %s", self._camera, error)
+            if self._file is not None and self._file.is_empty:
+                self._discard()
 
     def align(self, pts: int, at: int) -> None:
         """A picture's stamp in the stream's units, and when it was taken, microseconds UTC, as others are told.
@@ -173,7 +177,9 @@ class SegmentRecorder:
         told = units_of(head.parameters)
         if told <= self._known:
             return False
-        described = av.open(io.BytesIO(bytes(packet)), format=self._codec)
+        described = _described(self._codec, bytes(packet))
+        if described is None:
+            return False
         self._described, self._template, self._known = described, described.streams.video[0], told
         return True
 
@@ -189,17 +195,25 @@ class SegmentRecorder:
 
     def _finish(self, following: PacketTime | None) -> None:
         """End the segment. `following`: of the packet that the next one begins with."""
-        file, self._file = self._file, None
+        file = self._file
         if file is None or self._offset is None:
             return
-        try:
-            file.close()
-        except (OSError, FFmpegError):
-            self._file = file  # to be saved as far as it can be
-            raise
+        if file.is_empty:
+            self._discard()
+            return
+        file.close()  # where that fails it is saved as far as it can be
+        self._file = None
         offset = self._offset if self._file_offset is None else self._file_offset
         end = file.end if following is None or self._file_offset is not None else following.pts
         self._keep(file, offset, (file.begin, max(end, file.begin + 1)), file.size, complete=True)
+
+    def _discard(self) -> None:
+        """Take away a file that holds nothing."""
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError, FFmpegError):
+                file.close()
+            file.path.unlink(missing_ok=True)
 
     def _keep(
         self, file: SegmentFile, offset: int, span: tuple[int, int], size: tuple[int, int], *, complete: bool
@@ -242,6 +256,19 @@ class SegmentRecorder:
         end = file.begin + extent.microseconds * TICKS // 1_000_000
         self._keep(file, offset, (file.begin, end), (extent.width, extent.height), complete=False)
         return f"the last file is kept as far as it was written, {extent.microseconds / 1e6:.1f} s"
+
+
+def _described(codec: str, packet: bytes) -> av.container.InputContainer | None:
+    """What a key packet says of its stream; None for one that was damaged on its way, as its picture cannot be made."""
+    try:
+        described = av.open(io.BytesIO(packet), format=codec)
+        stream = described.streams.video[0]
+        for picture in described.decode(stream):
+            same = (picture.width, picture.height) == (stream.width, stream.height)
+            return described if same and not picture.is_corrupt else None
+    except FFmpegError as error:
+        _log.debug("parameters that cannot be read: %s", error)
+    return None
 
 
 def _microseconds(ticks: int) -> int:

@@ -38,6 +38,7 @@ class SegmentFile:
         self._first = first
         self._latest = first.pts
         self._step = USUAL_STEP
+        codec = template.codec_context.codec.canonical_name
         self._packets = 0
         self.path = path
         self.bytes = 0  # of packets
@@ -52,13 +53,18 @@ class SegmentFile:
             self._stream = self._container.add_stream_from_template(template, opaque=True)
             if extradata:
                 self._stream.codec_context.extradata = extradata
-            if template.codec_context.name == "hevc" and kind == "mp4":
+            if codec == "hevc" and kind == "mp4":
                 self._stream.codec_context.codec_tag = "hvc1"  # what players of Apple ask for
             self._stream.time_base = TIME_BASE
         except (FFmpegError, ValueError) as error:
             self._file.close()
             path.unlink()
-            raise OutputError(f"{template.codec_context.name} cannot be recorded: {error}") from error
+            raise OutputError(f"{codec} cannot be recorded: {error}") from error
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no packet is in it yet."""
+        return not self._packets
 
     @property
     def begin(self) -> int:

@@ -128,7 +128,7 @@ def _packets(parts: Sequence[SegmentPart], described: tuple[object, ...]) -> Ite
 def _described(stream: av.VideoStream) -> tuple[object, ...]:
     """What has to be the same in all of a file."""
     context = stream.codec_context
-    return context.name, stream.width, stream.height, context.extradata
+    return context.codec.canonical_name, stream.width, stream.height, context.extradata
 
 
 def _options(kind: str) -> dict[str, str]:

@@ -57,4 +57,4 @@ def read_extent(path: Path) -> Extent:
         first, last = shown[0], max(shown)
         length = round((last - first) * unit * 1_000_000)
         step = length // (len(shown) - 1) if len(shown) > 1 else _USUAL_STEP
-        return Extent(length + max(1, step), stream.codec_context.name, stream.width, stream.height)
+        return Extent(length + max(1, step), stream.codec_context.codec.canonical_name, stream.width, stream.height)

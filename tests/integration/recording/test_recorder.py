@@ -98,8 +98,9 @@ def test_the_packets_stay_as_they_are(recording: Recording, shared: Path) -> Non
         ("libx264", {"bf": "0", **EVEN}, ".mkv", "h264"),
         ("mjpeg", {}, ".avi", "mjpeg"),
         ("libvpx", {"g": "10"}, ".mkv", "vp8"),
+        ("libsvtav1", {"g": "10", "svtav1-params": "lookahead=0"}, ".mkv", "av1"),
     ],
-    ids=["h264 in-band", "h264 in-band reordered", "hevc in-band", "hevc", "h264 mkv", "mjpeg", "vp8"],
+    ids=["h264 in-band", "h264 in-band reordered", "hevc in-band", "hevc", "h264 mkv", "mjpeg", "vp8", "av1"],
 )
 def test_codecs_and_containers(
     recording: Recording, tmp_path: Path, codec: str, options: dict[str, str], suffix: str, name: str
@@ -244,10 +245,44 @@ def test_nothing_came(recording: Recording, tmp_path: Path) -> None:
     assert not recording.folder.exists()
 
 
+def test_what_no_container_holds_is_refused(recording: Recording, tmp_path: Path) -> None:
+    video = write_clip(tmp_path / "clip.gif", count=3, codec="gif", pixels="rgb8")
+    with pytest.raises(OutputError, match="gif cannot be recorded"):
+        feed(recording.recorder(), video)
+    assert unfinished(recording.folder) == []
+
+
 def test_what_is_not_compressed_is_refused(recording: Recording, tmp_path: Path) -> None:
     video = encoded(tmp_path / "clip.avi", "rawvideo", {}, count=3)
     with pytest.raises(OutputError, match="'gate' sends pictures that are not compressed"):
         feed(recording.recorder(), video)
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mp4"])
+def test_damaged_packets_stop_nothing(recording: Recording, tmp_path: Path, suffix: str) -> None:
+    """Every third packet is noise, also those with parameter sets; what is recorded plays around it."""
+    video = encoded(tmp_path / f"clip{suffix}", "libx264", {"bf": "0", **EVEN}, count=120)
+    noise = np.random.default_rng(7)
+
+    def damage(index: int, packet: av.Packet) -> av.Packet:
+        if index % 3 or index < 3:
+            return packet
+        content = bytearray(bytes(packet))
+        for place in noise.integers(0, len(content), 1 + len(content) // 10).tolist():
+            content[place] = int(noise.integers(256))
+        broken = av.Packet(bytes(content))
+        broken.pts, broken.dts, broken.time_base = packet.pts, packet.dts, packet.time_base
+        broken.is_keyframe = packet.is_keyframe
+        return broken
+
+    recorder = recording.recorder(seconds=2.0)
+    feed(recorder, video, change=damage)
+    recorder.close()
+    assert unfinished(recording.folder) == []
+    assert recording.segments[-1].to_at - recording.segments[0].from_at >= 10_000_000
+    for segment in recording.segments:
+        with av.open(str(recording.folder / segment.path)) as container:
+            assert sum(1 for packet in container.demux(video=0) if packet.size) >= 1
 
 
 def test_killed_in_the_middle_of_a_segment(recording: Recording, shared: Path) -> None:
