@@ -63,7 +63,7 @@ class Publisher:
         changed, self._size = size != self._size, size
         stamp = self._clock.stamp(pts, arrived, waited=waited)
         self._count(stamp)
-        if changed or self._is_due(stamp.capture):
+        if self._is_due(stamp.capture) or changed:
             picture = image()
             ring = self._ring_for(picture)
             while patient and ring.published - ring.taken >= ring.slots - 1:
