@@ -86,3 +86,6 @@ class Analyst(Protocol):
 
     def from_arrays(self, state: State) -> None:
         """Go on from a state saved by `to_arrays`."""
+
+    def take_over(self, earlier: Analyst) -> None:
+        """Watch on where another one watched the same stream: at rules that both have nothing begins anew."""

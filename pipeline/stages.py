@@ -17,11 +17,11 @@ ANALYTICS = "analytics."  # prefix of the analyst's arrays in a stream's state
 class Follower:
     """Follows the objects of one stream: its tracker, then what watches its zones and lines.
 
-    `analyst` may be exchanged between two frames.
+    `analyst` may be exchanged at any time, from any thread; the new one takes over with the next frame.
     """
 
     def __init__(self, tracker: MultiObjectTracker, analyst: Analyst | None = None) -> None:
-        self.analyst = analyst
+        self.analyst = self._watching = analyst
         self._tracker = tracker
         self._shape: tuple[int, ...] | None = None  # of the picture before
 
@@ -32,12 +32,20 @@ class Follower:
             gap = np.inf
         self._shape = frame.image.shape
         tracks = self._tracker.update(detections, frame.time, image=frame.image, gap=gap)
-        return tracks, Events.empty() if self.analyst is None else self.analyst.update(frame, tracks)
+        return tracks, self._watch(frame, tracks)
 
     def to_arrays(self) -> State:
         """Everything needed to go on from here: the tracker's arrays, and the analyst's after ANALYTICS."""
-        watched = {} if self.analyst is None else self.analyst.to_arrays()
+        watched = {} if self._watching is None else self._watching.to_arrays()
         return self._tracker.to_arrays() | {ANALYTICS + name: array for name, array in watched.items()}
+
+    def _watch(self, frame: Frame, tracks: Tracks) -> Events:
+        earlier, wanted = self._watching, self.analyst
+        if wanted is not earlier:
+            if wanted is not None and earlier is not None:
+                wanted.take_over(earlier)
+            self._watching = wanted
+        return Events.empty() if wanted is None else wanted.update(frame, tracks)
 
 
 def describe(

@@ -14,10 +14,16 @@ from pipeline.analytics.lines import Line
 from pipeline.analytics.speeds import Speeds
 from pipeline.analytics.stays import Stays
 from pipeline.analytics.zones import Zone, anchor_points
-from pipeline.events import Events
+from pipeline.events import Analyst, Events
 from trackers.structures import ENDED, Frame, IntArray, State, Tracks
 
 _CROWDED = "crowded"
+_OWN = {
+    "label": blank(-1, dtype=np.int64),
+    "time": blank(0.0),  # of the last sighting, seconds
+    "at": blank(0, dtype=np.int64),
+    "points": blank(0.0, 2, 2),
+}
 
 
 class RuleAnalyst:
@@ -40,14 +46,8 @@ class RuleAnalyst:
         if fast and ground is None:
             raise ValueError("a speed needs a ground")
         self._speeds = Speeds(ground) if fast and ground is not None else None
-        own = {
-            "label": blank(-1, dtype=np.int64),
-            "time": blank(0.0),  # of the last sighting, seconds
-            "at": blank(0, dtype=np.int64),
-            "points": blank(0.0, 2, 2),
-        }
         path = {} if self._speeds is None else self._speeds.columns
-        self._ledger = Ledger({**own, **self._stays.columns, **self._crossings.columns, **path})
+        self._ledger = Ledger({**_OWN, **self._stays.columns, **self._crossings.columns, **path})
 
     def __len__(self) -> int:
         """How many tracks are followed."""
@@ -72,6 +72,22 @@ class RuleAnalyst:
             raise ValueError("this was saved by an analyst of other zones")
         self._ledger.from_arrays(state)
         self._stays.from_arrays(state)
+
+    def take_over(self, earlier: Analyst) -> None:
+        """Go on from an analyst of the same stream with other rules: at those that both have nothing begins anew.
+
+        At the others its tracks are as good as new: who is inside enters, and nobody has crossed.
+        """
+        if not isinstance(earlier, RuleAnalyst):
+            raise TypeError("only a RuleAnalyst can be taken over from")
+        self._ledger.follow(earlier._ledger.ids)
+        for column in _OWN:
+            self._ledger.take_over(earlier._ledger, column)
+        if self._speeds is not None and earlier._speeds is not None:
+            for column in self._speeds.columns:
+                self._ledger.take_over(earlier._ledger, column)
+        self._stays.take_over(earlier._stays, self._ledger, earlier._ledger)
+        self._crossings.take_over(earlier._crossings, self._ledger, earlier._ledger)
 
     def _end(self, ids: IntArray, found: Happenings) -> None:
         rows = self._ledger.rows(ids)

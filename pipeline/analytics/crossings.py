@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pipeline.analytics.happenings import Happenings
-from pipeline.analytics.ledger import ROUNDING, SETTLE, Column, Ledger, Sighting, blank
+from pipeline.analytics.ledger import ROUNDING, SETTLE, Column, Ledger, Sighting, blank, same_rules
 from pipeline.analytics.lines import Line, Segments
 from pipeline.analytics.zones import Admission, anchor_numbers
 from pipeline.events import EventKind
@@ -74,6 +74,12 @@ class Crossings:
         changed = (side != 0) & (now != side) & clear & settled
         self._tell(ledger, rows, changed & ledger["through"][rows] & self._admitted(sighting.labels), found)
         ledger["side"][rows] = np.where(changed | (side == 0), now, side)
+
+    def take_over(self, earlier: Crossings, ledger: Ledger, its: Ledger) -> None:
+        """Go on with the sides of lines that are the same."""
+        mine, theirs = same_rules(self._lines, earlier._lines)
+        for column in self.columns:
+            ledger.take_over(its, column, mine=mine, its=theirs)
 
     def _tell(self, ledger: Ledger, rows: IntArray, happened: BoolArray, found: Happenings) -> None:
         """Tracks that are on their new side now. `happened`: (k, L)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,19 @@ class Ledger:
         self.ids = self.ids[kept]
         self._values = {name: values[kept] for name, values in self._values.items()}
 
+    def take_over(
+        self, earlier: Ledger, column: str, *, mine: IntArray | None = None, its: IntArray | None = None
+    ) -> None:
+        """Copy what another ledger knows of its tracks, which all are followed here.
+
+        `mine`, `its`: numbers of the rules that are the same, in this ledger and the other; None: no column of rules.
+        """
+        rows = np.searchsorted(self.ids, earlier.ids)
+        if mine is None or its is None:
+            self[column][rows] = earlier[column]
+        else:
+            self[column][rows[:, None], mine] = earlier[column][:, its]
+
     def to_arrays(self) -> State:
         """Everything, copied."""
         return {"ids": self.ids.copy()} | {name: values.copy() for name, values in self._values.items()}
@@ -89,6 +102,13 @@ class Ledger:
 def blank(value: float | bool, *shape: int, dtype: npt.DTypeLike = np.float64) -> Column:
     """A column whose rows are arrays filled with a value."""
     return Column(np.full(shape, value, dtype))
+
+
+def same_rules(mine: Sequence[object], its: Sequence[object]) -> tuple[IntArray, IntArray]:
+    """Numbers of the rules that are equal in two lists, in each of them."""
+    pairs = [(number, its.index(rule)) for number, rule in enumerate(mine) if rule in its]
+    numbers = np.array(pairs, np.int64).reshape(-1, 2)
+    return numbers[:, 0], numbers[:, 1]
 
 
 def _repeated(value: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:

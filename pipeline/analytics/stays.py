@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pipeline.analytics.happenings import Happenings
-from pipeline.analytics.ledger import ROUNDING, SETTLE, Column, Ledger, Sighting, blank
+from pipeline.analytics.ledger import ROUNDING, SETTLE, Column, Ledger, Sighting, blank, same_rules
 from pipeline.analytics.zones import Admission, Polygons, Zone, anchor_numbers
 from pipeline.events import EventKind
 from trackers.structures import BoolArray, FloatArray, IntArray, State
@@ -113,6 +113,13 @@ class Stays:
         zones = np.flatnonzero(crowded != self._crowded)
         found.add(EventKind.COUNT, rules=zones, at=at, ids=0, labels=-1, values=number[zones])
         self._crowded = crowded
+
+    def take_over(self, earlier: Stays, ledger: Ledger, its: Ledger) -> None:
+        """Go on with the stays in zones that are the same."""
+        mine, theirs = same_rules(self._zones, earlier._zones)
+        for column in self.columns:
+            ledger.take_over(its, column, mine=mine, its=theirs)
+        self._crowded[mine] = earlier._crowded[theirs]
 
     def to_arrays(self) -> State:
         """What is no track's."""
