@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,8 @@ MOST_REMOVED = 1_000  # files of a camera in one sweep
 STEP = 500  # segments looked at, and removed, in one transaction
 MOST_LOOKED_AT = 2_000  # segments of a camera in one sweep for which events are looked up
 ROOM_TO_GO_ON = 1.05  # times the least room: recording does not stop and start with every file
-DAY = 86_400_000_000  # microseconds
+LOOK_AGAIN = 3_600_000_000  # microseconds after which it is asked anew whether old segments are still worth keeping
+DAY = 86_400_000_000
 
 _Place = tuple[int, int]  # beginning and row of a segment
 
@@ -99,7 +101,7 @@ class Retention:
         self._project = project
         self._free = free or free_bytes
         self._stopped: set[str] = set()  # cameras without room
-        self._reached: dict[str, _Place | None] = {}  # mode "events": up to when segments have been looked at
+        self._looks: dict[str, _Look] = {}  # by camera in mode "events"
 
     def sweep(self, now: int) -> Swept:
         """Remove what has to go. `now`: microseconds UTC. Raises StoreError; what was removed before is removed.
@@ -133,8 +135,10 @@ class Retention:
         if policy.max_age_hours is not None:
             cleaning.by_age(now - round(policy.max_age_hours * 3600e6))
         if policy.mode == "events":
-            until = now - round(policy.wait_seconds * 1e6)
-            self._reached[camera] = cleaning.without_reason(self._reached.get(camera), until)
+            look = self._looks.get(camera)
+            if look is None or now - look.begun_at >= LOOK_AGAIN:
+                look = self._looks[camera] = _Look(now)
+            look.reached = cleaning.without_reason(look.reached, now - round(policy.wait_seconds * 1e6))
         over = "" if policy.max_bytes is None else cleaning.by_size(policy.max_bytes)
         return cleaning.removed, over
 
@@ -156,8 +160,16 @@ class Retention:
     def _remove_empty_days(self, removed: Sequence[Removed], now: int) -> None:
         """Folders that hold nothing any more; nothing is recorded into them, as their day is over."""
         for folder in {(self._media_folder / one.path).parent for one in removed if one.from_at < now - 2 * DAY}:
-            if not any(folder.iterdir()):
+            with suppress(OSError):  # one that is not empty, or has gone already
                 folder.rmdir()
+
+
+@dataclass
+class _Look:
+    """One look through all segments of a camera, over many sweeps."""
+
+    begun_at: int  # microseconds UTC
+    reached: _Place | None = None
 
 
 class _Cleaning:
@@ -196,16 +208,16 @@ class _Cleaning:
     def without_reason(self, after: _Place | None, until: int) -> _Place | None:
         """Remove what ended before `until` and shows nothing worth keeping, behind `after`.
 
-        Returns where to go on; None: at the beginning.
+        Returns where to go on.
         """
         looked_at = 0
         while looked_at < MOST_LOOKED_AT and len(self.removed) < MOST_REMOVED:
             rows = [row for row in self._oldest(after) if row.to_at < until]
+            if not rows:
+                break
             looked_at += len(rows)
-            self._remove(self._without(rows, lasting_only=False), "no event and no reviewed track in it")
-            if len(rows) < STEP:
-                return None
             after = rows[-1].from_at, rows[-1].id
+            self._remove(self._without(rows, lasting_only=False), "no event and no reviewed track in it")
         return after
 
     def by_size(self, most: int) -> str:

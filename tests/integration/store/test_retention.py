@@ -118,6 +118,18 @@ def test_around_events_and_reviewed_tracks(store: RecordedStore) -> None:
     assert store.minutes() == [0]
 
 
+def test_what_is_no_longer_worth_keeping_goes_within_the_hour(store: RecordedStore) -> None:
+    store.add(0)
+    store.add_event(0.5)
+    retention = Retention(store.database, store.media, {"gate": policy(mode="events", wait_seconds=60)})
+    assert retention.sweep(START + 5 * MINUTE).removed == ()
+    with store.database.write() as connection:
+        connection.execute(delete(Event))
+    store.add(4)
+    assert [one.from_at for one in retention.sweep(START + 7 * MINUTE).removed] == [START + 4 * MINUTE]
+    assert [one.from_at for one in retention.sweep(START + 66 * MINUTE).removed] == [START]
+
+
 def test_a_sweep_is_bounded_and_the_next_goes_on(store: RecordedStore) -> None:
     for minute in range(MOST_REMOVED + 700):
         store.add(minute, size=1)
