@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import os
 import platform
 import shutil
@@ -17,7 +18,9 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.config import load_settings
 from pipeline.errors import SightlineError
+from pipeline.run_record import media_folder
 from pipeline.store.database import check_database
 
 PACKAGES = (
@@ -34,11 +37,16 @@ PACKAGES = (
     "filterpy",
     "supervision",
     "sqlalchemy",
+    "httpx",
+    "paho-mqtt",
     "gradio",
 )
 EXTRAS = {"psycopg": "postgres", "pgvector": "postgres", "ray": "ray"}
 DECODERS = ("h264", "hevc", "mjpeg", "vp9", "av1")
 ENCODERS = ("libx264",)
+STREAMS = ("rtsp", "hls", "mpjpeg")  # how cameras send
+HARDWARE = ("cuda", "vaapi", "qsv")
+RING = 32 * 1024**2  # bytes; a ring of frames in full HD is as large
 LOW_SPACE = 2 * 1024**3  # bytes
 
 
@@ -66,9 +74,9 @@ class Finding:
 
 def examine(database: str) -> list[Finding]:
     """Look at everything. `database`: address of the store to try."""
-    checks: tuple[Callable[[], list[Finding]], ...] = (_machine, _packages, _devices, _codecs, _places)
+    checks: tuple[Callable[[], list[Finding]], ...] = (_machine, _packages, _devices, _codecs, _cameras, _places)
     findings = [finding for check in checks for finding in check()]
-    return [*findings, _database(database)]
+    return [*findings, *_media(database), _database(database)]
 
 
 def to_table(findings: list[Finding]) -> Table:
@@ -146,6 +154,43 @@ def _codecs() -> list[Finding]:
     return found
 
 
+def _cameras() -> list[Finding]:
+    """What reading cameras needs."""
+    if _import_problem("av") is not None:
+        return []  # told with the codecs
+    import av
+
+    missing = [name for name in STREAMS if name not in av.formats_available]
+    if missing:
+        detail = f"missing: {', '.join(missing)}; install the av wheel from the registry: pip install --force av"
+        streams = Finding("camera streams", Verdict.BAD, detail)
+    else:
+        streams = Finding("camera streams", Verdict.GOOD, ", ".join(STREAMS))
+    return [streams, _hardware_decoding(), _shared_memory()]
+
+
+def _hardware_decoding() -> Finding:
+    from pipeline.sources.hardware import choose
+
+    told = {name: choose(name)[1] for name in HARDWARE}
+    if usable := [name for name, obstacle in told.items() if not obstacle]:
+        return Finding("hardware decoding", Verdict.GOOD, ", ".join(usable))
+    return Finding("hardware decoding", Verdict.ABSENT, f"cameras are decoded on the CPU; {'; '.join(told.values())}")
+
+
+def _shared_memory() -> Finding:
+    """A ring of frames, as each camera's reader has one."""
+    from pipeline.sources.shared_block import SharedBlock
+
+    try:
+        block = SharedBlock.new(RING)
+        block.close()
+    except OSError as error:
+        detail = f"{error.strerror}; cameras cannot be read: give this process {RING >> 20} MiB of memory for each"
+        return Finding("shared memory", Verdict.BAD, detail)
+    return Finding("shared memory", Verdict.GOOD, f"a block of {RING >> 20} MiB can be made")
+
+
 def _import_problem(name: str) -> str | None:
     """Why a library cannot be loaded, None if it can. A broken one fails in its own ways."""
     try:
@@ -164,17 +209,29 @@ def _has_codec(codec: Callable[[str, str], object], name: str, mode: str) -> boo
 
 
 def _places() -> list[Finding]:
-    found = []
-    for subject, folder in (("current folder", Path.cwd()), ("temporary folder", Path(tempfile.gettempdir()))):
-        free = shutil.disk_usage(folder).free
-        detail = f"{folder}, {free / 1024**3:.1f} GiB free"
-        if not os.access(folder, os.W_OK):
-            found.append(Finding(subject, Verdict.BAD, f"{folder} cannot be written; change its permissions"))
-        elif free < LOW_SPACE:
-            found.append(Finding(subject, Verdict.BAD, f"{detail}: too little for long runs; make room"))
-        else:
-            found.append(Finding(subject, Verdict.GOOD, detail))
-    return found
+    folders = (("current folder", Path.cwd()), ("temporary folder", Path(tempfile.gettempdir())))
+    return [_place(subject, folder) for subject, folder in folders]
+
+
+def _place(subject: str, folder: Path) -> Finding:
+    """A folder, which may not be there yet, as long as it can be made."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    detail = f"{folder}, {free / 1024**3:.1f} GiB free"
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        return Finding(subject, Verdict.BAD, f"{there} cannot be written; change its permissions")
+    if free < LOW_SPACE:
+        return Finding(subject, Verdict.BAD, f"{detail}: too little for long runs; make room")
+    return Finding(subject, Verdict.GOOD, detail)
+
+
+def _media(database: str) -> list[Finding]:
+    """Where pictures and recordings go."""
+    try:
+        settings = load_settings(None, [f"store.database={json.dumps(database)}"])
+        return [_place("media folder", media_folder(settings).absolute())]
+    except SightlineError:
+        return []  # of the address, told with the database
 
 
 def _database(address: str) -> Finding:

@@ -94,6 +94,8 @@ OPEN_DOORS = {
         "pipeline.sources.feed",
         "pipeline.sources.excerpt",
         "pipeline.sources.fingerprint",
+        "pipeline.sources.hardware",
+        "pipeline.sources.shared_block",
         "pipeline.sources.outage_guard",
         "pipeline.sources.probe",
         "pipeline.sources.recorder",

@@ -48,8 +48,10 @@ def test_demo_into_a_place_that_cannot_be_written(tmp_path: Path) -> None:
 def test_doctor_finds_what_a_run_needs(tmp_path: Path) -> None:
     done = sightline("doctor", folder=tmp_path)
     assert done.code == 0, done.out
-    for word in ("openvino", "h264", "libx264", "will be made"):
+    for word in ("openvino", "h264", "libx264", "will be made", "rtsp, hls, mpjpeg", "hardware decoding"):
         assert word in done.out
+    assert re.search(r"shared memory\s+│ ok", done.out)
+    assert re.search(rf"media folder\s+│ ok\s+│ {tmp_path}/runs/media, [\d.]+ GiB free", done.out)
     assert list(tmp_path.iterdir()) == []
 
 
