@@ -16,7 +16,7 @@ from pipeline.live.lane import Batch, Item, Lane, LiveStream
 from pipeline.live.storing import Storing
 from pipeline.live.tolerant import Tolerant
 from pipeline.live_report import LiveReport, StageMeter
-from pipeline.models.base import Detector, Embedder
+from pipeline.models.base import Detector, Embedder, Learner
 from pipeline.sinks.base import Result
 from pipeline.stages import describe
 from trackers.structures import Detections, Frame, Gap
@@ -289,6 +289,8 @@ class LiveEngine:
                 break
             for lane in batch.leavers:
                 self._close_soon(lane)
+                if isinstance(self._detector, Learner):
+                    self._detector.forget(lane.stream.number)
             if batch.items:
                 self._batches[len(batch.items)] += 1
                 with self._meters["detect"].busy(len(batch.items), _names(batch)):

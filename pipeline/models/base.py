@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from trackers.structures import Detections, FloatArray, Frame
 
@@ -33,6 +33,14 @@ class Detector(Protocol):
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """One Detections a frame, boxes in the frame's pixels, clipped to it, by falling score."""
+
+
+@runtime_checkable
+class Learner(Detector, Protocol):
+    """A detector that keeps something of each stream."""
+
+    def forget(self, stream: int) -> None:
+        """No frame of the stream will follow."""
 
 
 class Embedder(Protocol):

@@ -94,6 +94,10 @@ class MotionDetector:
         """One Detections a frame, boxes in the frame's pixels, by falling score."""
         return [self._detect_one(frame) for frame in frames]
 
+    def forget(self, stream: int) -> None:
+        """See Learner: its background goes."""
+        self._backgrounds.pop(stream, None)
+
     def _detect_one(self, frame: Frame) -> Detections:
         background = self._background(frame)
         small = _shrink(frame.image, self._settings.work_width)

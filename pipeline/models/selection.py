@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.models.base import Detector, Embedder, ModelCard
+from pipeline.models.base import Detector, Embedder, Learner, ModelCard
 from trackers.structures import Detections, FloatArray, Frame
 
 
@@ -33,6 +33,11 @@ class SelectedClasses:
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """The detector's, of the selected classes."""
         return [found[np.isin(found.labels, self._labels)] for found in self._detector.detect(frames)]
+
+    def forget(self, stream: int) -> None:
+        """See Learner."""
+        if isinstance(self._detector, Learner):
+            self._detector.forget(stream)
 
 
 class StrongOnly:
