@@ -116,6 +116,7 @@ def build_app(services: Services) -> FastAPI:
 def configs() -> list[ConfigChoice]:
     """The configs that come with Sightline, each with the sentence it begins with; the default one first."""
     files = {file.stem: file for folder in reversed(config_folders()) for file in folder.glob("*.yaml")}
+    files.pop("cameras", None)  # a cameras file, for `sightline watch`
     names = sorted(files, key=lambda name: (name != "default", name))
     return [ConfigChoice(name, _first_sentence(files[name])) for name in names]
 

@@ -14,7 +14,7 @@ from pipeline import build
 from pipeline.camera_settings import CameraSettings, RecordSettings, WatchSettings, check_camera
 from pipeline.errors import BusyError, ConfigError, SightlineError, StoreError
 from pipeline.live_engine import LiveEngine, LiveStream
-from pipeline.live_report import LiveReport
+from pipeline.live_report import LiveReport, LiveStreamReport
 from pipeline.models.base import Detector, Embedder
 from pipeline.rule_settings import AnalyticsSettings
 from pipeline.run_record import camera_detect_hash, preview_file
@@ -72,6 +72,7 @@ class _Member:
     rules: tuple[UUID, ...] = ()  # drawn ones, that are being watched
     paused: bool = False
     through: bool = False  # a file that was read to its end
+    report: LiveStreamReport | None = None  # the engine's last word
     error: str = ""  # why there is no feed
     failed_at: int = 0  # microseconds UTC
     again: float = field(default=float("inf"))  # monotonic seconds: to be tried anew
@@ -288,7 +289,8 @@ def _snapshot(member: _Member, report: LiveReport) -> CameraSnapshot:
     row = member.row
     if member.feed is None:
         return failed_snapshot(row.public_id, row.name, member.error, member.failed_at)
-    return camera_snapshot(row.public_id, row.name, member.feed.status(), report.streams.get(member.number))
+    member.report = report.streams.get(member.number, member.report)
+    return camera_snapshot(row.public_id, row.name, member.feed.status(), member.report)
 
 
 def _labels(keep: Sequence[str], classes: Sequence[str]) -> frozenset[int]:

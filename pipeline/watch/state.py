@@ -89,7 +89,7 @@ class ServiceState:
 
 
 def camera_snapshot(public_id: UUID, name: str, status: FeedStatus, report: LiveStreamReport | None) -> CameraSnapshot:
-    """From what the feed and the engine say. `report`: None where the engine has let the stream go."""
+    """From what the feed and the engine say. `report`: None before the engine has said anything."""
     if report is None:
         return CameraSnapshot(public_id, name, status)
     return CameraSnapshot(

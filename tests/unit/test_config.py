@@ -14,8 +14,8 @@ from trackers.bytetrack import ByteTrack
 from trackers.deepsort import DeepSort
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-# configs/catalog.yaml is a list of models, not of settings.
-SHIPPED = sorted(path for path in CONFIGS.glob("*.yaml") if path.stem != "catalog")
+# configs/catalog.yaml is a list of models, not of settings, and cameras.yaml a cameras file.
+SHIPPED = sorted(path for path in CONFIGS.glob("*.yaml") if path.stem not in ("catalog", "cameras"))
 
 
 def write(folder: Path, text: str) -> Path:

@@ -175,6 +175,10 @@ class ServiceProcess:
                 return int(connection.laddr.port)
         raise AssertionError("the service listens nowhere")
 
+    def memory(self) -> float:
+        """Resident, of the service alone, MiB."""
+        return psutil.Process(self.process.pid).memory_info().rss / (1 << 20)
+
     def wait(self, until: Callable[[], object], seconds: float, why: str) -> None:
         """Look ten times a second; fails with `why` and the log."""
         deadline = time.monotonic() + seconds
