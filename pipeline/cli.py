@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from pipeline import camera_verbs, logs, run_verbs, watch_verbs
+from pipeline import camera_verbs, event_verbs, logs, run_verbs, watch_verbs
 from pipeline.alert_verbs import alerts_app
 from pipeline.errors import ConfigError, SightlineError
 from pipeline.recording_verbs import recordings_app
@@ -347,6 +347,7 @@ def doctor(
         raise typer.Exit(INCOMPLETE)
 
 
+app.command()(event_verbs.events)
 app.command()(camera_verbs.probe)
 app.command()(watch_verbs.watch)
 app.add_typer(watch_verbs.cameras_app, name="cameras")

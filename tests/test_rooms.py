@@ -18,7 +18,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("trackers",),
     ("pipeline.errors", "pipeline.redaction", "pipeline.tally"),
     ("pipeline.events", "pipeline.logs", "pipeline.secrets", "pipeline.section"),
-    ("pipeline.rule_settings",),
+    ("pipeline.rule_settings", "pipeline.moments"),
     # what the parts promise each other, and settings
     (
         "pipeline.models.base",
@@ -57,7 +57,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.console", "pipeline.page", "pipeline.run_tables"),
     ("pipeline.api", "pipeline.watch"),
     ("pipeline.run_verbs", "pipeline.camera_verbs", "pipeline.stopping", "pipeline.watch_tables"),
-    ("pipeline.alert_verbs", "pipeline.recording_verbs", "pipeline.watch_verbs"),
+    ("pipeline.alert_verbs", "pipeline.event_verbs", "pipeline.recording_verbs", "pipeline.watch_verbs"),
     ("pipeline.cli",),
     ("pipeline.__main__",),
     ("app_ui",),

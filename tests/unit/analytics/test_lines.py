@@ -29,7 +29,7 @@ def down(x: float = 500, start: float = 400, end: float = 600, step: float = 20)
 
 
 def test_a_crossing_is_told_with_its_way_time_and_place() -> None:
-    """Feet at 600, 580, ...: the step to 480 (0.6 s) leads over y = 500. That counts from 0.9 s on: SETTLE is 0.25 s."""
+    """Feet at 600, 580, ...: the step to 480 (0.6 s) leads over y = 500. It counts from 0.9 s on (SETTLE)."""
     analyst = RuleAnalyst(lines=[LEVEL])
     events = walk(analyst, up())
     assert told(events) == [(pytest.approx(0.6), 1, "gate", "cross", "in")]
