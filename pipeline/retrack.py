@@ -32,7 +32,7 @@ from pipeline.store.records import AdoptedSource, RunRecord
 from pipeline.store.rows import RunDetail, RunSourceRow
 from pipeline.store.rules import living_rules
 from pipeline.store.states import RequestedState, RunStatus, SourceStatus
-from pipeline.store.stored_detections import stored_detections
+from pipeline.store.stored_detections import RETRACK, stored_detections
 from pipeline.store.writer import RunWriter
 from pipeline.stored_frames import StoredFrames
 from trackers.structures import Detections, Frame, IntArray, Stage, Tracks
@@ -149,7 +149,7 @@ class Retrack:
             kept[CAMERAS] = {name: own.model_dump(mode="json", exclude_none=True) for name, own in self._own.items()}
         deciding = {name: kept.get(name) for name in (*_ALLOWED, CAMERAS)}
         hashed = digest({"parent": parent.settings_hash, **deciding})
-        record = RunRecord("retrack", kept, hashed, version("sightline"), parent=parent.public_id)
+        record = RunRecord(RETRACK, kept, hashed, version("sightline"), parent=parent.public_id)
         return with_drawn(record, self._drawn)
 
     def _drawn_rules(self) -> dict[str, list[DrawnRule]]:

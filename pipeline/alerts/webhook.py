@@ -37,7 +37,7 @@ class Webhook:
         """`credentials`: user and password, sent as basic authentication. `timeout`: seconds of a whole attempt."""
         self._url = url
         self._timeout = timeout
-        self._loop = _Loop()
+        self._loop: _Loop | None = None  # until the first message
         self._client = httpx.AsyncClient(
             auth=credentials,
             timeout=timeout,
@@ -53,9 +53,10 @@ class Webhook:
         with self._lock:
             if self._aborted:
                 return ABORTED
-            self._task = self._loop.create_task(self._attempt(message))
+            loop = self._loop = self._loop or _Loop()
+            self._task = loop.create_task(self._attempt(message))
         try:
-            return self._loop.run_until_complete(self._task)
+            return loop.run_until_complete(self._task)
         except asyncio.CancelledError:
             return ABORTED
         finally:
@@ -66,14 +67,15 @@ class Webhook:
         """End the request that is being made, if any."""
         with self._lock:
             self._aborted = True
-            if self._task is not None:
+            if self._task is not None and self._loop is not None:
                 self._loop.call_soon_threadsafe(self._task.cancel)
 
     def close(self) -> None:
         """Close the connection."""
-        if not self._loop.is_closed():
+        if self._loop is not None:
             self._loop.run_until_complete(self._client.aclose())
             self._loop.close()
+            self._loop = None
 
     async def _attempt(self, message: Message) -> Answer:
         try:

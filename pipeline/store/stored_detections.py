@@ -13,6 +13,8 @@ from pipeline.store.packing import unpack_detections
 from pipeline.store.tables import DetectionChunk, Run, RunSource
 from trackers.structures import BoolArray
 
+RETRACK = "retrack"  # kind of a run that tracks another's detections again
+
 
 def stored_detections(connection: Connection, run_source_id: int, *, end_frame: int) -> Iterator[FrameDetections]:
     """Chunk by chunk, every processed frame before `end_frame` once.
@@ -36,14 +38,13 @@ def stored_detections(connection: Connection, run_source_id: int, *, end_frame: 
 def _origin(connection: Connection, run_source_id: int) -> int:
     """Whose the detections of a camera are: a run that tracked them again stores none of its own."""
     while True:
-        mine = select(RunSource.source_id, Run.parent_run_id).join(Run).where(RunSource.id == run_source_id)
-        source_id, parent = connection.execute(mine).one()
-        above = connection.scalar(
-            select(RunSource.id).where(RunSource.run_id == parent, RunSource.source_id == source_id)
-        )
-        if above is None:
+        columns = (RunSource.source_id, Run.kind, Run.parent_run_id)
+        mine = connection.execute(select(*columns).join(Run).where(RunSource.id == run_source_id)).one()
+        above = (RunSource.run_id == mine.parent_run_id, RunSource.source_id == mine.source_id)
+        found = connection.scalar(select(RunSource.id).where(*above)) if mine.kind == RETRACK else None
+        if found is None:
             return run_source_id
-        run_source_id = above
+        run_source_id = found
 
 
 def _farthest(run_source_id: int, reached: int) -> Select[int, bytes]:

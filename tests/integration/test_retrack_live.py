@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -86,15 +87,16 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
     """Three cameras, followed live to their end."""
     file = tmp_path / "runs.db"
     with open_database(file) as database:
-        follow(database, file)
+        follow(database, file, parent=None)
         yield Watched(database, file)
 
 
-def follow(database: Database, file: Path) -> None:
+def follow(database: Database, file: Path, *, parent: UUID | None) -> None:
+    """`parent`: public id of the service's run before."""
     settings = Settings.model_validate({"store": {"database": str(file)}})
     kept = settings.model_dump(mode="json", exclude={"store": {"database"}})
     detector, looks = Passing(every=11), Looks()
-    record = RunRecord("live", kept | {"cameras": {}, "record": {}, "alerts": {}}, "hash", "0")
+    record = RunRecord("live", kept | {"cameras": {}, "record": {}, "alerts": {}}, "hash", "0", parent=parent)
     writer = RunWriter.begin(database, record, media_folder=file.parent / "media")
     writer.register_model(detector.card)
     embedder = writer.register_model(looks.card)
@@ -177,6 +179,14 @@ def test_the_same_settings_give_the_live_result(watched: Watched) -> None:
     assert rows(watched, 2) == live
     retrack(watched)  # also from the run that was tracked again, which stores no detections of its own
     assert rows(watched, 3) == live
+
+
+def test_a_service_that_succeeds_another_has_its_own_detections(watched: Watched) -> None:
+    follow(watched.database, watched.file, parent=last_run(watched.database).run.public_id)
+    with watched.database.write() as connection:
+        connection.exec_driver_sql("DELETE FROM detection_chunks WHERE run_source_id <= 3")  # of the first
+    retrack(watched)
+    assert rows(watched, 3) == rows(watched, 2)
 
 
 def test_what_is_set_now_counts_for_all_cameras(watched: Watched) -> None:
