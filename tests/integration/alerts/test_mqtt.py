@@ -52,11 +52,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 def publish(broker: Broker, *, credentials: tuple[str, str] | None = None) -> Answer:
-    courier = Mqtt(broker.url, topic=TOPIC, credentials=credentials, timeout=3)
-    try:
-        return courier.deliver(message(1))
-    finally:
-        courier.close()
+    return deliver(Mqtt(broker.url, topic=TOPIC, credentials=credentials, timeout=3))
 
 
 def test_what_arrives(broker: Broker) -> None:
@@ -118,17 +114,29 @@ def test_credentials(tmp_path: Path) -> None:
     assert answer == Answer(Outcome.REFUSED, "the broker says: Not authorized")
 
 
-def test_encryption_wants_a_certificate_that_somebody_vouches_for(tmp_path: Path) -> None:
+def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certificate(tmp_path)
     for file in ("server.key", "server.crt"):
         (tmp_path / file).chmod(0o644)
     options = [f"certfile {tmp_path / 'server.crt'}", f"keyfile {tmp_path / 'server.key'}", "allow_anonymous true"]
     with Broker(tmp_path, options=options) as broker:
-        courier = Mqtt(broker.url.replace("mqtt", "mqtts"), topic=TOPIC)
-        answer = courier.deliver(message(1))
+        url = broker.url.replace("mqtt", "mqtts")
+        unknown = deliver(Mqtt(url, topic=TOPIC))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.crt"))
+        known = deliver(Mqtt(url, topic=TOPIC))
+        other = deliver(Mqtt(url.replace("127.0.0.1", "localhost"), topic=TOPIC))
+        plain = deliver(Mqtt(broker.url, topic=TOPIC, timeout=2))
+    assert known.outcome is Outcome.ARRIVED
+    assert {answer.outcome for answer in (unknown, other, plain)} == {Outcome.FAILED}
+    assert all("certificate verify failed" in answer.said.lower() for answer in (unknown, other))
+
+
+def deliver(courier: Mqtt) -> Answer:
+    """One message, and farewell."""
+    try:
+        return courier.deliver(message(1))
+    finally:
         courier.close()
-    assert answer.outcome is Outcome.FAILED
-    assert "certificate verify failed" in answer.said.lower()
 
 
 def test_nobody_there() -> None:

@@ -175,15 +175,19 @@ def test_no_http_at_all() -> None:
     assert answer.said.startswith("broke the connection off")
 
 
-def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
+def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certificate(tmp_path)
     tls = SSLContext(PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
     with WebhookReceiver(tls=tls) as receiver:
         answer = post(receiver.url)
-    assert answer.outcome is Outcome.FAILED
-    assert "certificate verify failed" in answer.said.lower()
-    assert receiver.requests == []
+        assert answer.outcome is Outcome.FAILED
+        assert "certificate verify failed" in answer.said.lower()
+        assert receiver.requests == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.crt"))
+        assert post(receiver.url).outcome is Outcome.ARRIVED
+        other = post(receiver.url.replace("127.0.0.1", "localhost"))
+        assert "certificate verify failed" in other.said.lower()
 
 
 def certificate(folder: Path) -> None:
