@@ -23,7 +23,7 @@ from rich.console import Console
 
 from pipeline.api.app import make_app
 from pipeline.api.services import Limits, Services
-from pipeline.config import Settings, StoreSettings, config_folders
+from pipeline.config import DATABASE_VARIABLE, Settings, StoreSettings, config_folders
 from pipeline.errors import ConfigError, SightlineError
 from pipeline.page.access import check_host, read_media_roots, read_password
 from pipeline.page.process_form import ConfigChoice
@@ -48,7 +48,7 @@ app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown", a
 @app.command()
 def serve(
     database: Annotated[
-        str, typer.Option(metavar="URL", help="SQLite file or SQLAlchemy address.")
+        str, typer.Option(envvar=DATABASE_VARIABLE, metavar="URL", help="SQLite file or SQLAlchemy address.")
     ] = "runs/sightline.db",
     media: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of crops.  [default: media beside the SQLite file]")

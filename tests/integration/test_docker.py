@@ -59,9 +59,16 @@ def composed(*words: str, **environment: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def services() -> Services:
-    """Every service, that of the profile `gpu` too."""
+    """Every service over files and the page, that of the profile `gpu` too."""
     found: Services = composed("--profile", "gpu")["services"]
-    return found
+    return {name: one for name, one in found.items() if one.get("profiles", ["gpu"]) == ["gpu"]}
+
+
+@pytest.fixture(scope="module")
+def cameras() -> Services:
+    """What the profiles `cameras` and `demo` add."""
+    found: Services = composed("--profile", "cameras", "--profile", "demo")["services"]
+    return {name: one for name, one in found.items() if "demo" in one.get("profiles", ())}
 
 
 def test_without_a_gpu_there_are_a_page_and_a_pipeline() -> None:
@@ -95,17 +102,19 @@ def test_ports_are_open_to_this_machine_alone(services: Services) -> None:
 
 
 def test_no_secret_stands_in_the_file() -> None:
-    parsed = composed("--profile", "gpu", SIGHTLINE_PASSWORD="hunter2")  # what a user may have set for app_ui.py
+    profiles = [word for name in ("gpu", "cameras", "demo") for word in ("--profile", name)]
+    parsed = composed(*profiles, SIGHTLINE_PASSWORD="hunter2")  # what a user may have set for app_ui.py
     assert "hunter2" not in yaml.safe_dump(parsed)
     for service in parsed["services"].values():
         for name, value in service.get("environment", {}).items():
             assert not SECRET_WORDS.search(name) or (name.endswith("_FILE") and value.startswith("/run/secrets/"))
-        arguments = " ".join(service["build"]["args"])
+        arguments = " ".join(service.get("build", {}).get("args", ()))
         assert not SECRET_WORDS.search(arguments), "an image's history shows the arguments it was built with"
-    (secret,) = parsed["secrets"].values()
-    file = Path(secret["file"])
-    assert file.parent == DOCKER
-    assert file.name in (DOCKER / ".gitignore").read_text(encoding="utf-8").split()
+    assert set(parsed["secrets"]) == {"sightline_password", "camera_secrets"}
+    for secret in parsed["secrets"].values():
+        file = Path(secret["file"])
+        assert file.parent == DOCKER
+        assert file.name in (DOCKER / ".gitignore").read_text(encoding="utf-8").split()
     page = parsed["services"]["page"]
     assert page["environment"]["SIGHTLINE_PASSWORD_FILE"] == f"/run/secrets/{page['secrets'][0]['source']}"
 
@@ -146,6 +155,54 @@ def test_what_the_services_call_has_these_options(services: Services) -> None:
         shown = CliRunner().invoke(app, [verb, "--help"], terminal_width=200)
         assert shown.exit_code == 0
         assert all(word in shown.output for word in rest if word.startswith("--"))
+
+
+def test_cameras_are_watched_for_ever_beside_the_page(cameras: Services, services: Services) -> None:
+    assert set(cameras) == {"cameras", "rtsp", "postgres"}
+    service = cameras["cameras"]
+    assert service["restart"] == "unless-stopped"
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert list(map(published, service["ports"])) == [("127.0.0.1", "9464", "9464")]
+    assert "9464/healthz" in " ".join(service["healthcheck"]["test"])
+    page = [mounted(volume) for volume in services["page"]["volumes"]]
+    own = {target: (source, mode) for source, target, mode in map(mounted, service["volumes"])}
+    assert own["/data"] == next((source, mode) for source, target, mode in page if target == "/data")
+    assert own["/cameras"] == (str(ROOT / "cameras"), "ro")
+    wide = [word for word in service["command"] if word.startswith("0.0.0.0:")]
+    assert wide, "others scrape it"
+    assert service["environment"]["SIGHTLINE_PASSWORD_FILE"].startswith("/run/secrets/")
+    verb, *rest = service["command"]
+    shown = CliRunner().invoke(app, [verb, "--help"], terminal_width=200)
+    assert all(word in shown.output for word in rest if word.startswith("--"))
+
+
+def test_the_demo_has_a_camera_and_a_database_that_nobody_else_reaches(cameras: Services) -> None:
+    for name in ("rtsp", "postgres"):
+        assert cameras[name]["profiles"] == ["demo"]
+        assert not cameras[name].get("ports")
+        assert re.search(r":\d+\.\d+", cameras[name]["image"])
+
+
+def test_the_systemd_unit_calls_what_there_is_and_lets_it_do_little() -> None:
+    lines = (DOCKER / "sightline-watch.service").read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("=", maxsplit=1) for line in lines if "=" in line and not line.startswith("#")]
+    unit = {name: value for name, value in pairs}
+    program, verb, file, *options = unit["ExecStart"].split()
+    assert program.endswith("/bin/sightline")
+    assert file.endswith(".yaml")
+    shown = CliRunner().invoke(app, [verb, "--help"], terminal_width=200)
+    assert shown.exit_code == 0
+    assert all(option in shown.output for option in options)
+    assert unit["Restart"] == "always"
+    assert unit["RestartPreventExitStatus"] == "2"
+    assert unit["User"] not in ("", "root")
+    assert unit["NoNewPrivileges"] == unit["ProtectHome"] == unit["PrivateTmp"] == "yes"
+    assert unit["ProtectSystem"] == "strict"
+    assert unit["CapabilityBoundingSet"] == ""
+    assert unit["WorkingDirectory"] == f"/var/lib/{unit['StateDirectory']}"
+    assert not SECRET_WORDS.search(" ".join(value for name, value in pairs if name == "Environment"))
+    assert "EnvironmentFile" in unit
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -114,7 +114,7 @@ def test_a_run_is_stopped_and_resumed(store: Database, control: RunControl, clip
     [
         ("missing.mp4", [], "there is no file missing.mp4"),
         ("--help", [], "there is no file --help"),
-        ("rtsp://user:geheim@127.0.0.1/stream", [], "streams cannot be read yet"),
+        ("rtsp://user:geheim@127.0.0.1/stream", [], "holds a password"),
         (None, ["detector.min_scor=1"], "did you mean"),
     ],
 )

@@ -25,6 +25,7 @@ from tests.integration.watch.process import ServiceProcess, nothing_left
 USER, PASSWORD = "watchman", "p@ss:w/o?rd#7"
 SIZES = {"gate": (320, 180), "yard": (256, 144), "alley": (288, 162), "lane": (192, 108)}
 OTHER = (224, 126)  # of gate, after its server came back with another
+OUTSIDE = 12  # pixels that a predicted box may reach beyond a picture; the sizes differ by more
 FPS = 10
 
 
@@ -44,11 +45,11 @@ def videos(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """Of each camera its own, in its own size; `other` for gate."""
     folder = tmp_path_factory.mktemp("chaos")
     names = {
-        "gate": "car-detection",
+        "gate": "dense-traffic",
         "yard": "cars",
         "alley": "one-by-one-person-detection",
         "lane": "people-walking",
-        "other": "car-detection",
+        "other": "dense-traffic",
     }
     return {
         name: looped(
@@ -151,8 +152,8 @@ def ids_stay_with_their_camera(service: ServiceProcess) -> None:
         assert set(found) == set(SIZES), found
         for name, (width, height) in SIZES.items():
             right, bottom = found[name]
-            assert right <= width + 1, (name, right)
-            assert bottom <= height + 1, (name, bottom)
+            assert right <= width + OUTSIDE, (name, right)
+            assert bottom <= height + OUTSIDE, (name, bottom)
         sizes = select(Session.width).join(RunSource).join(Source).where(Source.name == "gate").order_by(Session.n)
         assert {SIZES["gate"][0], OTHER[0]} <= set(connection.scalars(sizes))
 
