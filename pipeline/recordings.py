@@ -17,7 +17,7 @@ from pipeline.sources.segment_reading import Extent, cut_to_whole, read_extent
 from pipeline.store.database import Database
 from pipeline.store.filters import PROJECT, Scope, scope_of
 from pipeline.store.leftovers import unknown_files
-from pipeline.store.segments import add_segment, recorded, recorded_cameras, run_source_at, segments
+from pipeline.store.segments import add_segment, cameras_with_segments, recorded, run_source_at, segments
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def export_recording(
     SourceError where nothing was recorded then, OutputError where it does not go into one file.
     """
     with database.read("look for recordings") as connection:
-        known = [one.camera for one in recorded_cameras(scope, connection)]
+        known = cameras_with_segments(scope, connection)
         rows = segments(scope, connection, camera=camera, from_at=from_at, to_at=to_at)
     if camera not in known:
         raise StoreError(

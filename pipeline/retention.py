@@ -15,9 +15,9 @@ from pipeline.store.filters import PROJECT, Scope, scope_of
 from pipeline.store.segment_reasons import reasons
 from pipeline.store.segments import (
     SegmentRow,
+    cameras_with_segments,
     oldest_segments,
     recorded,
-    recorded_cameras,
     remove_segments,
     run_sources_of,
 )
@@ -110,7 +110,7 @@ class Retention:
         """
         with self._database.read("look for recordings") as connection:
             scope = scope_of(connection, [self._project])
-            known = [row.camera for row in recorded_cameras(scope, connection)]
+            known = cameras_with_segments(scope, connection)
         removed: list[Removed] = []
         overs: dict[str, str] = {}
         more = False

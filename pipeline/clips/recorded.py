@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -10,13 +11,17 @@ from pipeline.clips.one_at_a_time import OneAtATime
 from pipeline.errors import GoneError, SourceError
 from pipeline.sources.excerpt import Footage, VideoFootage
 from pipeline.sources.segment_footage import SegmentFootage, SegmentPart, open_segment
+from pipeline.sources.segment_names import begun_at, camera_folder_in, day_of
 from pipeline.store.database import Database
 from pipeline.store.filters import Scope
 from pipeline.store.footage_queries import FootageRow
 from pipeline.store.review_words import clock
 from pipeline.store.segments import Recorded, recorded, segments
 
+_log = logging.getLogger(__name__)
+
 MOST = 32  # segments that are kept listed
+LONGEST = 7_200_000_000  # microseconds; no segment is longer
 
 
 class RecordedCameras:
@@ -30,17 +35,42 @@ class RecordedCameras:
         self._one = OneAtATime()  # a page asks for many pictures of a segment at once; it is listed for the first
 
     def open(self, scope: Scope, row: FootageRow, *, from_at: int, to_at: int) -> tuple[Footage, tuple[str, ...]]:
-        """What a camera showed then (microseconds UTC), and the segments that show it: later there may be another one.
+        """What a camera showed then (microseconds UTC), and the files that show it: later there may be more.
 
         Raises GoneError where no segment shows any of it.
         """
         with self._database.read("look for recordings") as connection:
             found = segments(scope, connection, source=row.source, from_at=from_at, to_at=to_at + 1)
-            kept = recorded(scope, connection, row.name) if not found else None
-        if kept is not None:
-            raise GoneError(_absence(row.name, kept, from_at))
+            whole = bool(found) and found[-1].to_at > to_at
+            kept = None if whole else recorded(scope, connection, row.name)
         parts = [SegmentPart(self._media_folder / one.path, one.from_at, one.to_at) for one in found]
-        return SegmentFootage(parts, open_part=self._part), tuple(one.path for one in found)
+        files = [one.path for one in found]
+        opened: dict[SegmentPart, VideoFootage] = {}
+        if kept is not None:
+            opened = self._unfinished(row.name, after=kept.to_at, from_at=from_at, to_at=to_at)
+            parts += opened
+            files += [f"{part.path.name} {part.path.stat().st_size}" for part in opened]
+            if not parts:
+                raise GoneError(_absence(row.name, kept, from_at))
+        return SegmentFootage(parts, open_part=lambda part: opened.get(part) or self._part(part)), tuple(files)
+
+    def _unfinished(
+        self, camera: str, *, after: int | None, from_at: int, to_at: int
+    ) -> dict[SegmentPart, VideoFootage]:
+        """What has no row yet, as it is being written: the last one that begins in time. Empty for none."""
+        folder = camera_folder_in(self._media_folder, camera)
+        days = [folder / day for day in {day_of(moment) for moment in (from_at - LONGEST, from_at, to_at)}]
+        files = [path for day in days if day.is_dir() for path in day.iterdir()]
+        begun = [(begin, path) for path in files if (begin := begun_at(path)) is not None and begin <= to_at]
+        begin, path = max(begun, default=(0, folder))
+        if not begun or (after is not None and begin < after):
+            return {}
+        part = SegmentPart(path, begin, to_at + 1)
+        try:
+            return {part: open_segment(part)}
+        except SourceError as error:
+            _log.debug("%s cannot be shown yet: %s", path, error)  # it is empty, or has just got its name
+            return {}
 
     def _part(self, part: SegmentPart) -> VideoFootage:
         with self._one.at(part):
@@ -65,8 +95,6 @@ def _absence(name: str, kept: Recorded, at: int) -> str:
     if kept.from_at is None or kept.to_at is None:
         return f"{name} is a camera that was not recorded; its setting `record` in the cameras file says what is kept"
     if at >= kept.to_at:
-        return (
-            f"what {name} showed at {clock(at)} is in no complete file yet, or was not recorded; try again in a minute"
-        )
+        return f"what {name} showed at {clock(at)} is not written yet, or was not recorded; try again in a few seconds"
     why = f"what {name} showed at {clock(at)} was not recorded, or has been removed since"
     return f"{why}: it is kept from {clock(kept.from_at)} on" if at < kept.from_at else why

@@ -139,6 +139,16 @@ class SegmentRecorder:
                 return
             self._freeze()
         self._offset, self._aligned = offset, True
+        if self._file is not None and self._file_offset is None:
+            self._call_by(self._file, offset + _microseconds(self._file.begin))
+
+    def _call_by(self, file: SegmentFile, at: int) -> None:
+        """Name an unfinished segment by when it begins: others may show it, or find it after a kill."""
+        part = part_of(segment_path(self._media_folder, self._camera, at, suffix_of(self._codec)))
+        if part.parent == file.path.parent and not part.exists():
+            with suppress(OSError):  # some systems do not rename what is open
+                file.path.rename(part)
+                file.path = part
 
     def close(self) -> None:
         """End the segment. May be called twice, and `begin` after it. Raises OutputError."""

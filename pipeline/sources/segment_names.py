@@ -35,7 +35,12 @@ def camera_folder_in(media_folder: Path, camera: str) -> Path:
 def segment_path(media_folder: Path, camera: str, at: int, suffix: str) -> Path:
     """Of the segment that begins at `at` (microseconds UTC). `suffix`: with its dot."""
     begun = _EPOCH + timedelta(microseconds=at)
-    return camera_folder_in(media_folder, camera) / f"{begun:%Y-%m-%d}" / f"{begun:%H%M%S_%f}{suffix}"
+    return camera_folder_in(media_folder, camera) / day_of(at) / f"{begun:%H%M%S_%f}{suffix}"
+
+
+def day_of(at: int) -> str:
+    """The folder of a day. `at`: microseconds UTC."""
+    return f"{_EPOCH + timedelta(microseconds=at):%Y-%m-%d}"
 
 
 def part_of(path: Path) -> Path:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, delete, func, or_, select, text, update
+from sqlalchemy import Connection, Select, delete, exists, func, or_, select, text, update
 
 from pipeline.errors import StoreError
 from pipeline.store.batches import batches
@@ -158,6 +158,18 @@ def recorded_cameras(scope: Scope, connection: Connection) -> list[Recorded]:
     return [
         Recorded(row.name, row.segments, int(row.bytes), row.from_at, row.to_at) for row in connection.execute(query)
     ]
+
+
+def cameras_with_segments(scope: Scope, connection: Connection) -> list[str]:
+    """Names of the cameras that have any, in order."""
+    some = exists().where(_SEGMENT, Media.run_source_id == RunSource.id)
+    query = (
+        select(Source.name)
+        .distinct()
+        .join(RunSource, RunSource.source_id == Source.id)
+        .where(Source.project_id.in_(scope.project_ids), Source.kind == CAMERA, some)
+    )
+    return list(connection.scalars(query.order_by(Source.name)))
 
 
 def recorded(scope: Scope, connection: Connection, camera: str) -> Recorded:

@@ -16,6 +16,7 @@ from pipeline.clips.cache import FileCache
 from pipeline.clips.cutter import ClipCutter
 from pipeline.errors import GoneError
 from pipeline.sources.segment_footage import SegmentFootage, SegmentPart, open_segment
+from pipeline.sources.segment_names import part_of
 from pipeline.store.database import open_database
 from pipeline.store.queries import page_objects
 from pipeline.store.segments import add_segment, remove_segments
@@ -114,24 +115,40 @@ def test_what_was_removed_is_left_out(store: RecordedStore) -> None:
         cuts.frame(store.scope, one, at=START + 75 * 40_000)
 
 
-def test_a_clip_is_cut_anew_when_the_next_segment_is_complete(store: RecordedStore) -> None:
+def test_what_is_being_written_can_be_seen_and_is_cut_anew_later(store: RecordedStore) -> None:
     rows = store.rows()
     with store.database.write() as connection:
         remove_segments(connection, [row.id for row in rows[1:]])
+    for row in rows[1:]:
+        (store.media / row.path).rename(store.media / f"{row.from_at}")
     cuts, one = cutter(store), first_object(store)
     span = {"from_at": START + 1_000_000, "to_at": START + 3_000_000}
     first = cuts.clip(store.scope, one, **span)
-    with pytest.raises(GoneError, match=r"is in no complete file yet, or was not recorded; try again in a minute"):
+    with pytest.raises(GoneError, match=r"is not written yet, or was not recorded; try again in a few seconds"):
         cuts.frame(store.scope, one, at=START + 75 * 40_000)
+
+    written, row = (store.media / f"{rows[1].from_at}").read_bytes(), rows[1]
+    part = part_of(store.media / row.path)
+    part.write_bytes(b"")
+    with pytest.raises(GoneError, match="is not written yet"):
+        cuts.frame(store.scope, one, at=START + 75 * 40_000)
+    part.write_bytes(written[: len(written) * 2 // 3])
+    second = cuts.clip(store.scope, one, **span)
+    shown = cuts.frame(store.scope, one, at=START + 60 * 40_000)
+    assert shown is not None
+    assert number_in(cv2.imread(str(shown.path))) == 60
+
+    part.unlink()
+    (store.media / row.path).write_bytes(written)
+    third = cuts.clip(store.scope, one, **span)
     with store.database.write() as connection:
-        row = rows[1]
         add_segment(
             connection, run_source_id=store.gate, path=row.path, from_at=row.from_at, to_at=row.to_at, size=row.bytes
         )
-    second = cuts.clip(store.scope, one, **span)
-    assert first is not None
-    assert second is not None
-    assert (len(numbers(first.path)[0]), len(numbers(second.path)[0])) == (25, 51)
+    fourth = cuts.clip(store.scope, one, **span)
+    lengths = [len(numbers(cut.path)[0]) for cut in (first, second, third, fourth) if cut is not None]
+    assert lengths[0] == 25 < lengths[1]
+    assert lengths[1] <= lengths[2] == lengths[3] == 51
 
 
 def test_what_is_said_where_there_is_nothing(store: RecordedStore) -> None:

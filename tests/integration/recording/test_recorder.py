@@ -180,6 +180,8 @@ def test_times_are_those_of_the_pictures(recording: Recording, tmp_path: Path) -
             truth.append(START + round(packet.pts * packet.time_base * 1_000_000))
             recorder.take(packet, max(truth[-1], START + 3_000_000) + 90_000)
             recorder.align(packet.pts, truth[-1] + (300_000 if index == 33 else 0))  # one stray stamp
+            [part] = unfinished(recording.folder)
+            assert abs((begun_at(part) or 0) - truth[index // 20 * 20]) <= 12, "it is called by when it really began"
     recorder.close()
     assert len(recording.segments) == 3
     assert np.abs(np.array(recording.pictures()) - truth).max() <= 12  # 1/90000 s
