@@ -37,10 +37,11 @@ class CameraJson(BaseModel):
     settings: Mapping[str, Any]
     status: Mapping[str, Any] = Field(description="rates and counters, as the service last told them")
     updated: Moment
+    picture: str | None = Field(description="address of the newest one; changes with it")
 
     @classmethod
-    def of(cls, row: CameraRow) -> CameraJson:
-        """One of a service's cameras."""
+    def of(cls, row: CameraRow, picture: str | None) -> CameraJson:
+        """One of a service's cameras. `picture`: where its newest one is to be had."""
         same = ("run", "source", "name", "origin", "wanted", "state", "error")
         return cls(
             id=row.public_id,
@@ -49,6 +50,7 @@ class CameraJson(BaseModel):
             settings={key: row.settings[key] for key in _KEPT if row.settings.get(key) is not None},
             status={key: value for key, value in row.status.items() if key not in _TOLD},
             updated=Moment.of(row.updated_at),
+            picture=picture,
             **{name: getattr(row, name) for name in same},
         )
 

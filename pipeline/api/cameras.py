@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pipeline.api.camera_records import CameraId, CameraJson, CamerasJson, ServiceJson
 from pipeline.api.failures import not_found, refused
-from pipeline.api.media import newest_picture, within
+from pipeline.api.media import camera_preview, newest_picture
 from pipeline.api.objects import Limit, Offset
 from pipeline.api.records import Moment
 from pipeline.api.run_requests import Text, allowed_address
@@ -76,7 +75,7 @@ def camera_routes(services: Services) -> APIRouter:
             rows = [] if service is None else list_cameras(scope, connection, run=service.public_id)
         now = now_microseconds()
         return CamerasJson(
-            items=[CameraJson.of(row) for row in rows[offset : offset + limit]],
+            items=[CameraJson.of(row, picture_of(row)) for row in rows[offset : offset + limit]],
             total=len(rows),
             limit=limit,
             offset=offset,
@@ -118,11 +117,18 @@ def camera_routes(services: Services) -> APIRouter:
     def picture(public_id: UUID, request: Request) -> Response:
         """The newest picture of a camera (JPEG)."""
         find(public_id)
-        path = camera_picture(services.media_folder, public_id)
+        path = camera_preview(services.media_folder, public_id)
         answer = None if path is None else newest_picture(request, path)
         if answer is None:
             raise not_found("picture")
         return answer
+
+    def picture_of(row: CameraRow) -> str | None:
+        path = camera_preview(services.media_folder, row.public_id)
+        try:
+            return None if path is None else f"/api/cameras/{row.public_id}/picture?v={path.stat().st_mtime_ns:x}"
+        except FileNotFoundError:
+            return None
 
     def ask(public_id: UUID, wanted: CameraWish) -> CameraId:
         scope, _ = find(public_id)
@@ -137,8 +143,3 @@ def camera_routes(services: Services) -> APIRouter:
         return scope, row
 
     return router
-
-
-def camera_picture(media_folder: Path, camera: UUID) -> Path | None:
-    """Where the service puts a camera's newest picture."""
-    return within(media_folder, f"preview/{camera}.jpg")

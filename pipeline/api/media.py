@@ -8,6 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy import Connection
 
 from pipeline.api.failures import not_found
 from pipeline.api.files import answer_file
@@ -113,9 +114,10 @@ def media_routes(services: Services) -> APIRouter:
     def picture(public_id: UUID, request: Request) -> Response:
         """What a source looks like (JPEG): a camera's newest picture, else a frame in which something was seen."""
         with reading(services, "look for a picture") as (scope, connection):
-            cameras = [row for row in list_cameras(scope, connection) if row.source == public_id]
-            shown = object_to_show(scope, connection, public_id)
-        path = within(folder, f"preview/{cameras[0].public_id}.jpg") if cameras else None
+            path, shown = (
+                source_preview(folder, scope, connection, public_id),
+                object_to_show(scope, connection, public_id),
+            )
         answer = None if path is None else newest_picture(request, path)
         if answer is None and shown is not None:
             return cut(request, "image/jpeg", lambda scope: cutter.frame(scope, shown.public_id))
@@ -124,6 +126,20 @@ def media_routes(services: Services) -> APIRouter:
         return answer
 
     return router
+
+
+def camera_preview(media_folder: Path, camera: UUID) -> Path | None:
+    """Where the service puts a camera's newest picture."""
+    return within(media_folder, f"preview/{camera}.jpg")
+
+
+def source_preview(media_folder: Path, scope: Scope, connection: Connection, source: UUID) -> Path | None:
+    """The newest picture of a source that is a camera of the newest service; None where there is none."""
+    for camera in list_cameras(scope, connection):
+        path = camera_preview(media_folder, camera.public_id) if camera.source == source else None
+        if path is not None and path.exists():
+            return path
+    return None
 
 
 def within(folder: Path, relative: str) -> Path | None:

@@ -183,11 +183,12 @@ class SourceDetailJson(SourceJson):
     """One source with the runs that read it, the newest first."""
 
     runs: list[RunJson]
+    picture: str | None = Field(description="address of what it looks like")
 
     @classmethod
-    def with_runs(cls, row: SourceRow, runs: Sequence[RunRow], now: int) -> SourceDetailJson:
+    def with_runs(cls, row: SourceRow, runs: Sequence[RunRow], now: int, *, picture: str | None) -> SourceDetailJson:
         """`now`: microseconds UTC."""
-        return cls(**dict(SourceJson.of(row)), runs=[RunJson.of(run, now) for run in runs])
+        return cls(**dict(SourceJson.of(row)), runs=[RunJson.of(run, now) for run in runs], picture=picture)
 
 
 class ObjectJson(BaseModel):

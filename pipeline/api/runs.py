@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.api.failures import not_found
+from pipeline.api.media import source_preview
 from pipeline.api.objects import Limit, Offset
 from pipeline.api.records import Page, RunDetailJson, RunJson, SourceDetailJson, SourceJson
 from pipeline.api.run_requests import Started, allowed_addresses, allowed_overrides
@@ -16,7 +17,7 @@ from pipeline.api.scopes import reading
 from pipeline.api.services import Services
 from pipeline.errors import BusyError
 from pipeline.store.run_queries import count_runs, list_runs, list_sources, run_detail
-from pipeline.store.source_queries import runs_of, source_row
+from pipeline.store.source_queries import object_to_show, runs_of, source_row
 from pipeline.store.states import RequestedState
 from pipeline.store.writer import now_microseconds
 
@@ -74,9 +75,12 @@ def run_routes(services: Services) -> APIRouter:
         with reading(services, "show a source") as (scope, connection):
             row = source_row(scope, connection, public_id)
             rows = runs_of(scope, connection, public_id)
+            seen = source_preview(services.media_folder, scope, connection, public_id) is not None
+            seen = seen or object_to_show(scope, connection, public_id) is not None
         if row is None:
             raise not_found("source")
-        return SourceDetailJson.with_runs(row, rows, now_microseconds())
+        picture = f"/api/sources/{public_id}/picture" if seen else None
+        return SourceDetailJson.with_runs(row, rows, now_microseconds(), picture=picture)
 
     @router.post("/runs", status_code=201)
     def start(body: Started) -> RunId:

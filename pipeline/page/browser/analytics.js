@@ -14,7 +14,7 @@ const GROUPS = {
 const part = name => element.querySelector(`[data-f="${name}"]`);
 const fields = () => element.querySelector('.sl-ask').elements;
 
-let sources = [], source = null, runs = [], rules = [], cameras = new Map();
+let sources = [], source = null, runs = [], picture = null, rules = [], cameras = new Map();
 let range = 'day', group = null, counts = [], span = null, before = new Map();
 let events = [], next = null, recorded = [], looked = 0, warmed = '';
 
@@ -58,7 +58,7 @@ const choose = async id => {
   source = sources.find(one => one.id === id) ?? null;
   if (!source) return;
   fields().source.value = id;
-  runs = (await api(`/api/sources/${id}`)).runs;
+  ({runs, picture} = await api(`/api/sources/${id}`));
   fields().run.replaceChildren(...runs.map(run => make('option', {value: run.id, textContent: `${day(run.created.us)}, ${clock(run.created.us)} (${run.status})`})));
   part('runs').hidden = isCamera() || runs.length < 2;
   setRange(isCamera() ? 'day' : 'all');
@@ -135,7 +135,7 @@ const refresh = async () => {
   showChart();
   showTotals();
   showEvents();
-  if (Date.now() - looked > 30000) { looked = Date.now(); lookAgain(); }
+  if (Date.now() - looked > 30000) { looked = Date.now(); await lookAgain(); }
 };
 
 const showGroups = () => {
@@ -253,8 +253,9 @@ const more = async () => {
 
 // ---- Zones and lines ----
 
-const lookAgain = () => {
-  board.look(`/api/sources/${source.id}/picture?v=${Date.now()}`);
+const lookAgain = async () => {
+  if (!picture) ({picture} = await api(`/api/sources/${source.id}`));
+  board.look(picture && `${picture}?v=${Date.now()}`);
   warm();
 };
 
@@ -374,7 +375,7 @@ element.addEventListener('click', event => {
   switch (event.target.closest('[data-do]')?.dataset.do) {
     case 'zone': return openForm('zone');
     case 'line': return openForm('line');
-    case 'look': return lookAgain();
+    case 'look': return void guarded(lookAgain)();
     case 'turn': return board.turn();
     case 'cancel': board.end(); return closeForm();
     case 'more': return void guarded(more)();

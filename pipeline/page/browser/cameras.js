@@ -90,24 +90,23 @@ const fill = (card, camera) => {
 };
 
 // A new picture takes the place of the old one only when it can be drawn: nothing flickers.
-const look = async card => {
-  if (card.looking) return;
+const look = async (card, camera) => {
+  if (card.looking || !camera.picture || camera.picture === card.seen) return;
   card.looking = true;
   try {
-    const answer = await fetch(`/api/cameras/${card.id}/picture`, {
-      cache: 'no-store', headers: card.tag ? {'If-None-Match': card.tag} : {}});
-    if (!answer.ok) return;  // 304: the same as before; 404: none yet
+    const answer = await fetch(camera.picture, {cache: 'no-store'});
+    if (!answer.ok) return;
     const address = URL.createObjectURL(await answer.blob());
     const next = new Image();
     next.src = address;
     await next.decode();
     const picture = card.place.querySelector('img');
     picture.src = address;
-    picture.alt = `Newest picture of ${part('name', card.place).textContent}`;
+    picture.alt = `Newest picture of ${camera.name}`;
     picture.hidden = false;
     card.place.classList.add('pictured');
     if (card.address) URL.revokeObjectURL(card.address);
-    [card.address, card.tag] = [address, answer.headers.get('ETag')];
+    [card.address, card.seen] = [address, camera.picture];
   } catch {
     // The server is away: the state of the service tells it.
   } finally {
@@ -132,12 +131,12 @@ const listed = cameras => {
     if (!cards.has(camera.id)) {
       const made = element.querySelector('template').content.firstElementChild.cloneNode(true);
       made.dataset.camera = camera.id;
-      cards.set(camera.id, {id: camera.id, place: made, looking: false, tag: null, address: null});
+      cards.set(camera.id, {id: camera.id, place: made, looking: false, seen: null, address: null});
     }
     const card = cards.get(camera.id);
     if (place.children[index] !== card.place) place.insertBefore(card.place, place.children[index] ?? null);
     fill(card, camera);
-    if (inSight(card.place)) look(card);
+    if (inSight(card.place)) look(card, camera);
   });
 };
 

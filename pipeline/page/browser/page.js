@@ -192,14 +192,16 @@ window.sightline = (() => {
   // Where a service is at work, its cameras are what one wants to see first.
   let touched = false;
   for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, () => { touched = true; }, {capture: true, once: true});
-  addEventListener('load', async () => {
+  const camerasFirst = async () => {
     const told = await api('/api/cameras?limit=1').catch(() => null);
     if (!told?.service?.alive) return;
-    for (let tries = 0; tries < 50 && !touched; tries += 1) {
-      if (tab(CAMERAS)) return;
-      await new Promise(done => setTimeout(done, 100));
+    for (let tries = 0, there = 0; tries < 50 && there < 3 && !touched; tries += 1) {  // until the page is at rest there
+      const chosen = document.querySelector('[role=tablist] [role=tab]')?.getAttribute('aria-selected') === 'true';
+      if (chosen) there += 1; else tab(CAMERAS);
+      await new Promise(done => setTimeout(done, 150));
     }
-  });
+  };
+  camerasFirst();
 
   // Pictures that cannot be had are left out; their frame says so.
   document.addEventListener('error', event => {

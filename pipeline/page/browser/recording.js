@@ -165,7 +165,7 @@ sightline.recording = (place, complain) => {
       date.value = `${when.getFullYear()}-${two(when.getMonth() + 1)}-${two(when.getDate())}`;
       await load();
       play(us - BEFORE * 1e6);
-      player.scrollIntoView({block: 'nearest', behavior: 'smooth'});
+      player.scrollIntoView({block: 'nearest'});
     },
   };
 };

@@ -117,18 +117,29 @@ sightline.sketch = (place, told) => {
     changed();
   });
 
-  picture.addEventListener('load', () => { picture.hidden = false; none.hidden = true; show(); });
+  picture.addEventListener('load', () => {
+    picture.hidden = false;
+    none.hidden = true;
+    frame.style.maxWidth = `calc(72vh * ${picture.naturalWidth / picture.naturalHeight})`;  // all of it is to be seen
+    show();
+  });
   picture.addEventListener('error', () => { picture.hidden = true; none.hidden = false; heat.hidden = true; show(); });
   heat.addEventListener('load', () => { heat.hidden = picture.hidden; });
   heat.addEventListener('error', () => { heat.hidden = true; });
   new ResizeObserver(show).observe(frame);
 
   return {
-    look: address => { picture.src = address; },  // the picture below all
+    // The picture below all; null where there is none.
+    look: address => {
+      if (address) { picture.src = address; return; }
+      picture.removeAttribute('src');
+      picture.hidden = true;
+      none.hidden = false;
+    },
     warm: address => { if (address) heat.src = address; else { heat.removeAttribute('src'); heat.hidden = true; } },
     rules: wanted => { rules = wanted; show(); },
     choose: name => { chosen = name; show(); },
-    begin: kind => { draft = {kind, corners: [], directions: ['in', 'out']}; cross = null; surface.setAttribute('tabindex', '0'); surface.focus({preventScroll: true}); frame.scrollIntoView({block: 'nearest', behavior: 'smooth'}); changed(); },
+    begin: kind => { draft = {kind, corners: [], directions: ['in', 'out']}; cross = null; surface.setAttribute('tabindex', '0'); surface.focus({preventScroll: true}); frame.scrollIntoView({block: 'nearest'}); changed(); },
     directions: names => { if (draft) { draft.directions = names; show(); } },
     turn: () => { draft?.corners.reverse(); if (draft) changed(); },
     end: () => { draft = null; cross = null; dragged = null; surface.removeAttribute('tabindex'); changed(); },

@@ -58,7 +58,11 @@ def test_cameras_with_their_service(watched: Watched, client: httpx.Client) -> N
 def test_the_newest_picture(watched: Watched, client: httpx.Client) -> None:
     address = f"/api/cameras/{watched.camera('gate').public_id}/picture"
     assert client.get(address).status_code == 404
+    assert client.get("/api/cameras").json()["items"][0]["picture"] is None
     watched.picture(b"\xff\xd8first")
+    told = client.get("/api/cameras").json()["items"][0]["picture"]
+    assert told.startswith(address)
+    assert client.get(told).content == b"\xff\xd8first"
     first = client.get(address)
     assert (first.status_code, first.content, first.headers["cache-control"]) == (200, b"\xff\xd8first", "no-store")
     assert client.get(address, headers={"if-none-match": first.headers["etag"]}).status_code == 304

@@ -163,7 +163,8 @@ def test_a_picture_of_a_video(site: Site, client: httpx.Client) -> None:
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/jpeg")
     assert Image.open(BytesIO(picture.content)).size == (480, 270)
     assert client.get(f"/api/sources/{uuid4()}/picture").status_code == 404
-    assert client.get(f"/api/sources/{source}").json()["runs"][0]["kind"] == "files"
+    told = client.get(f"/api/sources/{source}").json()
+    assert (told["runs"][0]["kind"], told["picture"]) == ("files", f"/api/sources/{source}/picture")
 
 
 def test_recordings(watched: Watched, client: httpx.Client) -> None:

@@ -53,8 +53,11 @@ class Watched:
         path.write_bytes(content)
 
 
-def watch(database: Database, media: Path) -> Watched:
-    """Begin it: two tracks in the first two seconds, five events, two minutes of recording and a gap after them."""
+def watch(database: Database, media: Path, *, film: bytes = b"a minute of video") -> Watched:
+    """Begin it: two tracks in the first two seconds, five events, two minutes of recording and a gap after them.
+
+    `film`: content of the recording's files.
+    """
     writer = RunWriter.begin(database, RunRecord(LIVE, SETTINGS, "settings", "0.1.0"), media_folder=media)
     addresses = {name: f"rtsp://10.0.0.4/{name}" for name in ("gate", "yard")}
     settings = {"gate": {"analytics": {"lines": {"door": DOOR}}, "secret": "gate"}, "yard": {}}
@@ -81,9 +84,9 @@ def watch(database: Database, media: Path) -> Watched:
         at = START + minute * 60 * SECOND
         path = f"recordings/gate/{at}.mp4"
         (media / path).parent.mkdir(parents=True, exist_ok=True)
-        (media / path).write_bytes(b"a minute of video")
+        (media / path).write_bytes(film)
         with database.write() as connection:
-            add_segment(connection, run_source_id=part, path=path, from_at=at, to_at=at + 60 * SECOND, size=17)
+            add_segment(connection, run_source_id=part, path=path, from_at=at, to_at=at + 60 * SECOND, size=len(film))
     add_gap(database, part, Gap(START + 120 * SECOND, START + 150 * SECOND, "no frame for 5 s"))
     return watched
 
