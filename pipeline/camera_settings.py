@@ -78,9 +78,11 @@ class AlertSettings(Section):
         schemes = {"webhook": ("http", "https"), "mqtt": ("mqtt", "mqtts")}[self.kind]
         try:
             parts = urlsplit(self.url)
-            good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-        except ValueError:  # of a port that is no number
+            host = (parts.hostname or "").encode("idna")
+            good = parts.scheme in schemes and bool(host) and parts.port != 0
+        except ValueError:  # of a port that is no number, or a name that none can have
             good = False
+        good = good and self.url.isprintable() and " " not in self.url
         if not good:
             raise ValueError(f"a {self.kind} needs a url such as {schemes[1]}://host.example:port")
         if self.kind == "mqtt" and (parts.path.strip("/") or parts.query or parts.fragment):

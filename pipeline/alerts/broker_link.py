@@ -98,8 +98,8 @@ class BrokerLink:
             self._client.connect(host, port, keepalive=_KEEP_ALIVE)
         except TimeoutError:
             self._tell_over("the broker cannot be reached: no answer")
-        except OSError as error:
-            self._tell_over(f"the broker cannot be reached: {error.strerror or error}")
+        except (OSError, ValueError) as error:  # of ValueError: a name that none can have
+            self._tell_over(f"the broker cannot be reached: {getattr(error, 'strerror', None) or error}")
         else:
             self._client.loop_start()
             if self._ended:  # meanwhile

@@ -18,6 +18,7 @@ import httpx
 
 from pipeline.alerts.courier import ABORTED, Answer, Outcome
 from pipeline.alerts.message import Message
+from pipeline.errors import ConfigError
 from pipeline.redaction import redact
 
 _LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)  # of 4xx
@@ -34,8 +35,15 @@ class Webhook:
     """
 
     def __init__(self, url: str, *, credentials: tuple[str, str] | None = None, timeout: float = 5.0) -> None:
-        """`credentials`: user and password, sent as basic authentication. `timeout`: seconds of a whole attempt."""
-        self._url = url
+        """`credentials`: user and password, sent as basic authentication. `timeout`: seconds of a whole attempt.
+
+        Raises ConfigError for an address that cannot be one.
+        """
+        try:
+            self._url = httpx.URL(url)
+            _ = self._url.host  # decoded only now
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise ConfigError(f"the url of an alert cannot be used: {error}") from error
         self._timeout = timeout
         self._loop: _Loop | None = None  # until the first message
         self._client = httpx.AsyncClient(
@@ -102,7 +110,7 @@ class _Loop(asyncio.SelectorEventLoop):
         def look_up() -> None:
             try:
                 tell = partial(found.set_result, socket.getaddrinfo(host, port, **options))
-            except OSError as error:
+            except (OSError, UnicodeError) as error:
                 tell = partial(found.set_exception, error)
             with suppress(RuntimeError):  # the loop was closed meanwhile
                 self.call_soon_threadsafe(lambda: found.done() or tell())

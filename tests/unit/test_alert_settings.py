@@ -40,6 +40,10 @@ def test_good(values: dict[str, Any]) -> None:
         (HOOK | {"url": "https://guard.example:port/"}, "a webhook needs a url such as https://"),
         (HOOK | {"url": "https://guard.example:99999/"}, "a webhook needs a url such as https://"),
         (HOOK | {"url": "https://guard.example:0/"}, "a webhook needs a url such as https://"),
+        (HOOK | {"url": "https://a..b/"}, "a webhook needs a url such as https://"),
+        (HOOK | {"url": "https://gu ard.example/"}, "a webhook needs a url such as https://"),
+        (HOOK | {"url": "https://guard.example/\0"}, "a webhook needs a url such as https://"),
+        (MQTT | {"url": "mqtt://\u2603\ud800.example"}, "a mqtt needs a url such as mqtts://"),
         (HOOK | {"url": "https://user:s3cret@guard.example/"}, "holds a password"),
         (HOOK | {"topic": "a"}, "a webhook has no topic"),
         (HOOK | {"kinds": ["enter", "entre"]}, "there is no event entre; known: enter, leave"),
@@ -80,5 +84,7 @@ def test_what_is_built() -> None:
     assert [one.target for one in made] == ["a", "b"]
     for one in made:
         one.courier.close()
+    with pytest.raises(ConfigError, match="the url of an alert cannot be used"):
+        build.receivers({"a": parse(HOOK | {"url": "https://xn--/"}, AlertSettings)}, Secrets({}, {}))
     with pytest.raises(ConfigError, match="there is no secret 'b'"):
         build.receivers(settings.alerts, Secrets({}, {}))

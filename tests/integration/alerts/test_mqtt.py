@@ -145,6 +145,13 @@ def test_nobody_there() -> None:
     courier.close()
 
 
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b"])
+def test_an_unknown_host(host: str) -> None:
+    answer = deliver(Mqtt(f"mqtt://{host}", topic=TOPIC))
+    assert answer.outcome is Outcome.FAILED
+    assert answer.said.startswith("the broker cannot be reached: ")
+
+
 def test_a_broker_that_is_killed_and_comes_back(broker: Broker) -> None:
     with Listener(broker.port) as listener:
         courier = Mqtt(broker.url, topic=TOPIC, timeout=3)
