@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
@@ -321,6 +323,28 @@ def test_pauses_grow_differ_and_end(store: Database, camera: Camera) -> None:
         seen.append((row.due_at - now) / 1e6)
         now = row.due_at
     assert seen == [0.75, 1.5, 3, 6, 12, 24, 45, 45, 600, 3600]
+
+
+def test_what_has_arrived_is_not_sent_again_while_the_store_is_locked(tmp_path: Path) -> None:
+    with (
+        open_database(tmp_path / "runs.db", busy_seconds=0.1) as store,
+        closing(sqlite3.connect(tmp_path / "runs.db", isolation_level=None, check_same_thread=False)) as other,
+        WebhookReceiver(lambda _: lock(other) if len(receiver.requests) == 1 else Reply()) as receiver,
+    ):
+        camera = Camera(store, tmp_path / "media", [HQ])
+        camera.happens(2)
+        with Dispatcher(store, camera.scope, [hook(receiver.url)], pauses=QUICK) as dispatcher:
+            time.sleep(0.8)
+            assert len(receiver.requests) == 1
+            other.execute("ROLLBACK")
+            until(lambda: dispatcher.report()["hq"].arrived == 2)
+        assert keys(receiver) == event_ids(store)
+
+
+def lock(connection: sqlite3.Connection) -> Reply:
+    """Nobody else can write from now on; otherwise all is well."""
+    connection.execute("BEGIN IMMEDIATE")
+    return Reply()
 
 
 def test_nothing_to_do(store: Database, camera: Camera) -> None:
