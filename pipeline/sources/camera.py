@@ -15,12 +15,12 @@ from random import Random
 from pipeline.secrets import Secret
 from pipeline.sources.backoff import Backoff
 from pipeline.sources.camera_address import shown, with_secret
-from pipeline.sources.camera_counts import CameraCounts
+from pipeline.sources.camera_facts import CameraFacts, utc_now
 from pipeline.sources.feed import CameraState, DropReason, FeedStatus
 from pipeline.sources.frame_taker import FrameTaker
-from pipeline.sources.ledger import Count
 from pipeline.sources.outage_guard import OutageGuard
 from pipeline.sources.reader_process import ReaderProcess
+from pipeline.sources.reader_watch import ReaderWatch
 from pipeline.sources.reading import LossKind, Lost, Opened, ReadOrder, Recorded, Recording, RecordOrder, Told
 from pipeline.sources.recorder import Segment
 from pipeline.sources.ring import Ring
@@ -29,12 +29,11 @@ from trackers.structures import Frame, Gap
 _log = logging.getLogger(__name__)
 
 BACKOFF_MOST = 10.0  # seconds between attempts
-STABLE_SECONDS = 3.0  # a connection that lived so long begins with the first pause again
 REFUSED_FIRST, REFUSED_MOST = 5.0, 30.0  # seconds: of a wrong password a camera soon has enough
-KILL_MARGIN = 0.5  # seconds after which a reader that should have noticed a stall itself is killed
 FINISH_SECONDS = 0.3  # for a reader to say good-bye to the camera and to complete a recording
 CLOSE_SECONDS = 0.95
 _LOOK = 1.0  # seconds between looks where nothing happens
+_NEW = (CameraState.CONNECTING, CameraState.PAUSED)
 
 
 class Camera:
@@ -59,13 +58,17 @@ class Camera:
         open_seconds: float = 10.0,
         stall_seconds: float = 5.0,
         backoff_seconds: float = 0.5,
+        stable_seconds: float = 3.0,
         loop: bool = False,
         record: RecordOrder | None = None,
         on_segment: Callable[[Segment], None] | None = None,
         paused: bool = False,
         random: Random | None = None,
     ) -> None:
-        """See `CameraSettings`. `every`: policy batch. Raises SourceError for an address that cannot be one."""
+        """See `CameraSettings`. `every`: policy batch. Raises SourceError for an address that cannot be one.
+
+        `stable_seconds`: after a connection that lived so long, the next attempt is made after the first pause again.
+        """
         self.name = name
         self.uri = shown(url)
         self._order = ReadOrder(
@@ -82,6 +85,7 @@ class Camera:
             record=record,
         )
         self._guard = guard
+        self._stable_seconds = stable_seconds
         self._on_segment = on_segment
         random = Random() if random is None else random  # noqa: S311  no secret
         self._backoff = Backoff(backoff_seconds, cap=BACKOFF_MOST, random=random)
@@ -96,18 +100,17 @@ class Camera:
         self._closed = False
         self._frames = threading.Lock()  # guards the taker
         self._taker = FrameTaker(every)
-        self._facts = threading.RLock()  # guards all below
-        self._counts = CameraCounts()
+        self._facts = CameraFacts(CameraState.PAUSED if paused else CameraState.CONNECTING)
+        self._reading = threading.Lock()  # guards the process and the order
         self._process: ReaderProcess | None = None
-        self._started_at = _utc()
+        self._started_at = utc_now()
         self._missing: set[str] = set()  # what keeps pictures away: "outage", "paused"
-        self._status = FeedStatus(CameraState.PAUSED if paused else CameraState.CONNECTING, self._started_at)
+        self._spread = 0.0  # seconds on top of the next pause, as others were lost, too
 
     def start(self, fresh: Callable[[], None]) -> None:
         """See Feed."""
         self._fresh = fresh
-        self._started_at = _utc()
-        self._set(self._status.state)
+        self._started_at = utc_now()
         self._thread.start()
 
     def take(self) -> Frame | None:
@@ -119,20 +122,7 @@ class Camera:
         """See Feed."""
         with self._frames:
             taken, dropped = self._taker.taken, dict(self._taker.dropped)
-        with self._facts:
-            counts = self._counts
-            dropped[DropReason.STALE] += counts[Count.SKIPPED]
-            return replace(
-                self._status,
-                frames_read=counts[Count.FRAMES],
-                frames_taken=taken,
-                dropped=dropped,
-                repaired=counts[Count.REPAIRED],
-                damaged=counts[Count.DAMAGED],
-                bytes_read=counts[Count.BYTES],
-                last_frame_at=counts.last_at,
-                delivered_fps=counts.rate(time.monotonic()),
-            )
+        return self._facts.status(taken=taken, dropped=dropped)
 
     def pause(self) -> None:
         """See Feed. The connection ends, too."""
@@ -149,12 +139,12 @@ class Camera:
     @property
     def reader_pid(self) -> int | None:
         """The reading process of now, for whoever measures it; None while there is none."""
-        with self._facts:
+        with self._reading:
             return None if self._process is None else self._process.pid
 
     def record(self, on: bool) -> None:
         """Go on or pause with recording, e.g. while the disk is full. Nothing where none is wanted."""
-        with self._facts:
+        with self._reading:
             self._order = replace(self._order, recording=on)
             if self._process is not None:
                 self._process.record(on)
@@ -169,11 +159,11 @@ class Camera:
             if self._closed:
                 return None
             self._closed = True
-            gap = self._taker.close(_utc())
+            gap = self._taker.close(utc_now())
             if not self._thread.is_alive():
                 os.close(self._poke)
                 os.close(self._poked)
-        self._set(CameraState.ENDED)
+        self._facts.set(CameraState.ENDED)
         return gap
 
     # The rest runs in the camera's thread.
@@ -181,107 +171,126 @@ class Camera:
     def _supervise(self) -> None:
         while not self._closing:
             if self._paused:
+                with self._frames:  # what came until the connection was ended
+                    self._taker.discard(DropReason.PAUSED)
                 self._miss("paused", "paused")
-                self._set(CameraState.PAUSED)
+                self._facts.set(CameraState.PAUSED)
                 self._sleep(None, until=lambda: not self._paused)
             elif self._may_connect():
-                lost = self._connection()
+                try:
+                    lost = self._connection()
+                except Exception as error:  # noqa: BLE001  whatever it is, the camera is not given up
+                    _log.exception("camera '%s': its supervision failed", self.name, extra={"camera": self.name})
+                    lost = Lost(LossKind.BROKEN, f"supervision failed with {type(error).__name__}; see the log")
                 self._guard.done(self.name)
                 if lost is not None:
                     self._recover(lost)
         self._guard.done(self.name)
 
     def _may_connect(self) -> bool:
-        if self._status.state not in (CameraState.FAILED, CameraState.RECONNECTING):
-            self._set(CameraState.CONNECTING if not self._status.connections else CameraState.RECONNECTING)
+        if self._facts.state in _NEW:
+            self._facts.set(CameraState.RECONNECTING if self._facts.was_live else CameraState.CONNECTING)
         pause = self._guard.ask(self.name)
         if pause:
             self._sleep(pause)
-        return not pause and not self._closing and not self._paused
+        return not pause and self._is_wanted()
+
+    def _is_wanted(self) -> bool:
+        self._hush()
+        return not self._closing and not self._paused
 
     def _recover(self, lost: Lost) -> None:
         """Say what happened, and wait before the next attempt."""
         if lost.kind is LossKind.ENDED:
-            self._set(CameraState.ENDED)
-            self._sleep(None, until=lambda: False)
+            self._facts.set(CameraState.ENDED)
+            self._sleep(None)
             return
         self._miss("outage", lost.reason)
         refused = lost.kind is LossKind.REFUSED
-        before = self._status
-        self._set(CameraState.FAILED if refused else CameraState.RECONNECTING, error=lost.reason)
-        if (before.error, before.state) != (self._status.error, self._status.state):
+        before = self._facts.error, self._facts.state
+        self._facts.set(CameraState.FAILED if refused else CameraState.RECONNECTING, error=lost.reason)
+        if before != (self._facts.error, self._facts.state):
             _log.warning("camera '%s': %s (%s)", self.name, lost.reason, self.uri, extra={"camera": self.name})
         pause = self._refused.next() if refused else self._backoff.next()
         self._sleep(pause + self._spread, until=lambda: self._paused)
 
     def _connection(self) -> Lost | None:
         """Read until it is over. Returns why; None where somebody wants an end or a pause."""
-        counts = self._counts
-        order = replace(self._order, session=counts.session, after=counts.capture, after_at=counts.at)
+        session, after, after_at = self._facts.past
+        with self._reading:
+            order = replace(self._order, session=session, after=after, after_at=after_at)
+            try:
+                process = self._process = ReaderProcess(order)
+            except OSError as error:
+                return Lost(LossKind.BROKEN, f"no reading process can be started: {error.strerror}")
+        self._facts.begin(process.ledger)
+        watch = ReaderWatch(
+            process,
+            open_seconds=order.open_seconds,
+            stall_seconds=order.stall_seconds,
+            hear=self._hear,
+            frames_came=self._frames_came,
+        )
         try:
-            process = ReaderProcess(order)
-        except OSError as error:
-            return Lost(LossKind.BROKEN, f"no reading process can be started: {error.strerror}")
-        with self._facts:
-            self._process = process
-            counts.begin(process.ledger)
-        watch = _Watch(self, process)
-        try:
-            lost = watch.follow()
+            lost = watch.follow(self._is_wanted, self._poked)
+            if watch.stalled:
+                self._facts.set(CameraState.STALLED)
         finally:
-            patient = watch.lost is not None or self._closing or self._paused
-            process.stop(seconds=FINISH_SECONDS if patient else 0.0)
-            for told in process.told():
-                self._hear(told)
-            with self._facts:
-                counts.end()
+            process.stop(seconds=0.0 if watch.stalled else FINISH_SECONDS)
+            watch.hear()
+            self._facts.end()
+            with self._reading:
                 self._process = None
                 process.close()
-                if self._status.recording == "on":
-                    self._status = replace(self._status, recording="off")
-        self._spread = self._guard.lost() if watch.live_since is not None and lost is not None else 0.0
-        if watch.live_since is not None and time.monotonic() - watch.live_since >= STABLE_SECONDS:
-            self._backoff.reset()
-            self._refused.reset()
+        self._after(watch, lost)
         return lost
 
-    _spread = 0.0  # seconds to wait on top of the pause, as others were lost, too
+    def _after(self, watch: ReaderWatch, lost: Lost | None) -> None:
+        """What a connection means for the next attempt."""
+        self._spread = 0.0
+        if watch.live_since is None:
+            return
+        if lost is not None:
+            self._spread = self._guard.lost()
+        if time.monotonic() - watch.live_since >= self._stable_seconds:
+            self._backoff.reset()
+            self._refused.reset()
 
     def _hear(self, told: Told | Ring) -> None:
         match told:
             case Ring():
                 with self._frames:
                     self._taker.connected(told)
-                with self._facts:
-                    self._status = replace(self._status, width=told.width, height=told.height)
+                self._facts.sized(told)
             case Opened():
-                if told.note and told.decoder != self._status.decoder:
-                    _log.warning(
-                        "camera '%s' is decoded by software: %s", self.name, told.note, extra={"camera": self.name}
-                    )
-                with self._facts:
-                    self._status = replace(self._status, codec=told.codec, fps=told.fps, decoder=told.decoder)
+                if told.note and told.decoder != self._facts.decoder:
+                    _log.warning("camera '%s': %s", self.name, told.decoder, extra={"camera": self.name})
+                self._facts.opened(told)
             case Recorded(segment):
-                if self._on_segment is not None:
-                    self._on_segment(segment)
+                self._tell_segment(segment)
             case Recording(state):
                 if state not in ("on", "off"):
                     _log.error("camera '%s': %s", self.name, state, extra={"camera": self.name})
-                with self._facts:
-                    self._status = replace(self._status, recording=state)
+                self._facts.recording(state)
 
-    def _came_alive(self) -> None:
-        self._guard.done(self.name)
-        if self._status.state is not CameraState.CONNECTING:
-            _log.info("camera '%s' is back", self.name, extra={"camera": self.name})
-        with self._facts:
+    def _tell_segment(self, segment: Segment) -> None:
+        try:
+            if self._on_segment is not None:
+                self._on_segment(segment)
+        except Exception:  # noqa: BLE001  reading does not depend on who listens
+            _log.exception(
+                "camera '%s': segment %s was not noted", self.name, segment.path, extra={"camera": self.name}
+            )
+
+    def _frames_came(self, first: bool) -> None:
+        if first:
+            self._guard.done(self.name)
+            if "outage" in self._missing:
+                _log.warning("camera '%s' is back", self.name, extra={"camera": self.name})
             self._missing.clear()
-            self._status = replace(self._status, connections=self._status.connections + 1)
-        self._set(CameraState.LIVE)
-
-    def _frames_came(self) -> None:
-        with self._facts:
-            self._counts.sample(time.monotonic())
+            self._facts.connected()
+            self._facts.set(CameraState.LIVE)
+        self._facts.frames_came()
         with self._frames:
             waiting = self._taker.waiting
         if waiting:
@@ -295,14 +304,7 @@ class Camera:
         with self._frames:
             self._taker.lost(reason, since=self._started_at)
         if what == "outage":
-            with self._facts:
-                self._status = replace(self._status, outages=self._status.outages + 1)
-
-    def _set(self, state: CameraState, *, error: str | None = None) -> None:
-        with self._facts:
-            since = self._status.since_at if state is self._status.state else _utc()
-            error = self._status.error if error is None else error
-            self._status = replace(self._status, state=state, since_at=since, error=error)
+            self._facts.lost()
 
     def _sleep(self, seconds: float | None, *, until: Callable[[], bool] = lambda: False) -> None:
         """Until the time is over, `until` holds, or the camera is closed."""
@@ -322,66 +324,3 @@ class Camera:
     def _hush(self) -> None:
         with suppress(BlockingIOError):
             os.read(self._poked, 4096)
-
-
-class _Watch:
-    """Looks after one reading process, from its start until the connection is over."""
-
-    def __init__(self, camera: Camera, process: ReaderProcess) -> None:
-        self._camera = camera
-        self._process = process
-        self._order = camera._order
-        self.lost: Lost | None = None  # as the process itself said
-        self.live_since: float | None = None  # monotonic seconds
-        self._deadline = time.monotonic() + self._order.open_seconds + KILL_MARGIN
-
-    def follow(self) -> Lost | None:
-        """Returns why it is over; None where the camera is to pause or end."""
-        camera, process = self._camera, self._process
-        while not camera._closing and not camera._paused:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
-                return self._stalled()
-            wait([*process.watched, camera._poked], min(left, _LOOK))  # type: ignore[list-item]
-            camera._hush()
-            alive = process.alive  # asked before, so that its last words are heard
-            self._hear()
-            if process.frames_came():
-                self._frame_came()
-            if self.lost is not None:
-                return self.lost
-            if not alive:
-                return Lost(LossKind.BROKEN, "the reading process died")
-        return None
-
-    def _hear(self) -> None:
-        for told in self._process.told():
-            match told:
-                case Lost():
-                    self.lost = told
-                case Opened():
-                    longest = max(self._order.open_seconds, self._order.stall_seconds)  # the first key picture may take
-                    self._deadline = time.monotonic() + longest + KILL_MARGIN
-                    self._camera._hear(told)
-                case _:
-                    self._camera._hear(told)
-
-    def _frame_came(self) -> None:
-        now = time.monotonic()
-        self._deadline = now + self._order.stall_seconds + KILL_MARGIN
-        if self.live_since is None:
-            self.live_since = now
-            self._camera._came_alive()
-        self._camera._frames_came()
-
-    def _stalled(self) -> Lost:
-        self._camera._set(CameraState.STALLED)
-        order = self._order
-        if self.live_since is not None:
-            return Lost(LossKind.BROKEN, f"no frame for {order.stall_seconds:g} s")
-        return Lost(LossKind.BROKEN, f"no picture within {order.open_seconds:g} s")
-
-
-def _utc() -> int:
-    """Microseconds since 1970-01-01 UTC."""
-    return time.time_ns() // 1000

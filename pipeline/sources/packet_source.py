@@ -12,6 +12,7 @@ from typing import NamedTuple
 import av
 from av.error import FFmpegError
 
+from pipeline.sources.camera_address import Kind, kind_of
 from pipeline.sources.live_clock import LiveClock, anchor_of
 from pipeline.sources.reading import LossError, LossKind, ReadOrder
 from pipeline.sources.stream_opening import OpenStream
@@ -19,7 +20,6 @@ from pipeline.sources.stream_opening import OpenStream
 WAITED = 2_000  # microseconds; a packet that took less was there already
 _HELD_FOR = 1_000_000  # microseconds that the beginning is looked at for its clock
 _HELD = 300  # packets of it
-_SPARSE = 500_000  # microseconds between frames from which on nothing is held back for that
 _TIMER = 20_000  # microseconds by which a time-out may be early
 _FALLBACK_RATE = Fraction(25)
 
@@ -62,7 +62,7 @@ class PacketSource:
 
     def _head(self, arrivals: Iterator[Arrival]) -> list[Arrival]:
         """What FFmpeg had buffered while it looked at the stream, and the first packet that was waited for."""
-        if self._opened.paced or self.interval >= _SPARSE:
+        if self._opened.paced or kind_of(self._order.address) is not Kind.RTSP:  # stamped when it came
             return list(_some(arrivals, 1))
         head: list[Arrival] = []
         for arrival in arrivals:

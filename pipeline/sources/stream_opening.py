@@ -33,7 +33,11 @@ _PROTOCOLS = {
 # Playlists may name other addresses, so the formats within them are limited, too.
 _FORMATS = {Kind.RTSP: "rtsp,sdp,rtp,mpegts", Kind.HTTP: "hls,mpjpeg,mjpeg,jpeg_pipe,mpegts,mov,matroska,flv,aac"}
 _DECODER_THREADS = 4
-_PROBE_MICROSECONDS = 500_000  # a stream that names its parameters needs none of it
+# How long a stream is looked at before its first picture: as a rule not at all, else as FFmpeg does by default.
+_PROBES: dict[Kind, tuple[dict[str, str], ...]] = {
+    Kind.RTSP: ({"probesize": "10000", "analyzeduration": "500000", "fpsprobesize": "0"}, {}),
+    Kind.HTTP: ({},),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,7 @@ def open_stream(order: ReadOrder, accelerator: HWAccel | None) -> OpenStream:
             container = open_container(Path(order.address))
         else:
             _resolve(order)
-            container = av.open(
-                order.address,
-                container_options=_options(order, kind),
-                timeout=(order.open_seconds, order.stall_seconds),
-                hwaccel=accelerator,
-            )
+            container = _connect(order, kind, accelerator)
     except SourceError as error:
         raise LossError(LossKind.REFUSED, str(error)) from error
     except FFmpegError as error:
@@ -79,18 +78,31 @@ def open_stream(order: ReadOrder, accelerator: HWAccel | None) -> OpenStream:
     return OpenStream(container, stream, kind is Kind.FILE or container.format.name == "hls")
 
 
+def _connect(order: ReadOrder, kind: Kind, accelerator: HWAccel | None) -> av.container.InputContainer:
+    """Look at the stream no longer than it takes to know its size: few cameras do not tell that when they are asked."""
+    for probe in _PROBES[kind]:
+        container = av.open(
+            order.address,
+            container_options=_options(order, kind) | probe,
+            timeout=(order.open_seconds, order.stall_seconds),
+            hwaccel=accelerator,
+        )
+        contexts = [stream.codec_context for stream in container.streams.video]
+        if all(context is None or context.width for context in contexts) or probe is _PROBES[kind][-1]:
+            break
+        container.close()
+    return container
+
+
 def _options(order: ReadOrder, kind: Kind) -> dict[str, str]:
     options = {
         "protocol_whitelist": _PROTOCOLS[kind],
         "format_whitelist": _FORMATS[kind],
-        "analyzeduration": str(_PROBE_MICROSECONDS),
-        "fpsprobesize": "0",
     }
     if kind is Kind.RTSP:
         options |= {"rtsp_transport": order.transport, "allowed_media_types": "video"}
-    elif ".m3u8" in order.address:
-        del options["analyzeduration"], options["fpsprobesize"]
-    else:
+    elif ".m3u8" not in order.address:
+        options |= {"analyzeduration": "500000", "fpsprobesize": "0"}
         options["use_wallclock_as_timestamps"] = "1"  # MJPEG has no stamps of its own
     return options
 

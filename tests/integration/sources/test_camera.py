@@ -182,7 +182,7 @@ def test_hls_is_shown_at_its_own_pace(lawn: Path, tmp_path: Path) -> None:
         seen.frames(30)
         first, last = seen.taken[0], seen.taken[-1]
         assert last.when - first.when == pytest.approx(last.frame.time - first.frame.time, abs=0.5)
-        assert seen.status.dropped["stale"] <= 2
+        assert seen.status.frames_taken > 0.7 * seen.status.frames_read
 
 
 def test_a_file_is_shown_at_its_own_pace_and_ends(tmp_path: Path) -> None:
@@ -292,8 +292,9 @@ def test_a_sparse_camera_is_left_alone(shared: Path, clips: Path) -> None:
     with RtspServer({"gate": Mount(slow)}) as server, Watching(server.url("gate"), stall_seconds=6) as seen:
         seen.frames(3, seconds=30)
         assert seen.status.outages == 0
+    assert max(one.lag for one in seen.taken[1:]) < 0.5
     steps = [other.frame.time - one.frame.time for one, other in pairwise(seen.taken)]
-    assert max(steps) > 1.8
+    assert steps == pytest.approx([2.0] * len(steps), abs=0.2)
     assert seen.gaps == []
 
 
@@ -355,10 +356,10 @@ def test_hardware_that_is_not_there_is_said(lawn: Path, caplog: pytest.LogCaptur
 def test_two_hundred_losses_leave_nothing(lawn: Path) -> None:
     own = psutil.Process()
     with RtspServer({"gate": Mount(lawn)}) as server:
-        with Watching(server.url("gate"), backoff_seconds=0.05) as seen:
+        with Watching(server.url("gate")) as seen:
             seen.frames(3)
         before = own.num_fds(), own.num_threads(), len(list(Path("/dev/shm").iterdir()))
-        with Watching(server.url("gate"), backoff_seconds=0.05) as seen:
+        with Watching(server.url("gate"), backoff_seconds=0.05, stable_seconds=0) as seen:
             pids = set()
             for _ in range(200):
                 seen.until(lambda: seen.status.state is CameraState.LIVE)
