@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 import supervision as sv
 
@@ -48,10 +49,16 @@ class RuleBoard:
             picture = sv.draw_filled_polygon(picture, corners, _COLOUR, _OPACITY)
             picture = sv.draw_polygon(picture, corners, _COLOUR, thickness)
             self._write(picture, sv.get_polygon_center(corners), self._about_zone(name), scale)
-        for name, (start, end) in self._lines.items():
-            ends = [sv.Point(x * width, y * height) for x, y in (start, end)]
-            picture = sv.draw_line(picture, *ends, _COLOUR, thickness * 2)
-            self._write(picture, sv.Vector(*ends).center, self._about_line(name), scale)
+        for name, ends in self._lines.items():
+            start, end = np.array(ends) * (width, height)
+            middle, along = (start + end) / 2, end - start
+            ahead = (
+                middle + np.array([along[1], -along[0]]) / np.hypot(*along) * size / 12
+            )  # to the left: its first way
+            picture = sv.draw_line(picture, sv.Point(*start), sv.Point(*end), _COLOUR, thickness * 2)
+            tail, tip = ((round(float(x)), round(float(y))) for x, y in (middle, ahead))
+            cv2.arrowedLine(picture, tail, tip, _COLOUR.as_bgr(), thickness * 2, cv2.LINE_AA, tipLength=0.4)
+            self._write(picture, sv.Point(*middle), self._about_line(name), scale)
         return picture
 
     def _about_zone(self, name: str) -> str:
@@ -64,14 +71,10 @@ class RuleBoard:
 
     @staticmethod
     def _write(picture: ImageArray, place: sv.Point, text: str, scale: float) -> None:
-        """A label that stays within the picture as far as its middle does."""
-        sv.draw_text(
-            picture,
-            text,
-            place,
-            _COLOUR,
-            scale,
-            1 if scale < 0.7 else 2,
-            max(2, round(10 * scale)),
-            background_color=_DARK,
-        )
+        """A label with its middle there, or as near as the picture has room."""
+        thickness, padding = 1 if scale < 0.7 else 2, max(2, round(10 * scale))
+        (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
+        room = np.array(picture.shape[1::-1], float)
+        need = np.minimum(np.array([width, height]) / 2 + padding, room / 2)
+        x, y = np.clip((place.x, place.y), need, room - need).tolist()
+        sv.draw_text(picture, text, sv.Point(x, y), _COLOUR, scale, thickness, padding, background_color=_DARK)

@@ -32,6 +32,12 @@ _EMBEDDINGS = """
     JOIN run_sources r ON r.id = t.run_source_id JOIN sources s ON s.id = r.source_id
     ORDER BY s.name, t.local_id, e.kind, e.at
 """
+_EVENTS = """
+    SELECT s.name, e.at, t.local_id, e.rule, e.kind, e.direction, e.class_name, coalesce(e.value, -1),
+           coalesce(e.x, -1), coalesce(e.y, -1)
+    FROM events e LEFT JOIN tracks t ON t.id = e.track_id JOIN run_sources r ON r.id = e.run_source_id
+    JOIN sources s ON s.id = r.source_id ORDER BY s.name, e.at, e.rule, e.kind, t.local_id
+"""
 _GAPS = """
     SELECT s.name, g.from_at, g.to_at, g.reason FROM gaps g JOIN run_sources r ON r.id = g.run_source_id
     JOIN sources s ON s.id = r.source_id ORDER BY s.name, g.from_at
@@ -73,6 +79,9 @@ def assert_same_rows(one: Path, other: Path) -> None:
         for query in (_TRACKS, _OBJECTS, _GAPS, _SOURCES, _CROPS):
             assert a.execute(query).fetchall() == b.execute(query).fetchall()
         _assert_close(a.execute(_OBSERVATIONS).fetchall(), b.execute(_OBSERVATIONS).fetchall(), exact=6, within=0.01)
+        events = a.execute(_EVENTS).fetchall(), b.execute(_EVENTS).fetchall()
+        if any(events):
+            _assert_close(*events, exact=7, within=0.01)
         vectors = [
             [(*row[:4], row[4], *Vector().process_result_value(row[5], _dialect()).tolist()) for row in rows]
             for rows in (a.execute(_EMBEDDINGS).fetchall(), b.execute(_EMBEDDINGS).fetchall())
@@ -91,6 +100,7 @@ class RunRows:
     embeddings: list[tuple[Any, ...]]
     pictures: list[tuple[Any, ...]]
     sources: list[tuple[Any, ...]]
+    events: list[tuple[Any, ...]]
 
 
 def rows_of_run(database: Path, run: int) -> RunRows:
@@ -117,11 +127,14 @@ def rows_of_run(database: Path, run: int) -> RunRows:
         SELECT r.status, r.error, r.processed, r.repaired, r.damaged, c.next_frame
         FROM run_sources r JOIN checkpoints c ON c.run_source_id = r.id WHERE r.run_id = ? ORDER BY r.id
     """
+    events = """
+        SELECT e.at, t.local_id, e.rule, e.kind, e.direction, e.class_name, e.value, e.x, e.y FROM events e
+        LEFT JOIN tracks t ON t.id = e.track_id JOIN run_sources r ON r.id = e.run_source_id WHERE r.run_id = ?
+        ORDER BY e.at, e.rule, e.kind, t.local_id
+    """
     with reading(database) as connection:
-        found = (
-            connection.execute(q, (run,)).fetchall() for q in (tracks, observations, embeddings, pictures, sources)
-        )
-        return RunRows(*found)
+        queries = (tracks, observations, embeddings, pictures, sources, events)
+        return RunRows(*(connection.execute(query, (run,)).fetchall() for query in queries))
 
 
 def count(database: Path, table: str) -> int:

@@ -1,8 +1,9 @@
 """Real videos through detector, tracker and analytics count what a person counts.
 
-How it was counted by hand: both videos were looked at as sheets of frames, every 8th or 10th to see who comes and goes,
-then every single or second frame with the lines drawn in; for each person or car the frame was noted at which the middle
-of its lower edge passes each line.
+How it was counted by hand: both videos were looked at as sheets of frames, every 8th or 10th to see who comes and
+goes, then every single or second frame with the lines drawn in; for each person or car the frame was noted at which the
+middle of its lower edge passes each line. A person has come to the table when feet are seen before it, not only head
+and shoulders.
 
 car-detection.mp4 (377 frames, 12.5 a second, seen from above) shows four cars: a white one upwards (frames 55-105), a
 blue one downwards (180-228), a red one upwards (187-237) and a white one downwards (314-347); those downwards keep to
@@ -50,8 +51,7 @@ PEOPLE_LINES = {
     "x 0.85": (0.85, [191, 441, 692, 860, 1190, 1352]),
 }
 TABLE = [[0.4, 0.7], [0.7, 0.7], [0.7, 1], [0.4, 1]]
-COME, GO = [63, 230, 507, 752, 926, 1238], [186, 438, 688, 855, 1184, 1347]
-STAND_OUT = 10  # frames: people come in quickly, and are seen when they are in whole
+COME, GO = [71, 236, 513, 755, 931, 1245], [186, 438, 688, 855, 1184, 1347]
 
 
 def events_of(
@@ -109,12 +109,12 @@ def assert_people(events: list[EventRow]) -> None:
     crossed = {event.direction for event in events if event.kind is EventKind.CROSS}
     assert crossed == {"leaving"}  # nobody comes back, nobody walks over the line at the left or above the heads
     for name, stood in (("table", 6), ("table for 15 s", 3), ("table for 22 s", 1)):
-        assert_counted(frames(events, name, EventKind.ENTER, rate=10), COME, within=STAND_OUT)
+        assert_counted(frames(events, name, EventKind.ENTER, rate=10), COME, within=6)
         assert_counted(frames(events, name, EventKind.LEAVE, rate=10), GO)
         assert len(frames(events, name, EventKind.DWELL, rate=10)) == stood
     stays = [event.value or 0 for event in events if (event.rule, event.kind) == ("table", EventKind.LEAVE)]
     for seconds, come, go in zip(stays, COME, GO, strict=True):
-        assert seconds == pytest.approx((go - come) / 10, abs=1.2)
+        assert seconds == pytest.approx((go - come) / 10, abs=0.8)
     assert len({event.object for event in events}) == 6
 
 

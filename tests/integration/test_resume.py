@@ -16,6 +16,7 @@ import pytest
 
 from tests.integration.command import environment, sightline
 from tests.integration.conftest import RealRun
+from tests.integration.rules import RULES
 from tests.integration.stored import assert_same_rows, count, next_frame, reading
 
 OUTPUTS = ("--mot-out", "t.txt", "--csv-out", "t.csv", "--video-out", "t.mp4")
@@ -72,8 +73,8 @@ def leftovers(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def command(pets: Path, people: list[str]) -> list[object]:
-    """210 frames of PETS with networks, in chunks of 20."""
-    return ["run", pets / "video.mp4", *people, "--max-frames", 210, "--set", f"store.chunk={CHUNK}", *OUTPUTS]
+    """210 frames of PETS with networks, a zone and a line, in chunks of 20."""
+    return ["run", pets / "video.mp4", *people, *RULES, "--max-frames", 210, "--set", f"store.chunk={CHUNK}", *OUTPUTS]
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,7 @@ def whole(command: list[object], tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder = tmp_path_factory.mktemp("whole")
     done = sightline(*command, folder=folder)
     assert done.code == 0, done.err
+    assert count(folder / "runs" / "sightline.db", "events") > 20
     return folder
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.command import sightline
+from tests.integration.rules import RULES
 from tests.integration.stored import count, rows_of_run
 
 OUTPUTS = ("--mot-out", "t.txt", "--csv-out", "t.csv")
@@ -19,7 +20,7 @@ OUTPUTS = ("--mot-out", "t.txt", "--csv-out", "t.csv")
 def tracked(pets: Path, people: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store, in which 230 frames of PETS were tracked with networks."""
     folder = tmp_path_factory.mktemp("tracked")
-    done = sightline("run", pets / "video.mp4", *people, "--max-frames", 230, *OUTPUTS, folder=folder)
+    done = sightline("run", pets / "video.mp4", *people, *RULES, "--max-frames", 230, *OUTPUTS, folder=folder)
     assert done.code == 0, done.err
     return folder
 
@@ -40,6 +41,8 @@ def test_the_same_settings_give_the_same_rows_and_files(folder: Path) -> None:
     assert first.observations == second.observations
     assert first.embeddings == second.embeddings
     assert first.sources == second.sources
+    assert first.events == second.events
+    assert {row[3] for row in first.events} == {"enter", "leave", "dwell", "count", "cross"}
     assert len(second.pictures) >= len(first.pictures) - 1  # one that no detection gave is not taken over
     assert set(second.pictures) <= set(first.pictures)
     assert count(database, "detection_chunks") == 3  # none is stored twice

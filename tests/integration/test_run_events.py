@@ -1,0 +1,124 @@
+"""Events of runs over files: rules of settings and drawn ones, what is left out, and `sightline events`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.store.database import open_database
+from pipeline.store.filters import scope_of
+from pipeline.store.rules import add_rule
+from pipeline.store.run_queries import list_sources
+from tests.integration.command import Finished, sightline
+from tests.integration.rules import RULES
+from tests.integration.stored import count, rows_of_run
+
+PATH = {"start": [0.5, 0.0], "end": [0.5, 1.0], "directions": ["west", "east"]}
+
+
+@pytest.fixture(scope="module")
+def watched(pets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store: 150 frames of PETS, what moves in it, a zone and a line."""
+    folder = tmp_path_factory.mktemp("watched")
+    assert run(pets, folder, *RULES).code == 0
+    return folder
+
+
+@pytest.fixture
+def folder(watched: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(watched, tmp_path / "copy"))
+
+
+def run(pets: Path, folder: Path, *words: object) -> Finished:
+    return sightline("run", pets / "video.mp4", "--max-frames", 150, *words, folder=folder)
+
+
+def draw(folder: Path, name: str) -> None:
+    with open_database(folder / "runs" / "sightline.db") as store:
+        with store.read() as connection:
+            scope = scope_of(connection, ["default"])
+            source = list_sources(scope, connection)[0].public_id
+        add_rule(store, scope, source, name, "line", PATH)
+
+
+def test_what_is_drawn_counts_in_runs_and_retracks(folder: Path, pets: Path) -> None:
+    database = folder / "runs" / "sightline.db"
+    first = rows_of_run(database, 1).events
+    assert {row[2] for row in first} == {"lawn", "path"}
+    again = run(pets, folder, *RULES)
+    assert again.code == 0, again.err
+    assert count(database, "runs") == 1  # finished before with these rules
+    draw(folder, "drawn")
+    retracked = sightline("retrack", "last", folder=folder)
+    assert retracked.code == 0, retracked.err
+    third = run(pets, folder, *RULES, "--video-out", "drawn.mp4")
+    assert third.code == 0, third.err
+    assert count(database, "runs") == 3
+    of_retrack, of_run = (rows_of_run(database, number).events for number in (2, 3))
+    assert of_retrack == of_run
+    assert [row for row in of_run if row[2] != "drawn"] == first
+    ways = {"in": "west", "out": "east"}
+    crossings = [(row[0], row[1], ways[row[4]]) for row in first if row[2] == "path"]
+    assert crossings
+    assert [(row[0], row[1], row[4]) for row in of_run if row[2] == "drawn"] == crossings
+    assert run(pets, folder, *RULES, "--video-out", "drawn.mp4").code == 0
+    assert count(database, "runs") == 3
+
+
+def test_rules_that_cannot_be_are_refused_before_anything_is_written(folder: Path, pets: Path) -> None:
+    draw(folder, "path")
+    for words, said in (
+        (RULES, "the line 'path' that was drawn has the name of a rule in the settings"),
+        (("--set", "analytics.lines.gate={start: [0, 0], end: [1, 1], classes: [dog]}"), "'gate' counts dog"),
+        (("--set", "analytics.lines.gate={start: [0, 0], end: [0, 0]}"), "needs two ends that differ"),
+        (("--set", "analytics.zones.fast={polygon: [[0, 0], [1, 0], [1, 1]], speed_above: 2}"), "metres_per_pixel"),
+    ):
+        done = run(pets, folder, *words)
+        assert done.code == 2
+        assert said in done.err
+    assert count(folder / "runs" / "sightline.db", "runs") == 1
+
+
+def test_events_are_listed_counted_and_written(folder: Path) -> None:
+    total = count(folder / "runs" / "sightline.db", "events")
+    listed = sightline("events", "--limit", 3, folder=folder)
+    assert listed.code == 0, listed.err
+    assert f"{total - 3} rows more" in listed.out
+    assert f"{total} events" in listed.out
+    assert "lawn" in listed.out or "path" in listed.out
+    crossings = sightline("events", "last", "--kind", "cross", "--rule", "path", "--by", "day", folder=folder)
+    assert "cross in" in crossings.out or "cross out" in crossings.out
+    written = sightline("events", "all", "--csv-out", "events.csv", folder=folder)
+    assert written.code == 0, written.err
+    with (folder / "events.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == total
+    assert rows == sorted(rows, key=lambda row: row["at"], reverse=True)
+    assert {row["rule"] for row in rows} == {"lawn", "path"}
+    assert sightline("events", "--json-out", "events.jsonl", "--rule", "path", folder=folder).code == 0
+    lines = [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {line["kind"] for line in lines} == {"cross"}
+    none = sightline("events", "--since", "2100-01-01", folder=folder)
+    assert none.code == 0
+    assert "no event" in none.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--rule", "gate"), "there is no event at gate; zones and lines with events: lawn, path"),
+        (("--source", "nowhere"), "names no source"),
+        (("--since", "yesterday"), "--since 'yesterday' is no time"),
+        (("--csv-out", "a.csv", "--json-out", "a.json"), "give one of them"),
+        (("ffff0000",), "there is no run"),
+    ],
+)
+def test_what_does_not_exist_is_named(watched: Path, words: tuple[str, ...], said: str) -> None:
+    done = sightline("events", *words, folder=watched)
+    assert done.code == 2
+    assert said in done.err
