@@ -79,7 +79,6 @@ class SegmentRecorder:
         self._told: int | None = None  # offset by the last picture
         self._file: SegmentFile | None = None
         self._file_offset: int | None = None  # of the segment, where the one of the connection has changed since
-        self._path = Path()
 
     def begin(self, stream: av.VideoStream) -> None:
         """A connection stands. Ends what was recorded of the one before.
@@ -154,7 +153,7 @@ class SegmentRecorder:
         """End the segment. May be called twice, and `begin` after it. Raises OutputError."""
         try:
             self._finish(None)
-        except (OSError, FFmpegError) as error:
+        except OSError as error:
             raise self._stopped(error) from error
         finally:
             self._times = None
@@ -211,7 +210,10 @@ class SegmentRecorder:
         if file.is_empty:
             self._discard()
             return
-        file.close()  # where that fails it is saved as far as it can be
+        try:
+            file.close()
+        except (OSError, FFmpegError) as error:
+            raise self._stopped(error) from error
         self._file = None
         offset = self._offset if self._file_offset is None else self._file_offset
         end = file.end if following is None or self._file_offset is not None else following.pts
