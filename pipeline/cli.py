@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from pipeline import camera_verbs, event_verbs, logs, run_verbs, watch_verbs
+from pipeline import camera_verbs, event_verbs, heat_verbs, logs, run_verbs, watch_verbs
 from pipeline.alert_verbs import alerts_app
 from pipeline.errors import ConfigError, SightlineError
 from pipeline.recording_verbs import recordings_app
@@ -348,6 +348,7 @@ def doctor(
 
 
 app.command()(event_verbs.events)
+app.command()(heat_verbs.heatmap)
 app.command()(camera_verbs.probe)
 app.command()(watch_verbs.watch)
 app.add_typer(watch_verbs.cameras_app, name="cameras")

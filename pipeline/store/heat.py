@@ -57,6 +57,11 @@ def heat_map(
     return heat * (total / seen) if seen else heat
 
 
+def newest_part(scope: Scope, connection: Connection, source: UUID, *, run: UUID | None = None) -> int | None:
+    """The run_source_id of the newest of the runs that `heat_map` looks at; None where there is none."""
+    return max(_sizes(scope, connection, source, run), default=None)
+
+
 def _add(connection: Connection, heat: FloatArray, size: tuple[int, int], found: Sequence[ColumnElement[bool]]) -> None:
     """Count the sightings of pictures of one size. What stands beyond the picture counts at its edge."""
     rows, columns = heat.shape

@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import pytest
 
 from pipeline.store.database import open_database
@@ -106,6 +107,23 @@ def test_events_are_listed_counted_and_written(folder: Path) -> None:
     none = sightline("events", "--since", "2100-01-01", folder=folder)
     assert none.code == 0
     assert "no event" in none.out
+
+
+def test_a_heat_map_is_drawn_over_the_video(folder: Path) -> None:
+    done = sightline("heatmap", "video.mp4", "--out", "heat.png", folder=folder)
+    assert done.code == 0, done.err
+    drawn = cv2.imread(str(folder / "heat.png"))
+    assert drawn is not None
+    assert drawn.shape == (360, 480, 3)
+    assert "sightings" in done.out
+    for words, said in (
+        (("nowhere", "--out", "heat.png"), "names no source"),
+        (("video.mp4", "--out", "heat.gif"), "is written as .png"),
+        (("video.mp4", "--out", "heat.png", "--since", "2100-01-01"), "no track of 'video.mp4' was seen then"),
+    ):
+        wrong = sightline("heatmap", *words, folder=folder)
+        assert wrong.code == 2
+        assert said in wrong.err
 
 
 @pytest.mark.parametrize(
