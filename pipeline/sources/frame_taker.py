@@ -9,8 +9,10 @@ from pipeline.sources.feed import DropReason
 from pipeline.sources.ring import Ring, Stamp
 from trackers.structures import Frame, Gap, ImageArray
 
+KEPT, KEPT_OF_ALL = 1, 3  # rings before the newest, that may hold frames
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class _Unread:
     """A ring, and the first frame of it that was not taken."""
 
@@ -43,12 +45,20 @@ class FrameTaker:
     _last_at: int | None = None  # of the last frame taken, microseconds UTC
 
     def connected(self, ring: Ring) -> None:
-        """Frames come in this ring from now on."""
+        """Frames come in this ring from now on. Of those before, few are kept: perhaps nobody takes anything."""
+        rings = [one for one in self._ahead if isinstance(one, _Unread)]
+        kept = KEPT_OF_ALL if self.every else KEPT
+        for old in rings[: max(0, len(rings) - kept)]:
+            self.dropped[DropReason.OVERRUN if self.every else DropReason.STALE] += old.waiting
+            old.ring.close()
+            self._ahead.remove(old)
         self._ahead.append(_Unread(ring))
 
     def lost(self, reason: str, *, since: int) -> None:
         """No frames come any more. `since`: microseconds UTC, counts only before the first frame ever."""
-        self._ahead.append(_Outage(since, reason))
+        outage = _Outage(since, reason)
+        if not self._ahead or self._ahead[-1] != outage:
+            self._ahead.append(outage)
 
     @property
     def waiting(self) -> bool:

@@ -16,6 +16,7 @@ import av
 from av.error import EOFError as EndOfFile
 from av.error import FFmpegError
 
+from pipeline.sources.backlog import Backlog
 from pipeline.sources.camera_address import Kind, kind_of
 from pipeline.sources.hardware import SOFTWARE, choose
 from pipeline.sources.ledger import Count, Ledger
@@ -41,8 +42,6 @@ from pipeline.sources.stream_recording import StreamRecording
 from pipeline.sources.webcam import Webcam
 from trackers.structures import ImageArray
 
-_LATE = 500_000  # microseconds; packets that have waited for us so long are not worth decoding
-_NO_BACKLOG = 30_000_000  # more than that is no delay, but a clock
 _PR_SET_PDEATHSIG = 1
 
 
@@ -82,7 +81,6 @@ class Reader:
         self._recording = StreamRecording(order, self._tell)
         self._pace = Pace(self._clock, self._stopping)
         self._patient = order.every and kind_of(order.address) is Kind.FILE  # a file waits for who reads it
-        self._skipping = False
         self._orientation: Orientation | None = None
 
     def run(self) -> Lost:
@@ -152,13 +150,14 @@ class Reader:
 
     def _read_packets(self, opened: OpenStream) -> None:
         self._recording.begin(opened.stream)
+        backlog = Backlog()
         for arrival in PacketSource(opened, self._order, self._clock):
             if self._stopping.is_set():
                 return
             self._ledger[Count.BYTES] += arrival.packet.size
             if arrival.packet.size:
                 self._recording.take(arrival)
-            if not opened.paced and not self._order.every and self._is_stale(arrival):
+            if not opened.paced and not self._order.every and backlog.is_stale(arrival, self._clock):
                 self._ledger[Count.SKIPPED] += 1
                 continue
             for picture in self._decode(arrival):
@@ -166,16 +165,6 @@ class Reader:
                     self._ledger[Count.SKIPPED] += 1
                 elif not self._take(picture, arrival, paced=opened.paced):
                     return
-
-    def _is_stale(self, arrival: Arrival) -> bool:
-        """Whether decoding lags behind: then all up to the first key picture that is fresh is left out."""
-        if arrival.pts is not None:
-            lag = arrival.at - self._clock.expected(arrival.pts)
-            if not self._skipping:
-                self._skipping = not arrival.waited and _LATE < lag < _NO_BACKLOG
-            elif arrival.packet.is_keyframe and (arrival.waited or lag <= _LATE):
-                self._skipping = False
-        return self._skipping
 
     def _decode(self, arrival: Arrival) -> list[av.VideoFrame]:
         """Nothing where it cannot be decoded, which is counted."""

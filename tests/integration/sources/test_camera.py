@@ -185,6 +185,17 @@ def test_hls_is_shown_at_its_own_pace(lawn: Path, tmp_path: Path) -> None:
         assert seen.status.frames_taken > 0.7 * seen.status.frames_read
 
 
+def test_a_playlist_opens_no_files(lawn: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    ffmpeg("-i", lawn, "-t", 3, "-c", "copy", secret / "clip.ts")
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:3", "#EXTINF:3,", f"file://{secret / 'clip.ts'}", "#EXT-X-ENDLIST", ""]
+    (tmp_path / "live.m3u8").write_text("\n".join(lines))
+    with folder_server(tmp_path) as server, Watching(f"{server.url}/live.m3u8") as seen:
+        seen.until(lambda: seen.status.outages == 1)
+    assert seen.taken == []
+
+
 def test_a_file_is_shown_at_its_own_pace_and_ends(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", count=10, fps=20)
     with Watching(str(clip), every=True) as seen:
@@ -246,6 +257,22 @@ def test_a_stuck_reader_does_not_touch_the_others(lawn: Path, road: Path) -> Non
             assert other.longest_pause(began, time.monotonic()) < 1.0
     assert len(stuck.gaps) == 1
     assert other.gaps == []
+
+
+def test_a_reader_that_was_held_up_skips_to_the_present(lawn: Path) -> None:
+    with RtspServer({"gate": Mount(lawn)}) as server, Watching(server.url("gate")) as seen:
+        seen.frames(10)
+        pid = seen.camera.reader_pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(2.5)
+        before = seen.status.dropped["stale"]
+        os.kill(pid, signal.SIGCONT)
+        seen.until(lambda: seen.status.dropped["stale"] >= before + 20)
+        count = len(seen.taken)
+        seen.frames(15)
+        assert seen.status.outages == 0
+    assert max(one.lag for one in seen.taken[count + 1 :]) < 1.0
 
 
 def test_a_stuck_reader_does_not_hold_up_the_end(lawn: Path) -> None:
@@ -402,3 +429,38 @@ def write_slow(video: Path, target: Path) -> None:
             ),
             *("-tune", "zerolatency", "-g", 1, target),
         )
+
+
+def test_the_size_changes_while_connected(tmp_path: Path) -> None:
+    parts = []
+    for number, size in enumerate(((96, 64), (160, 96), (96, 64))):
+        clip = write_clip(tmp_path / f"{number}.mp4", count=10, fps=20, size=size)
+        ffmpeg(
+            "-i",
+            clip,
+            "-c",
+            "copy",
+            "-bsf:v",
+            "h264_mp4toannexb",
+            "-output_ts_offset",
+            number * 0.5,
+            clip.with_suffix(".ts"),
+        )
+        parts.append(clip.with_suffix(".ts").read_bytes())
+    stream = tmp_path / "stream.ts"
+    stream.write_bytes(b"".join(parts))
+    with Watching(str(stream), every=True) as seen:
+        seen.looking(lambda frame: frame.width)
+        seen.until(lambda: seen.status.state is CameraState.ENDED)
+        seen.frames(30 - len(seen.taken))
+    assert [one.mark for one in seen.taken] == [96] * 10 + [160] * 10 + [96] * 10
+    assert [one.frame.session for one in seen.taken] == [0] * 10 + [1] * 10 + [2] * 10
+    assert (seen.status.connections, seen.gaps) == (1, [])
+
+
+def test_h265(shared: Path, clips: Path) -> None:
+    video = shared / "data/mot15/PETS09-S2L1/video.mp4"
+    long = looped(video, clips, fps=15, seconds=60, first_seconds=3, codec="hevc")
+    with RtspServer({"gate": Mount(long, "hevc")}) as server, Watching(server.url("gate")) as seen:
+        seen.frames(10)
+        assert (seen.status.codec, seen.status.width) == ("hevc", 480)

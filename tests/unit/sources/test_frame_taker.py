@@ -174,6 +174,23 @@ def test_the_outage_at_the_end() -> None:
     assert camera.taker.close(0) is None
 
 
+@pytest.mark.parametrize(("every", "rings"), [(True, 4), (False, 2)])
+def test_where_nobody_takes_anything_little_is_kept(every: bool, rings: int) -> None:
+    camera = Camera(every=every)
+    held = []
+    for _ in range(20):
+        held.append(camera.ring)
+        camera.write(2)
+        camera.taker.lost("cut", since=UTC)
+        camera.connect()
+    assert sum(ring.fd >= 0 for ring in [*held, camera.ring]) == rings
+    camera.write(2)
+    frames = camera.frames()
+    assert len(frames) + sum(camera.taker.dropped.values()) == 42
+    assert frames[0].gap is not None
+    assert len([frame for frame in frames if frame.gap is not None]) == (rings if every else 1)
+
+
 @given(
     st.booleans(),
     st.lists(st.sampled_from(["write", "write many", "take", "lose", "connect", "pause"]), max_size=60),
