@@ -41,7 +41,7 @@ class Tolerant:
         try:
             return self._done(items)
         except Exception as error:  # noqa: BLE001 (whatever a network raises; what repeats is raised again)
-            _log.warning("%s failed on %d frames: %s; trying them one by one", self._name, len(items), error)
+            _log.debug("%s failed on %d frames, which are tried one by one: %s", self._name, len(items), error)
         done: list[Item] = []
         for item in items:
             try:
@@ -60,6 +60,7 @@ class Tolerant:
 
     def _note(self, item: Item, error: Exception) -> None:
         lane, meter = item.lane, item.lane.meter
+        _log.warning("%s: frame %d is left out, as the %s failed: %s", lane.name, item.frame.index, self._name, error)
         meter.odd_frames += 1
         meter.odd_error = f"{self._name}: {error}"
         self._failed += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BusyError, ContentError, HangError, ModelError, StoreError
-from pipeline.events import EventKind, Events
+from pipeline.events import Analyst, EventKind, Events
 from pipeline.live_engine import LiveEngine, LiveStream
 from pipeline.models.base import Detector
 from pipeline.sinks.base import ChunkEnd, Result
@@ -62,6 +64,9 @@ def running(detector: Detector | None = None, **settings: Any) -> Iterator[Runni
     one.thread.start()
     try:
         yield one
+    except BaseException as error:
+        error.add_note(f"streams failed: {one.failed}; the engine: {one.error!r}; {one.engine.report()}")
+        raise
     finally:
         one.engine.stop()
         one.thread.join(20)
@@ -151,7 +156,7 @@ class Watcher:
     """Tells one event a frame."""
 
     def __init__(self, rule: str, *, fail_at: int | None = None) -> None:
-        self.rule, self._fail_at = rule, fail_at
+        self.rule, self.before, self._fail_at = rule, "", fail_at
 
     def update(self, frame: Frame, tracks: Tracks) -> Events:
         if frame.index == self._fail_at:
@@ -167,6 +172,10 @@ class Watcher:
     def from_arrays(self, state: State) -> None:
         return
 
+    def take_over(self, earlier: Analyst) -> None:
+        assert isinstance(earlier, Watcher)
+        self.before = earlier.rule
+
 
 def test_events_are_told_and_the_analyst_can_be_exchanged() -> None:
     feed, sink = FakeFeed(policy="batch"), RecordingSink()
@@ -174,7 +183,8 @@ def test_events_are_told_and_the_analyst_can_be_exchanged() -> None:
         one.add(0, feed, sink, analyst=Watcher("door"))
         feed.push()
         until(lambda: len(sink.results) == 1)
-        one.engine.set_analyst(0, Watcher("gate"))
+        gate = Watcher("gate")
+        one.engine.set_analyst(0, gate)
         feed.push()
         until(lambda: len(sink.results) == 2)
         one.engine.set_analyst(0, None)
@@ -184,6 +194,7 @@ def test_events_are_told_and_the_analyst_can_be_exchanged() -> None:
         with pytest.raises(KeyError):
             one.engine.set_analyst(9, None)
     assert [result.events.rules for result in sink.results] == [("door",), ("gate",), ()]
+    assert gate.before == "door"
 
 
 def test_gaps_and_another_size_reach_the_tracker() -> None:
@@ -636,6 +647,41 @@ def test_a_stop_finishes_and_stores_what_was_taken_within_a_second() -> None:
         assert feed.taken == len(sink.results) == sum(frames for frames, *_ in sink.stored)
         assert sink.ending == "finished"
         assert feed.closed == 1
+
+
+def test_a_signal_ends_it_in_the_main_thread() -> None:
+    one, feed, sink = Running(), FakeFeed(), Gathering()
+    one.add(0, feed, sink)
+    feed.play(50, 10_000)
+    before = signal.signal(signal.SIGTERM, lambda *_: one.engine.stop())
+    threading.Timer(0.4, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+    try:
+        began = time.monotonic()
+        one.engine.run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert time.monotonic() - began < 1.4
+    assert feed.taken == len(sink.results) == sum(frames for frames, *_ in sink.stored) > 0
+    assert sink.ending == "finished"
+
+
+def test_an_interrupt_in_the_main_thread_is_raised_after_everything_was_left() -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    one, feed, sink = Running(), FakeFeed(), Gathering()
+    one.add(0, feed, sink)
+    feed.play(50, 10_000)
+    before = signal.signal(signal.SIGTERM, interrupt)
+    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            one.engine.run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert sum(frames for frames, *_ in sink.stored) == len(sink.results)
+    assert sink.ending == "taken back"
+    assert feed.closed == 1
 
 
 @pytest.mark.parametrize("stage", ["detect", "track", "write"])
