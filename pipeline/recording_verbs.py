@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,6 +41,8 @@ def recordings(
     as_json: JsonOption = False,
 ) -> None:
     """List the files that are kept of cameras, and what keeps them: an event, a reviewed or a protected track.
+
+    They lie in the folder of media under recordings/CAMERA/DAY; --json says where.
 
     Example: `sightline recordings --camera gate --since 2026-11-21`
     """
@@ -134,7 +136,8 @@ def _table(rows: Sequence[SegmentRow], why: Mapping[int, Reason]) -> Table:
         reason = why.get(row.id)
         words = "" if reason is None else ("is protected" if row.protected else reason.value)
         seconds, size = (row.to_at - row.from_at) / 1e6, row.bytes / _MIB
-        table.add_row(row.camera, _clock(row.from_at), f"{seconds:.1f}", f"{size:,.1f}", words, row.path)
+        file = PurePosixPath(row.path).name
+        table.add_row(row.camera, _clock(row.from_at), f"{seconds:.1f}", f"{size:,.1f}", words, file)
     return table
 
 
