@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -75,6 +76,7 @@ def watch(
     secrets = Secrets.read(None if chosen.secrets_file is None else Path(chosen.secrets_file), os.environ)
     options = WatchOptions(password=read_password(os.environ))
     serve(chosen, secrets, options, log_json=log_json)
+    _leave()
 
 
 def serve(settings: WatchSettings, secrets: Secrets, options: WatchOptions, *, log_json: bool = False) -> bool:
@@ -248,6 +250,14 @@ def remove(name: NameArgument, database: DatabaseOption = None) -> None:
 
     _wish(name, CameraWish.REMOVE, database)
     typer.echo(f"camera '{name}' is taken away")
+
+
+def _leave() -> None:
+    """End the process now: all is stored and closed. Python takes itself apart for seconds on a busy machine."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _began(service: Any) -> None:

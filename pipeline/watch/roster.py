@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -290,7 +290,7 @@ def _snapshot(member: _Member, report: LiveReport) -> CameraSnapshot:
     if member.feed is None:
         return failed_snapshot(row.public_id, row.name, member.error, member.failed_at)
     member.report = report.streams.get(member.number, member.report)
-    return camera_snapshot(row.public_id, row.name, member.feed.status(), member.report)
+    return replace(camera_snapshot(row.public_id, row.name, member.feed.status(), member.report), over=member.through)
 
 
 def _labels(keep: Sequence[str], classes: Sequence[str]) -> frozenset[int]:

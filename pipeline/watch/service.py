@@ -13,7 +13,7 @@ from uuid import UUID
 from pipeline import build
 from pipeline.alerts.dispatcher import Dispatcher
 from pipeline.camera_settings import WatchSettings
-from pipeline.errors import BusyError, ConfigError, StoreError
+from pipeline.errors import BusyError, ConfigError, SourceError, StoreError
 from pipeline.heart import Heart
 from pipeline.live_engine import LiveEngine
 from pipeline.outputs import Outputs
@@ -21,7 +21,8 @@ from pipeline.processing import Models, tell_failure
 from pipeline.recordings import adopt_orphans
 from pipeline.run_record import media_folder, run_record
 from pipeline.secrets import Secrets
-from pipeline.sources.feed import CameraState, Feed
+from pipeline.sources.feed import Feed
+from pipeline.sources.outage_guard import OutageGuard
 from pipeline.store.camera_rows import CameraTold, enrol, tell_cameras
 from pipeline.store.cameras import LIVE, list_cameras
 from pipeline.store.database import Database, open_database
@@ -121,9 +122,7 @@ class Watch:
         cameras share, after the store has been told.
         """
         settings = self._settings
-        for name, camera in settings.cameras.items():
-            if camera.secret is not None:
-                self._find_secret(name, camera.secret)
+        self._check_cameras()
         receivers = build.receivers(settings.alerts, self._secrets)
         with ExitStack() as stack:
             if settings.service.listen:
@@ -216,11 +215,23 @@ class Watch:
             password=self._options.password,
         )
 
-    def _find_secret(self, camera: str, secret: str) -> None:
-        try:
-            self._secrets.find(secret)
-        except ConfigError as error:
-            raise ConfigError(f"camera '{camera}': {error}") from error
+    def _check_cameras(self) -> None:
+        """Build each once, without starting it. Raises ConfigError for an address or a secret that cannot be."""
+        settings, guard = self._settings, OutageGuard()
+        for name, camera in settings.cameras.items():
+            try:
+                secret = None if camera.secret is None else self._secrets.find(camera.secret)
+                build.camera(
+                    name,
+                    camera,
+                    settings.record,
+                    secret=secret,
+                    guard=guard,
+                    media_folder=media_folder(settings),
+                    on_segment=lambda _: None,
+                ).close()
+            except (ConfigError, SourceError) as error:
+                raise ConfigError(f"camera '{name}': {error}") from error
 
     # The rest runs in threads of the service.
 
@@ -300,7 +311,7 @@ class Watch:
 
 def all_ended(state: ServiceState) -> bool:
     """Whether there were cameras and each is over."""
-    return bool(state.cameras) and all(camera.status.state is CameraState.ENDED for camera in state.cameras)
+    return bool(state.cameras) and all(camera.over for camera in state.cameras)
 
 
 def _told(camera: CameraSnapshot) -> CameraTold:

@@ -28,6 +28,7 @@ class CameraSnapshot:
     tracks_in_all: int = 0
     tracked: Percentiles = NOTHING_YET  # from capture to the tracker's word
     stored: Percentiles = NOTHING_YET  # from capture to the commit
+    over: bool = False  # for good, and all of it is stored
 
     def told(self) -> dict[str, Any]:
         """The document `status` of its row: the fields of FeedStatus and of this, as JSON can hold them."""

@@ -187,7 +187,7 @@ def test_the_demo_has_a_camera_and_a_database_that_nobody_else_reaches(cameras: 
 def test_the_systemd_unit_calls_what_there_is_and_lets_it_do_little() -> None:
     lines = (DOCKER / "sightline-watch.service").read_text(encoding="utf-8").splitlines()
     pairs = [line.split("=", maxsplit=1) for line in lines if "=" in line and not line.startswith("#")]
-    unit = {name: value for name, value in pairs}
+    unit: dict[str, str] = dict(pairs)
     program, verb, file, *options = unit["ExecStart"].split()
     assert program.endswith("/bin/sightline")
     assert file.endswith(".yaml")
