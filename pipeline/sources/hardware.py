@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
@@ -12,20 +13,40 @@ SOFTWARE = "software"
 _NODES = {"cuda": "/dev/nvidia0", "vaapi": "/dev/dri/renderD128", "qsv": "/dev/dri/renderD128"}  # in order of taste
 
 
-def choose(wish: str) -> tuple[HWAccel | None, str]:
-    """What to decode with, None for software, and why not as wished ("" where it is).
+class Choice(NamedTuple):
+    """What decodes."""
 
-    `wish`: auto, none, cuda, vaapi or qsv. With auto software is as good as wished.
+    name: str  # "software", "cuda", "vaapi" or "qsv"
+    accelerator: HWAccel | None  # None for software
+    obstacle: str = ""  # why it is not what was wished for
+
+
+def choose(wish: str) -> Choice:
+    """What can decode here. With auto, software is as good as wished.
+
+    `wish`: auto, none, cuda, vaapi or qsv.
     """
     match wish:
         case "none":
-            return None, ""
+            return Choice(SOFTWARE, None)
         case "auto":
             found = [name for name, node in _NODES.items() if Path(node).exists() and not _obstacle(name)]
-            return (_open(found[0]), "") if found else (None, "")
+            return Choice(found[0], _open(found[0])) if found else Choice(SOFTWARE, None)
         case _:
             why = _obstacle(wish)
-            return (None, f"{wish} cannot decode here: {why}") if why else (_open(wish), "")
+            if why:
+                return Choice(SOFTWARE, None, f"{wish} cannot decode here: {why}")
+            return Choice(wish, _open(wish))
+
+
+def label(choice: Choice, wish: str, context: av.CodecContext) -> tuple[str, str]:
+    """What decodes a stream, in words, and what of that is to be said aloud ("" for nothing)."""
+    if context.is_hwaccel:
+        return choice.name, ""
+    note = choice.obstacle
+    if choice.accelerator is not None and wish != "auto":
+        note = f"{wish} does not decode {context.name}"
+    return (f"{SOFTWARE} ({note})" if note else SOFTWARE), note
 
 
 def _open(name: str) -> HWAccel:

@@ -18,7 +18,7 @@ from av.error import FFmpegError
 
 from pipeline.sources.backlog import Backlog
 from pipeline.sources.camera_address import Kind, kind_of
-from pipeline.sources.hardware import SOFTWARE, choose
+from pipeline.sources.hardware import choose, label
 from pipeline.sources.ledger import Count, Ledger
 from pipeline.sources.live_clock import LiveClock
 from pipeline.sources.packet_source import Arrival, Pace, PacketSource, now, utc_offset
@@ -131,13 +131,15 @@ class Reader:
 
     def _read_stream(self) -> None:
         is_file = kind_of(self._order.address) is Kind.FILE
-        accelerator, obstacle = choose(self._order.hardware)
+        choice = choose(self._order.hardware)
         told = False
         while True:
-            opened = open_stream(self._order, accelerator)
+            opened = open_stream(self._order, choice.accelerator)
             try:
                 if not told:
-                    self._tell(_describe(opened.stream, self._order.hardware, obstacle))
+                    self._tell(
+                        _describe(opened.stream, *label(choice, self._order.hardware, opened.stream.codec_context))
+                    )
                     told = True
                 self._read_packets(opened)
             finally:
@@ -203,17 +205,9 @@ class Reader:
         return self._orientation.apply(to_bgr(picture))
 
 
-def _describe(stream: av.VideoStream, wish: str, obstacle: str) -> Opened:
-    context = stream.codec_context
+def _describe(stream: av.VideoStream, decoder: str, note: str) -> Opened:
     rate = stream.average_rate or stream.guessed_rate
-    note = obstacle
-    if context.is_hwaccel:
-        decoder = "hardware" if wish == "auto" else wish
-    else:
-        if not obstacle and wish not in ("auto", "none"):
-            note = f"{wish} does not decode {context.name}"
-        decoder = f"{SOFTWARE} ({note})" if note else SOFTWARE
-    return Opened(context.name, float(rate) if rate else None, decoder, note)
+    return Opened(stream.codec_context.name, float(rate) if rate else None, decoder, note)
 
 
 def _end_with_parent() -> None:
