@@ -91,7 +91,8 @@ class Annotator:
 
     def _stamp(self, picture: ImageArray, frame: Frame) -> ImageArray:
         moment = _EPOCH + timedelta(microseconds=frame.at)
-        text = f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 100_000} UTC  frame {frame.index}"
+        number = f"  frame {frame.index}" if frame.index >= 0 else ""  # of a recording nobody counts them
+        text = f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 100_000} UTC{number}"
         (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, self._text_scale, self._text_thickness)
         padding = self._padding
         sv.draw_text(

@@ -14,7 +14,7 @@ from pipeline.sinks.h264_file import H264File
 from pipeline.sources.excerpt import Footage
 from trackers.structures import FloatArray, Frame, ImageArray
 
-DRAWING = 1  # version of what is drawn and how; part of the cache's keys. Raise it with every change that shows
+DRAWING = 2  # version of what is drawn and how; part of the cache's keys. Raise it with every change that shows
 CLIP_QUALITY = 25  # x264's crf
 JPEG_QUALITY = 88
 CROP_MARGIN = 0.12  # of the box's larger side, around it

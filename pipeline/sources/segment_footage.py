@@ -35,7 +35,7 @@ class SegmentFootage:
     def between(self, from_at: int, to_at: int) -> Iterator[Frame]:
         """See Footage. All pictures are of one size: it ends where the camera changed it.
 
-        Indices are those in a segment. `Frame.time`: since `from_at`.
+        `Frame.index` is -1, as a run that drops frames has other numbers. `Frame.time`: since `from_at`.
         """
         size = None
         last = from_at - 1
@@ -47,7 +47,7 @@ class SegmentFootage:
                 if (frame.width, frame.height) != size:
                     return
                 last = frame.at
-                yield replace(frame, time=(frame.at - from_at) / 1e6)
+                yield replace(frame, index=-1, time=(frame.at - from_at) / 1e6)
 
 
 def open_segment(part: SegmentPart) -> VideoFootage:
