@@ -14,9 +14,9 @@ const GROUPS = {
 const part = name => element.querySelector(`[data-f="${name}"]`);
 const fields = () => element.querySelector('.sl-ask').elements;
 
-let sources = [], source = null, runs = [], picture = null, rules = [], cameras = new Map();
+let sources = [], source = null, runs = [], picture = null, rules = [];
 let range = 'day', group = null, counts = [], span = null, before = new Map();
-let events = [], next = null, recorded = [], looked = 0, warmed = '';
+let events = [], next = null, recorded = [], looked = 0, filmed = 0;
 
 // What went wrong stays until the same thing goes well: what was asked for, or what is looked up now and then.
 const troubles = new Map();
@@ -62,7 +62,7 @@ const choose = async id => {
   fields().run.replaceChildren(...runs.map(run => make('option', {value: run.id, textContent: `${day(run.created.us)}, ${clock(run.created.us)} (${run.status})`})));
   part('runs').hidden = isCamera() || runs.length < 2;
   setRange(isCamera() ? 'day' : 'all');
-  [group, warmed, looked] = [null, '', 0];
+  [group, looked, filmed, events] = [null, 0, Date.now(), []];
   board.end();
   closeForm();
   part('recording').hidden = !isCamera();
@@ -369,7 +369,7 @@ element.addEventListener('click', event => {
   if (wanted) {
     setRange(wanted);
     if (wanted === 'custom' && !fields().from.value && span) [fields().from.value, fields().to.value] = [localTime(span.from), localTime(span.to)];
-    [events, warmed] = [[], ''];
+    events = [];
     return void guarded(refresh)().then(warm);
   }
   switch (event.target.closest('[data-do]')?.dataset.do) {
@@ -408,4 +408,5 @@ follow(element, SECONDS, guarded(async () => {
   if (wanted && sources.some(one => one.id === wanted) && wanted !== source?.id) return choose(wanted);
   if (!source) return choose(fields().source.value);
   if (range !== 'custom') await refresh();
+  if (isCamera() && Date.now() - filmed > 15000) { filmed = Date.now(); await film.load(); }
 }, 'now'));

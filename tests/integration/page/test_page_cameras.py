@@ -1,0 +1,143 @@
+"""The tab Cameras over a real service: cameras added, paused, resumed, removed, a line drawn, the service stopped."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from pipeline.store import tables
+from tests.integration.page.browsing import browsing, open_tab, serving
+from tests.integration.page.conftest import Stored
+from tests.integration.watch.process import ServiceProcess, nothing_left
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+SECRET = "hunter2"
+SECONDS = 2.0  # within which what is pressed has its effect; twice that here, where other tests run beside
+
+
+def test_cameras_are_steered_from_the_page(recorded: Stored, tmp_path: Path) -> None:
+    for name in ("plaza.mp4", "gate.mp4"):
+        shutil.copy(recorded.clip, tmp_path / name)
+    plaza = {"url": "plaza.mp4", "loop": True, "record": {"mode": "always", "segment_seconds": 2}}
+    settings = {"detector": {"backend": "motion"}, "cameras": {"plaza": plaza}}
+    with (
+        ServiceProcess(tmp_path, settings) as service,
+        serving("--database", service.url, folder=tmp_path) as address,
+        browsing(address, expected="422") as page,
+    ):
+        page.wait_for_selector(".sl-cam:has-text('plaza') .sl-state.live", timeout=30_000)  # without a click
+        page.wait_for_selector(".sl-cam.pictured", timeout=15_000)
+        page.wait_for_function("parseFloat(document.querySelector('.sl-cam [data-f=fps]').textContent) > 1")
+        refused(page, "rtsp://admin:hunter2@10.0.0.4/live", "the address holds a password")
+        refused(page, "/etc/passwd", "there is no file or folder")
+        added(page)
+        assert SECRET not in page.content()
+        steered(page, service)
+        watched_line(page)
+        live_run(page, service)
+        stopped(page, service)
+
+
+def refused(page: Page, url: str, reason: str) -> None:
+    """The form says why."""
+    page.get_by_role("button", name="Add camera").click()
+    fill(page, url)
+    page.wait_for_selector(f".sl-adding .sl-said.sl-trouble:has-text('{reason}')")
+    assert SECRET not in page.locator(".sl-adding .sl-said").inner_text()
+    page.locator(".sl-adding").get_by_role("button", name="Cancel").click()
+
+
+def added(page: Page) -> None:
+    """A second camera, on the server's disk."""
+    page.get_by_role("button", name="Add camera").click()
+    fill(page, "gate.mp4")
+    page.wait_for_selector(".sl-cam:has-text('gate') .sl-state.live", timeout=20_000)
+    page.wait_for_selector(".sl-cam.pictured:has-text('gate')", timeout=15_000)
+
+
+def fill(page: Page, url: str) -> None:
+    form = page.locator(".sl-adding")
+    form.locator("[name=name]").fill("gate")
+    form.locator("[name=url]").fill(url)
+    form.get_by_role("button", name="Add", exact=True).click()
+
+
+def steered(page: Page, service: ServiceProcess) -> None:
+    """Paused, resumed and removed; the other camera goes on under the same numbers."""
+    gate = page.locator(".sl-cam:has-text('gate')")
+    before, tracks = service.camera("plaza"), last_number(service)
+    for button, state in (("Pause", "paused"), ("Resume", "live"), ("Pause", "paused")):
+        begun = time.monotonic()
+        gate.get_by_role("button", name=button).click()
+        gate.locator(f".sl-state.{state}").filter(has_text=re.compile(f"^{state}$")).wait_for()
+        assert time.monotonic() - begun < 2 * SECONDS, button
+    gate.get_by_role("button", name="Remove").click()
+    page.locator("dialog[open]").get_by_role("button", name="Remove").click()
+    gate.wait_for(state="detached")
+    service.await_frames(["plaza"])
+    after = service.camera("plaza")
+    assert (after.run_source_id, after.status["connections"]) == (before.run_source_id, before.status["connections"])
+    assert after.status["outages"] == 0
+    assert last_number(service) >= tracks
+
+
+def last_number(service: ServiceProcess) -> int:
+    """The highest number of a track of the camera plaza."""
+    query = select(func.max(tables.Track.local_id)).where(
+        tables.Track.run_source_id == service.camera("plaza").run_source_id
+    )
+    with service.database.read() as connection:
+        return connection.scalar(query) or 0
+
+
+def watched_line(page: Page) -> None:
+    """A line is drawn over the picture, and who crosses it is counted; the moment plays from the recording."""
+    page.locator(".sl-cam:has-text('plaza') [data-do=events]").click()
+    page.wait_for_selector(".sl-frame img:visible")
+    page.get_by_role("button", name="Draw a line").click()
+    over = page.locator(".sl-over").bounding_box()
+    assert over is not None
+    for share in (0.01, 0.99):
+        page.mouse.click(over["x"] + 0.7 * over["width"], over["y"] + share * over["height"])
+    page.locator(".sl-rule [name=name]").fill("middle")
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_selector(".sl-total:has-text('middle')", timeout=40_000)
+    assert int(page.locator(".sl-total dd").first.inner_text()) >= 1
+    page.wait_for_selector(".sl-plot rect[fill]")
+    page.locator(".sl-events li:has-text('middle') button:has-text('Play')").first.click(timeout=20_000)
+    page.wait_for_function("document.querySelector('.sl-player video').readyState >= 2")
+
+
+def live_run(page: Page, service: ServiceProcess) -> None:
+    """The tab Runs shows the service as live, the tab Tracks what its camera has seen."""
+    open_tab(page, "Runs")
+    page.get_by_role("button", name="Refresh").click()
+    page.wait_for_selector(".sl-run .sl-state.live")
+    assert "camera" in page.locator(".sl-run .sl-sub").first.inner_text()
+    open_tab(page, "Cameras")
+    page.locator(".sl-cam:has-text('plaza')").get_by_role("button", name="Tracks").click()
+    page.wait_for_selector(".sl-card img")
+    assert service.camera("plaza").source is not None
+
+
+def stopped(page: Page, service: ServiceProcess) -> None:
+    """The button ends the service in less than three seconds; the tab says so, and how to start it again."""
+    open_tab(page, "Cameras")
+    page.get_by_role("button", name="Stop the service").click()
+    with nothing_left(service):
+        begun = time.monotonic()
+        page.locator("dialog[open]").get_by_role("button", name="Stop").click()
+        service.process.wait(20)
+        assert time.monotonic() - begun < 3
+    assert service.process.returncode == 0
+    page.wait_for_selector("text=The service is not running")
+    assert "sightline watch cameras.yaml" in page.locator("[data-f=restart]").inner_text()
+    page.wait_for_selector(".sl-cam .sl-state:has-text('no service')")
+    assert SECRET not in page.content()
