@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from itertools import chain, groupby, pairwise
 from typing import TypeAlias
@@ -35,7 +35,7 @@ from pipeline.store.states import RequestedState, RunStatus, SourceStatus
 from pipeline.store.stored_detections import RETRACK, stored_detections
 from pipeline.store.writer import RunWriter
 from pipeline.stored_frames import StoredFrames
-from trackers.structures import Detections, Frame, IntArray, Stage, Tracks
+from trackers.structures import Detections, Frame, Stage, Tracks
 from trackers.track_rows import Recording, Refiner, TrackRows
 
 Advanced = Callable[[AdoptedSource, int], None]  # frames done
@@ -229,7 +229,7 @@ class Retrack:
         )
         if self._refiner is not None:
             spans = groupby(list(seen), key=lambda one: one[0].image.shape)  # another size, other places
-            seen = chain.from_iterable(_refined(list(span), self._refiner) for _, span in spans)
+            seen = _with_ends(chain.from_iterable(_refined(list(span), self._refiner) for _, span in spans))
         chunk_frames = self._settings.store.chunk
         held: _Seen | None = None
         for following in chain(seen, (None,)):
@@ -267,26 +267,36 @@ def _refined(seen: Sequence[_Seen], refiner: Refiner) -> Iterator[_Seen]:
     )
     starts = np.searchsorted(rows.frames, recording.frames)
     ends = np.searchsorted(rows.frames, recording.frames, side="right")
-    _, last = np.unique(rows.ids[::-1], return_index=True)
-    final = np.zeros(len(rows), bool)
-    final[len(rows) - 1 - last] = True
-    gone = np.zeros(0, np.int64)  # rows of tracks that have ended since the frame before
     for (frame, detections, _), start, end in zip(seen, starts, ends, strict=True):
-        here = np.arange(start, end)
-        yield frame, detections, _tracks(rows, here, gone)
-        gone = here[final[here]]
+        yield frame, detections, _tracks(rows[slice(start, end)])
 
 
-def _tracks(rows: TrackRows, here: IntArray, gone: IntArray) -> Tracks:
-    """One frame's rows as confirmed tracks, and those that were last seen in the frame before as ended."""
-    both = np.concatenate([here, gone])
-    shown = rows[both]
+def _tracks(rows: TrackRows) -> Tracks:
+    """One frame's rows as confirmed tracks."""
     return Tracks(
-        ids=shown.ids,
-        boxes=shown.boxes.astype(np.float32),
-        scores=shown.scores.astype(np.float32),
-        labels=shown.labels,
-        stages=np.repeat(np.array([Stage.CONFIRMED, Stage.ENDED], np.int8), [len(here), len(gone)]),
-        evidence=shown.evidence,
-        rows=np.where(np.arange(len(both)) < len(here), shown.rows, -1),
+        ids=rows.ids,
+        boxes=rows.boxes.astype(np.float32),
+        scores=rows.scores.astype(np.float32),
+        labels=rows.labels,
+        stages=np.full(len(rows), Stage.CONFIRMED, np.int8),
+        evidence=rows.evidence,
+        rows=rows.rows,
     )
+
+
+def _with_ends(seen: Iterable[_Seen]) -> Iterator[_Seen]:
+    """The same frames; a track that is in none of those that follow is told once more, as ended."""
+    frames = list(seen)
+    last = {track: number for number, (*_, tracks) in enumerate(frames) for track in tracks.ids.tolist()}
+    gone = Tracks.empty()
+    for number, (frame, detections, tracks) in enumerate(frames):
+        yield frame, detections, _joined(tracks, gone)
+        final = tracks[np.array([last[track] == number for track in tracks.ids.tolist()], bool)]
+        ended, nowhere = np.full(len(final), Stage.ENDED, np.int8), np.full(len(final), -1)
+        gone = replace(final, stages=ended, rows=nowhere)
+
+
+def _joined(one: Tracks, other: Tracks) -> Tracks:
+    """The rows of both."""
+    names = [column.name for column in fields(Tracks)]
+    return Tracks(**{name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in names})

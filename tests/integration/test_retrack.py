@@ -61,6 +61,10 @@ def test_another_tracker_and_hindsight(folder: Path) -> None:
     assert second.observations != first.observations
     assert len(third.tracks) <= len(second.tracks)
     assert "predicted" in {row[3] for row in third.observations}
+    assert {row[3] for row in third.events} == {"enter", "leave", "dwell", "count", "cross"}
+    ends = {track: last for track, _, _, _, last, *_ in third.tracks}
+    leaves = [(row[1], row[0]) for row in third.events if row[3] == "leave"]
+    assert any(at == ends[track] for track, at in leaves)  # who was last seen inside left then
     compared = sightline("compare", "last", "--json", third_id(database), folder=folder)
     assert compared.code == 0, compared.err
 
