@@ -17,8 +17,8 @@ import typer
 from rich.console import Console
 
 from pipeline import logs
-from pipeline.errors import ConfigError, StoreError
-from pipeline.run_verbs import DatabaseOption, JsonOption, opened_store
+from pipeline.errors import ConfigError, SightlineError, StoreError
+from pipeline.run_verbs import INCOMPLETE, DatabaseOption, JsonOption, opened_store
 from pipeline.stopping import stopping
 
 if TYPE_CHECKING:
@@ -96,7 +96,13 @@ def serve(settings: WatchSettings, secrets: Secrets, options: WatchOptions, *, l
     logs.log_uncaught()
     service = Watch(settings, secrets, options=options, began=_began)
     with stopping(service, _log.info), ServiceDisplay(console, service.state):
-        service.execute()
+        try:
+            service.execute()
+        except SightlineError as error:
+            if service.public_id is None:  # nothing was done
+                raise
+            _log.error("the service broke: %s", " ".join(str(error).split()))
+            raise typer.Exit(INCOMPLETE) from error
     _log.info("run %s has ended", service.public_id)
     return service.stopped
 

@@ -116,4 +116,6 @@ def may_pass(error: BaseException) -> bool:
     if isinstance(error, OutputError):
         return True
     cause = error.__cause__
+    while isinstance(cause, StoreError):  # said once more, with the name of the store
+        cause = cause.__cause__
     return isinstance(cause, DBAPIError) and not isinstance(cause, (IntegrityError, ProgrammingError))

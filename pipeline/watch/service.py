@@ -128,46 +128,56 @@ class Watch:
             if settings.service.listen:
                 stack.enter_context(self._http_server())
             models = Models.load(settings)
-            database = stack.enter_context(open_database(settings.store.database, busy_seconds=BUSY_SECONDS))
-            scope = _scope(database)
-            parent = None if scope is None else take_over(database, scope)
-            media = media_folder(settings).absolute()
-            if scope is not None:
-                adopt_orphans(database, media, settings.cameras)
-            record = run_record(settings, models.detector, models.embedder, Outputs())
-            kept = {**record.settings, MADE_BY: self._options.made_by}
-            record = replace(record, kind=LIVE, settings=kept, parent=parent)
-            cameras = enrolments(database, scope or Scope(()), settings.cameras, made_by=self._options.made_by)
+            insist = self._patience.insist
+            database = stack.enter_context(
+                insist(lambda: open_database(settings.store.database, busy_seconds=BUSY_SECONDS))
+            )
             if self.stopped:
                 return
-            writer = RunWriter.begin(database, record, media_folder=media, public_id=self._options.public_id)
+            writer = insist(lambda: self._begin(database, models))
             self._writer = writer
             try:
-                writer.alerts = build.alert_targets(settings.alerts)
-                embedder_id = None
-                writer.register_model(models.detector.card)
-                if models.embedder is not None:
-                    embedder_id = writer.register_model(models.embedder.card)
-                enrol(database, writer.public_id, cameras)
-                means = Means(
-                    settings=settings,
-                    secrets=self._secrets,
-                    database=database,
-                    writer=writer,
-                    patience=self._patience,
-                    detector=models.detector,
-                    embedder=models.embedder,
-                    embedder_id=embedder_id,
-                    media_folder=media,
-                    segments=self._segments.put,
-                    shorten=self._options.shorten,
-                )
+                means = insist(lambda: self._means(database, writer, models))
                 with Dispatcher(database, writer.scope, receivers) as dispatcher:
                     self._work(means, dispatcher if receivers else None)
             except BaseException as error:
                 tell_failure(error, lambda said: writer.finish_run(RunStatus.FAILED, error=said))
                 raise
-            writer.finish_run(RunStatus.STOPPED if self.stopped else RunStatus.FINISHED)
+            insist(lambda: writer.finish_run(RunStatus.STOPPED if self.stopped else RunStatus.FINISHED))
+
+    def _begin(self, database: Database, models: Models) -> RunWriter:
+        """The run in the store, with its cameras. Raises ConfigError where another service is at work."""
+        settings, made_by = self._settings, self._options.made_by
+        media = media_folder(settings).absolute()
+        scope = _scope(database)
+        parent = None if scope is None else take_over(database, scope)
+        cameras = enrolments(database, scope or Scope(()), settings.cameras, made_by=made_by)
+        if scope is not None:
+            adopt_orphans(database, media, [camera.name for camera in cameras])
+        record = run_record(settings, models.detector, models.embedder, Outputs())
+        record = replace(record, kind=LIVE, settings={**record.settings, MADE_BY: made_by}, parent=parent)
+        writer = RunWriter.begin(database, record, media_folder=media, public_id=self._options.public_id)
+        self._patience.insist(lambda: enrol(database, writer.public_id, cameras))
+        return writer
+
+    def _means(self, database: Database, writer: RunWriter, models: Models) -> Means:
+        """What all cameras have in common; the store knows the models then."""
+        writer.alerts = build.alert_targets(self._settings.alerts)
+        writer.register_model(models.detector.card)
+        embedder_id = None if models.embedder is None else writer.register_model(models.embedder.card)
+        return Means(
+            settings=self._settings,
+            secrets=self._secrets,
+            database=database,
+            writer=writer,
+            patience=self._patience,
+            detector=models.detector,
+            embedder=models.embedder,
+            embedder_id=embedder_id,
+            media_folder=media_folder(self._settings).absolute(),
+            segments=self._segments.put,
+            shorten=self._options.shorten,
+        )
 
     def _work(self, means: Means, dispatcher: Dispatcher | None) -> None:
         """From the first camera to the last."""
@@ -202,8 +212,8 @@ class Watch:
             finally:
                 over.set()
                 supervisor.join(BUSY_SECONDS)
-        self._tell(means.database, [])
-        roster.finish()
+                self._tell(means.database, [])
+                self._finish_sources(roster)
         if self._failure is not None:
             raise self._failure
 
@@ -299,6 +309,12 @@ class Watch:
             tell_cameras(database, told)
         except StoreError as error:
             self._patience.note(error)
+
+    def _finish_sources(self, roster: Roster) -> None:
+        try:
+            self._patience.insist(roster.finish)
+        except StoreError as error:  # the run's end is told, too, and fails likewise
+            _log.error("the store could not be told how the cameras ended: %s", error)
 
     def _count_alerts(self, dispatcher: Dispatcher | None) -> None:
         if dispatcher is None:

@@ -150,6 +150,38 @@ def test_metrics_health_and_the_table_say_how_it_is(service: ServiceProcess) -> 
     assert "the service is not running (interrupted)" in dead.out
 
 
+def test_a_store_that_is_locked_at_the_start_is_waited_for(service: ServiceProcess) -> None:
+    import sqlite3
+    import threading
+
+    service.database.close()  # it is there now
+    other = sqlite3.connect(service.url, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    released = threading.Timer(6.0, lambda: other.execute("ROLLBACK"))
+    released.start()
+    with service:
+        service.await_state("gate", CameraState.LIVE)
+        assert "tried again each second" in service.said()
+    released.join()
+    other.close()
+
+
+def test_what_is_wrong_is_told_before_anything_is_written(tmp_path: Path, street: Path) -> None:
+    for values, message in (
+        ({"url": "rtsp://10.0.0.4/x", "secret": "gate"}, "camera 'gate': there is no secret 'gate'"),
+        ({"url": "ftp://10.0.0.4/x"}, "camera 'gate': ftp://10.0.0.4/x"),
+    ):
+        service = ServiceProcess(tmp_path, settings(gate=values))
+        done = sightline("watch", service.file, "--listen", "", folder=tmp_path)
+        assert done.code == 2
+        assert message in " ".join(done.err.split())
+    service = ServiceProcess(tmp_path, settings(gate=street))
+    done = sightline("watch", service.file, "--listen", "0.0.0.0:9464", folder=tmp_path)
+    assert done.code == 2
+    assert "SIGHTLINE_PASSWORD" in done.err
+    assert {path.name for path in tmp_path.iterdir()} == {"cameras.yaml"}
+
+
 def test_a_locked_store_is_waited_for_and_nothing_is_lost_but_what_is_counted(service: ServiceProcess) -> None:
     import sqlite3
 
