@@ -10,8 +10,10 @@ from pipeline.analytics.ground import Ground
 from pipeline.analytics.lines import Line
 from pipeline.analytics.zones import Zone
 from pipeline.events import Events
+from pipeline.stages import Follower
+from tests.fakes import FakeTracker
 from tests.unit.analytics.walking import frame, same, seen, told, walk
-from trackers.structures import FloatArray, IntArray, Tracks
+from trackers.structures import Detections, FloatArray, IntArray, Tracks
 
 ZONES = [
     Zone("yard", ((0.2, 0.2), (0.7, 0.3), (0.6, 0.8), (0.3, 0.7)), dwell_seconds=1, count_above=3, speed_above=1),
@@ -116,6 +118,20 @@ def test_at_a_rule_that_is_new_tracks_begin_anew() -> None:
     walk(first, [(500, 500)] * 10)
     second.take_over(first)
     assert told(walk(second, [(500, 500)] * 5, begin=1.0)) == [(1.0, 1, "all", "enter", "")]
+
+
+def test_a_stream_changes_its_rules_between_two_frames() -> None:
+    """Who was inside before is inside after, and does not enter once more."""
+    there = Detections(np.array([[490, 460, 510, 500]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
+    inside = Zone("all", ((0, 0), (1, 0), (1, 1), (0, 1)))
+    follower = Follower(FakeTracker(), RuleAnalyst([inside]))
+    found = []
+    for k in range(20):
+        if k == 5:
+            follower.analyst = RuleAnalyst([inside], LINES)
+        found.append(follower.update(frame(k / 10), there)[1])
+    assert [(rule, kind) for _, _, rule, kind, _ in told(Events.concatenate(found))] == [("all", "enter")]
+    assert "analytics.side" in follower.to_arrays()
 
 
 def test_the_state_of_other_rules_is_refused() -> None:
