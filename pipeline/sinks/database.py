@@ -61,8 +61,8 @@ class DatabaseSink:
     and chosen anew when the run goes on and the chunk becomes whole: the rows are then those of a run without a stop.
 
     Of a camera, which nobody resumes, the states are empty and chunks are cut often, so that what was seen is soon in
-    the store: raw detections become one row when the chunk is whole, and a track's better pictures wait for that. Where
-    the run takes the same camera up once more, `follow` counts on.
+    the store: raw detections become one row when the chunk is whole, and better pictures and looks of a track that has
+    some wait for that. Where the run takes the same camera up once more, `follow` counts on.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class DatabaseSink:
         self._counted = FrameCounts()  # so far; the reader is a few frames ahead, so a chunk's share is approximate
         self._dossiers = Dossiers()
         self._open = Sightings.none()  # stored already, of a chunk that was cut
+        self._provisional: set[int] = set()  # tracks of such a chunk whose looks are stored until it is whole
         self._cut: list[tuple[Moment, Detections]] = []  # frames of such a chunk, stored already
         self._gathering = Gathering()
         self._sequel: Sequel | None = None
@@ -173,9 +174,10 @@ class DatabaseSink:
         self._last_id = max(self._last_id, int(observations.local_ids.max(initial=0)))
         ended = np.concatenate(gathering.ended)
         columns = dossiers.columns(np.union1d(observations.local_ids, ended), ended)
-        crops = self._crops(first_only=not state and end is ChunkEnd.CUT)
+        brief = not state and end is ChunkEnd.CUT
+        crops = self._crops(first_only=brief)
         exemplars_from = int(self._open.at[0]) if len(self._open.at) else None
-        embeddings = self._embeddings(observations, ended, end)
+        embeddings = self._embeddings(observations, ended, end, first_only=brief)
         cut = [*self._cut, *zip(gathering.frames, gathering.detections, strict=True)]
         whole = end is not ChunkEnd.CUT and bool(self._cut)
         found = cut if whole else cut[len(self._cut) :]
@@ -245,21 +247,39 @@ class DatabaseSink:
         )
 
     def _embeddings(
-        self, observations: ObservationColumns, ended: IntArray, end: ChunkEnd
+        self, observations: ObservationColumns, ended: IntArray, end: ChunkEnd, *, first_only: bool
     ) -> tuple[EmbeddingColumns, ...]:
-        """Of the observations whose detections were described; nothing without an embedder. Forgets what has ended."""
+        """Of the observations whose detections were described; nothing without an embedder. Forgets what has ended.
+
+        `first_only`: of tracks that have none in the store yet, so that they can be found; the others wait.
+        """
         sightings = self._open + self._sightings(observations, ended)
         if end is ChunkEnd.CUT:
-            self._open, provisional = sightings, Dossiers()
-            provisional.from_arrays(self._dossiers.to_arrays())
-            return self._chosen(provisional, sightings)
+            self._open = sightings
+            if first_only:
+                sightings = self._of_new_tracks(sightings)
+            return self._chosen(self._dossiers.copied(np.unique(sightings.local_ids).tolist()), sightings)
         self._open = Sightings.none()
+        self._provisional.clear()
         chosen = self._chosen(self._dossiers, sightings)
         self._dossiers.forget(sightings.ended)
         return chosen
 
+    def _of_new_tracks(self, sightings: Sightings) -> Sightings:
+        ids = np.unique(sightings.local_ids).tolist()
+        new = [one for one in ids if one not in self._provisional and not self._dossiers.described(one)]
+        self._provisional.update(new)
+        rows = np.isin(sightings.local_ids, new)
+        return Sightings(
+            sightings.local_ids[rows],
+            sightings.at[rows],
+            sightings.features[rows],
+            sightings.qualities[rows],
+            sightings.ended,
+        )
+
     def _chosen(self, dossiers: Dossiers, sightings: Sightings) -> tuple[EmbeddingColumns, ...]:
-        if self._embedder_id is None:
+        if self._embedder_id is None or not len(sightings.local_ids):
             return ()
         return (
             dossiers.embeddings(

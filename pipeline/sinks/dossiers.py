@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +39,16 @@ class Dossiers:
     def crop_quality(self, local_id: int) -> float:
         """Of the best picture stored so far, -1 before the first."""
         return self._known[local_id].crop_quality if local_id in self._known else -1.0
+
+    def described(self, local_id: int) -> bool:
+        """Whether it has exemplars."""
+        return len(self._known[local_id].exemplars) > 0
+
+    def copied(self, local_ids: Iterable[int]) -> Dossiers:
+        """Those of some tracks, to try things out."""
+        copy = Dossiers()
+        copy._known = {local_id: replace(self._known[local_id]) for local_id in local_ids}  # its arrays never change
+        return copy
 
     def note_crop(self, local_id: int, quality: float) -> None:
         """A better picture is being stored."""

@@ -243,3 +243,32 @@ def test_a_camera_that_comes_back_into_the_run_is_counted_on(camera: Camera) -> 
     again = camera.writer.checkpoint(camera.source)
     assert again is not None
     assert (again.next_frame, int(again.state["sink.last_id"])) == (45, 3)
+
+
+def test_a_new_track_can_be_found_at_once_and_its_looks_improve_when_the_chunk_is_whole(camera: Camera) -> None:
+    track, embedding, media = tables.Track, tables.Embedding, tables.Media
+    looks = select(track.local_id, embedding.kind, embedding.at).join(track).order_by("local_id", "kind", "at")
+    pictures = select(track.local_id, media.from_at).join(track).order_by("local_id")
+
+    with camera.sink() as sink:
+        for index in range(60):
+            sink.write(result(index, end=ChunkEnd.WHOLE if index == 49 else ChunkEnd.NONE))
+            if index == 2:
+                sink.cut({})
+                first = camera.rows(looks), camera.rows(pictures)
+            if index == 20:
+                sink.cut({})
+                assert (camera.rows(looks), camera.rows(pictures)) == first
+            if index == 33:
+                sink.cut({})
+                second = camera.rows(looks), camera.rows(pictures)
+            if index == 49:
+                whole = camera.rows(looks), camera.rows(pictures)
+    assert {local_id for local_id, *_ in first[0]} == {1}
+    assert {kind for _, kind, _ in first[0]} == {"exemplar", "mean"}
+    assert second[0][: len(first[0])] == first[0]
+    assert {local_id for local_id, *_ in second[0]} == {local_id for local_id, _ in second[1]} == {1, 2}
+    means = {local_id: when for local_id, kind, when in whole[0] if kind == "mean"}
+    assert means == {1: make_frame(45).at - 100_000, 2: make_frame(49).at}  # of all that was seen
+    assert len(whole[0]) > len(second[0])
+    assert whole[1] != second[1]
