@@ -50,6 +50,23 @@ def test_all_are_lost_at_once(lawn: Path, road: Path) -> None:
     assert dead.gap_at_end is not None
 
 
+def test_the_server_of_processes_may_be_killed(lawn: Path) -> None:
+    with (
+        RtspServer({"gate": Mount(lawn), "yard": Mount(lawn)}) as server,
+        Watching(server.url("gate")) as gate,
+        Watching(server.url("yard"), name="yard") as yard,
+    ):
+        for one in (gate, yard):
+            one.frames(3)
+        reader = gate.camera.reader_pid
+        assert reader is not None
+        os.kill(psutil.Process(reader).ppid(), signal.SIGKILL)
+        for one in (gate, yard):
+            one.until(lambda one=one: one.status.outages == 1)  # type: ignore[misc]
+            one.frames(3)
+        assert not is_running(reader)
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_readers_die_with_their_service(lawn: Path, how: signal.Signals) -> None:
     with RtspServer({"gate": Mount(lawn)}) as server:
