@@ -9,7 +9,11 @@ from pathlib import Path
 
 import cv2
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
+from pipeline.cli import app
+from pipeline.errors import SightlineError
 from pipeline.store.database import open_database
 from pipeline.store.filters import scope_of
 from pipeline.store.rules import add_rule
@@ -76,8 +80,6 @@ def test_rules_that_cannot_be_are_refused_before_anything_is_written(folder: Pat
     for words, said in (
         (RULES, "the line 'path' that was drawn has the name of a rule in the settings"),
         (("--set", "analytics.lines.gate={start: [0, 0], end: [1, 1], classes: [dog]}"), "'gate' counts dog"),
-        (("--set", "analytics.lines.gate={start: [0, 0], end: [0, 0]}"), "needs two ends that differ"),
-        (("--set", "analytics.zones.fast={polygon: [[0, 0], [1, 0], [1, 1]], speed_above: 2}"), "metres_per_pixel"),
     ):
         done = run(pets, folder, *words)
         assert done.code == 2
@@ -85,58 +87,59 @@ def test_rules_that_cannot_be_are_refused_before_anything_is_written(folder: Pat
     assert count(folder / "runs" / "sightline.db", "runs") == 1
 
 
-def test_events_are_listed_counted_and_written(folder: Path) -> None:
-    total = count(folder / "runs" / "sightline.db", "events")
-    listed = sightline("events", "--limit", 3, folder=folder)
-    assert listed.code == 0, listed.err
-    assert f"{total - 3} rows more" in listed.out
-    assert f"{total} events" in listed.out
-    assert "lawn" in listed.out or "path" in listed.out
-    crossings = sightline("events", "last", "--kind", "cross", "--rule", "path", "--by", "day", folder=folder)
-    assert "cross in" in crossings.out or "cross out" in crossings.out
-    written = sightline("events", "all", "--csv-out", "events.csv", folder=folder)
-    assert written.code == 0, written.err
-    with (folder / "events.csv").open(encoding="utf-8", newline="") as file:
+def asked(folder: Path, *words: object) -> Result:
+    """A command of which only the answer is of interest, in this process."""
+    database = ["--database", str(folder / "runs" / "sightline.db")]
+    return CliRunner().invoke(app, [*map(str, words), *database], env={"COLUMNS": "200"})
+
+
+def test_events_are_listed_counted_and_written(watched: Path, tmp_path: Path) -> None:
+    total = count(watched / "runs" / "sightline.db", "events")
+    listed = asked(watched, "events", "--limit", 3)
+    assert listed.exit_code == 0
+    assert f"{total - 3} rows more" in listed.output
+    assert f"{total} events" in listed.output
+    assert "lawn" in listed.output or "path" in listed.output
+    crossings = asked(watched, "events", "last", "--kind", "cross", "--rule", "path", "--by", "day")
+    assert "cross in" in crossings.output or "cross out" in crossings.output
+    written = asked(watched, "events", "all", "--csv-out", tmp_path / "events.csv")
+    assert written.exit_code == 0
+    with (tmp_path / "events.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == total
     assert rows == sorted(rows, key=lambda row: row["at"], reverse=True)
     assert {row["rule"] for row in rows} == {"lawn", "path"}
-    assert sightline("events", "--json-out", "events.jsonl", "--rule", "path", folder=folder).code == 0
-    lines = [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert asked(watched, "events", "--json-out", tmp_path / "events.jsonl", "--rule", "path").exit_code == 0
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()]
     assert {line["kind"] for line in lines} == {"cross"}
-    none = sightline("events", "--since", "2100-01-01", folder=folder)
-    assert none.code == 0
-    assert "no event" in none.out
+    none = asked(watched, "events", "--since", "2100-01-01")
+    assert none.exit_code == 0
+    assert "no event" in none.output
 
 
-def test_a_heat_map_is_drawn_over_the_video(folder: Path) -> None:
-    done = sightline("heatmap", "video.mp4", "--out", "heat.png", folder=folder)
-    assert done.code == 0, done.err
-    drawn = cv2.imread(str(folder / "heat.png"))
+def test_a_heat_map_is_drawn_over_the_video(watched: Path, tmp_path: Path) -> None:
+    done = asked(watched, "heatmap", "video.mp4", "--out", tmp_path / "heat.png")
+    assert done.exit_code == 0
+    assert "sightings" in done.output
+    drawn = cv2.imread(str(tmp_path / "heat.png"))
     assert drawn is not None
     assert drawn.shape == (360, 480, 3)
-    assert "sightings" in done.out
-    for words, said in (
-        (("nowhere", "--out", "heat.png"), "names no source"),
-        (("video.mp4", "--out", "heat.gif"), "is written as .png"),
-        (("video.mp4", "--out", "heat.png", "--since", "2100-01-01"), "no track of 'video.mp4' was seen then"),
-    ):
-        wrong = sightline("heatmap", *words, folder=folder)
-        assert wrong.code == 2
-        assert said in wrong.err
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--rule", "gate"), "there is no event at gate; zones and lines with events: lawn, path"),
-        (("--source", "nowhere"), "names no source"),
-        (("--since", "yesterday"), "--since 'yesterday' is no time"),
-        (("--csv-out", "a.csv", "--json-out", "a.json"), "give one of them"),
-        (("ffff0000",), "there is no run"),
+        (("events", "--rule", "gate"), "there is no event at gate; zones and lines with events: lawn, path"),
+        (("events", "--source", "nowhere"), "names no source"),
+        (("events", "--since", "yesterday"), "--since 'yesterday' is no time"),
+        (("events", "--csv-out", "a.csv", "--json-out", "a.json"), "give one of them"),
+        (("events", "ffff0000"), "there is no run"),
+        (("heatmap", "nowhere", "--out", "heat.png"), "names no source"),
+        (("heatmap", "video.mp4", "--out", "heat.gif"), "is written as .png"),
+        (("heatmap", "video.mp4", "--out", "heat.png", "--since", "2100-01-01"), "no track of 'video.mp4' was seen"),
     ],
 )
 def test_what_does_not_exist_is_named(watched: Path, words: tuple[str, ...], said: str) -> None:
-    done = sightline("events", *words, folder=watched)
-    assert done.code == 2
-    assert said in done.err
+    done = asked(watched, *words)
+    assert isinstance(done.exception, SightlineError)
+    assert said in str(done.exception)
