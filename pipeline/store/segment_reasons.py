@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
-from sqlalchemy import Boolean, Connection, and_, exists, literal_column, select
+from sqlalchemy import Connection, exists, select, text
 
 from pipeline.store.batches import batches
 from pipeline.store.filters import Scope, visible
@@ -76,23 +76,23 @@ def _spans(
 
     Reviewed is what has a label or a verdict, is protected, or was ever edited.
     """
-    query = (
-        select(ObjectMember.from_at, ObjectMember.to_at, Track.first_at, Track.last_at)
-        .select_from(Object)
-        .join(ObjectMember, ObjectMember.object_id == Object.id)
-        .join(Track, Track.id == ObjectMember.track_id)
-        .where(visible(scope), Object.first_at <= span[1], Object.last_at >= span[0])
-        .where(Track.run_source_id.in_(run_source_ids), Track.first_at <= span[1], Track.last_at >= span[0])
-    )
-    reviewed = literal_column(f"({REVIEWED})", Boolean())  # as its index says it
+    seen = (visible(scope), Object.first_at <= span[1], Object.last_at >= span[0])
+    reviewed = select(Object.id).where(text(f"({REVIEWED})"), *seen)  # as its index says it
     if protected:
-        wanted = [and_(reviewed, Object.protected.is_(True))]
+        wanted = [reviewed.where(Object.protected.is_(True))]
     else:
-        wanted = [reviewed, exists().where(EditObject.object_id == Object.id)]
-    rows = [row for condition in wanted for row in connection.execute(query.where(condition))]
+        wanted = [reviewed, select(Object.id).where(Object.id.in_(select(EditObject.object_id)), *seen)]
+    # Their ids first: there are few, while a database would rather walk all the tracks before the end of `span`.
+    ids = sorted({key for query in wanted for key in connection.scalars(query)})
+    query = select(Track.run_source_id, ObjectMember.from_at, ObjectMember.to_at, Track.first_at, Track.last_at).join(
+        Track, Track.id == ObjectMember.track_id
+    )
+    rows = [row for batch in batches(ids) for row in connection.execute(query.where(ObjectMember.object_id.in_(batch)))]
+    mine = frozenset(run_source_ids)
     spans = [
         (max(row.from_at, row.first_at), row.last_at if row.to_at is None else min(row.to_at, row.last_at))
         for row in rows
+        if row.run_source_id in mine
     ]
     return np.array(sorted(spans), np.int64).reshape(-1, 2)
 

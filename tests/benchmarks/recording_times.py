@@ -1,7 +1,7 @@
 """What recording costs: `python -m tests.benchmarks.recording_times VIDEO [SEGMENTS]`. Reports, gates nothing.
 
 CPU of remuxing a video's packets, and how long retention takes with many segments (default 100,000) of a camera over
-twenty runs, half of them around events, 2,000 reviewed tracks among them.
+twenty runs, half of them around events.
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from pipeline.errors import StoreError
 from pipeline.recordings import adopt_orphans
@@ -112,11 +113,11 @@ def test_reasons(store: RecordedStore) -> None:
             found = reasons(store.scope, connection, rows, parts, lasting_only=lasting_only, **around)
         return [found.get(row.id) for row in rows]
 
-    event = Reason.EVENT
-    assert why() == [None, event, event, None, Reason.PROTECTED]
+    happened = Reason.EVENT
+    assert why() == [None, happened, happened, None, Reason.PROTECTED]
     with store.database.write() as connection:
         review.set_label(store.scope, connection, [first], label="Ann", actor="me")
-    assert why() == [Reason.REVIEWED, event, event, None, Reason.PROTECTED]
+    assert why() == [Reason.REVIEWED, happened, happened, None, Reason.PROTECTED]
     with store.database.write() as connection:
         review.set_label(store.scope, connection, [first], label=None, actor="me")
     assert why()[0] is Reason.REVIEWED, "it was edited"
@@ -124,6 +125,27 @@ def test_reasons(store: RecordedStore) -> None:
     with store.database.write() as connection:
         review.set_protected(store.scope, connection, [first], on=True, actor="me")
     assert why(lasting_only=True) == [Reason.PROTECTED_TRACK, None, None, None, Reason.PROTECTED]
+
+
+def test_reasons_are_found_without_walking_all_objects_and_tracks(store: RecordedStore) -> None:
+    """What a hundred times as many tracks would make a hundred times as slow."""
+    if store.database.engine.dialect.name != "sqlite":
+        return
+    store.add(0)
+    rows = store.rows()
+    with store.database.read() as connection:
+        asked: list[tuple[str, Any]] = []
+        event.listen(connection, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
+        for lasting_only in (False, True):
+            reasons(store.scope, connection, rows, [store.gate], before=1, after=1, lasting_only=lasting_only)
+        plans = [
+            str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", given).all()) for query, given in list(asked)
+        ]
+    assert len(plans) >= 4
+    assert any("INDEX ix_objects_reviewed" in plan for plan in plans)
+    assert not any(
+        walk in plan for plan in plans for walk in ("SCAN objects", "SCAN tracks", "SEARCH tracks USING INDEX")
+    )
 
 
 def test_protecting_a_track_can_be_undone(store: RecordedStore) -> None:
