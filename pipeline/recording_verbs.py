@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import ConfigError
+from pipeline.moments import TIME, read_moment
 from pipeline.run_verbs import INCOMPLETE, DatabaseOption, JsonOption, opened_store
 
 if TYPE_CHECKING:
@@ -27,14 +28,13 @@ recordings_app = typer.Typer(invoke_without_command=True)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MIB = 1 << 20
-_TIME = "UTC, as 2026-11-21, 2026-11-21T15:30 or 2026-11-21T15:30:05.5; with +02:00 behind it, of another zone"
 
 
 @recordings_app.callback()
 def recordings(
     context: typer.Context,
     camera: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this camera.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="TIME", help=f"What shows this time or later; {_TIME}.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help=f"What shows this time or later; {TIME}.")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="What begins before this time.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Show so many, the newest first.")] = 20,
     database: DatabaseOption = None,
@@ -56,8 +56,8 @@ def recordings(
             scope,
             connection,
             camera=camera,
-            from_at=None if since is None else _moment(since, "--since"),
-            to_at=None if until is None else _moment(until, "--until"),
+            from_at=None if since is None else read_moment(since, "--since"),
+            to_at=None if until is None else read_moment(until, "--until"),
             newest_first=True,
             limit=limit,
         )
@@ -78,7 +78,7 @@ def recordings(
 @recordings_app.command()
 def export(
     camera: Annotated[str, typer.Argument(metavar="CAMERA", help="Its name.")],
-    from_: Annotated[str, typer.Option("--from", metavar="TIME", help=f"{_TIME}.")],
+    from_: Annotated[str, typer.Option("--from", metavar="TIME", help=f"{TIME}.")],
     to: Annotated[str, typer.Option("--to", metavar="TIME", help="Up to this time, without it.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, .mp4 or .mkv.")],
     database: DatabaseOption = None,
@@ -93,7 +93,7 @@ def export(
     from pipeline.recordings import export_recording
     from pipeline.run_record import media_folder
 
-    begin, end = _moment(from_, "--from"), _moment(to, "--to")
+    begin, end = read_moment(from_, "--from"), read_moment(to, "--to")
     if end <= begin:
         raise ConfigError(f"--to {to} is not after --from {from_}")
     with opened_store(database) as (store, scope, settings):
@@ -155,16 +155,6 @@ def _told(row: SegmentRow, why: Reason | None) -> dict[str, object]:
         "protected": row.protected,
         "reason": None if why is None else why.value,
     }
-
-
-def _moment(text: str, option: str) -> int:
-    """Microseconds UTC. Raises ConfigError."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{option} '{text}' is no time; give one in {_TIME}") from None
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // timedelta(microseconds=1)
 
 
 def _clock(at: int | None) -> str:
