@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ class Patience:
         self._again = again_seconds
         self._until: float | None = None  # give up then, monotonic seconds
         self._said = float("-inf")
+        self._lock = threading.Lock()
+        self._insisting = 0  # calls of `insist` that are trying again
         self.trouble: Trouble | None = None  # None while all goes well
         self.retries = 0  # since the start
 
@@ -52,38 +55,52 @@ class Patience:
 
     def insist(self, doing: Callable[[], _Result]) -> _Result:
         """Do it until it is done. Raises what may not pass (`may_pass`), and at the end the last error."""
-        while True:
-            try:
-                done = doing()
-            except (StoreError, OutputError) as error:
-                if not may_pass(error) or self._is_over():
-                    raise
-                self._note(error)
-                self._wait()
-            else:
-                self.went_well()
-                return done
+        tried = False
+        try:
+            while True:
+                try:
+                    done = doing()
+                    break
+                except (StoreError, OutputError) as error:
+                    if not may_pass(error) or self._is_over():
+                        raise
+                    if not tried:
+                        tried = True
+                        self._count(1)
+                    self.note(error)
+                    self._wait()
+        finally:
+            if tried:
+                self._count(-1)
+        self.went_well()
+        return done
 
     def note(self, error: StoreError | OutputError) -> None:
-        """Something else could not be written or read."""
-        self._note(error)
+        """Something could not be written or read."""
+        with self._lock:
+            now = time.monotonic()
+            self.retries += 1
+            since = now if self.trouble is None else self.trouble.since
+            self.trouble = Trouble(since, " ".join(str(error).split()))
+            due = now - self._said >= (_SAY_SECONDS if now - since > _SAY_SECONDS else self._again)
+            if due:
+                self._said = now
+        if due:
+            _log.error("the store takes nothing, it is tried again each second: %s", error)
 
     def went_well(self) -> None:
-        """The store has taken something."""
-        if self.trouble is not None:
-            seconds = time.monotonic() - self.trouble.since
+        """The store has taken something; the trouble is over unless somebody is still trying."""
+        with self._lock:
+            trouble = self.trouble
+            if trouble is None or self._insisting:
+                return
             self.trouble = None
             self._said = float("-inf")
-            _log.warning("the store can be written again, after %.1f s", seconds)
+        _log.warning("the store can be written again, after %.1f s", time.monotonic() - trouble.since)
 
-    def _note(self, error: StoreError | OutputError) -> None:
-        now = time.monotonic()
-        self.retries += 1
-        since = now if self.trouble is None else self.trouble.since
-        self.trouble = Trouble(since, " ".join(str(error).split()))
-        if now - self._said >= (_SAY_SECONDS if now - since > _SAY_SECONDS else self._again):
-            self._said = now
-            _log.error("the store takes nothing, it is tried again each second: %s", error)
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._insisting += more
 
     def _wait(self) -> None:
         end = time.monotonic() + self._again

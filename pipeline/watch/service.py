@@ -31,7 +31,7 @@ from pipeline.store.states import RequestedState, RunStatus
 from pipeline.store.writer import RunWriter
 from pipeline.watch.http_server import HttpServer
 from pipeline.watch.metrics import metrics_text
-from pipeline.watch.patience import Patience
+from pipeline.watch.patience import Patience, may_pass
 from pipeline.watch.recordings import RecordingKeeper, SegmentQueue
 from pipeline.watch.roster import Means, Roster
 from pipeline.watch.state import CameraSnapshot, ServiceState, stage_snapshots
@@ -249,8 +249,12 @@ class Watch:
         def beat() -> RequestedState:
             try:
                 self._wanted = writer.heartbeat()
+                self._patience.went_well()
             except StoreError as error:  # said with the others, and not at every beat
-                self._patience.note(error)
+                if may_pass(error):
+                    self._patience.note(error)
+                else:  # the run was deleted, or another service has taken over
+                    self._break(error)
             return self._wanted
 
         return beat
@@ -286,9 +290,13 @@ class Watch:
                     return
                 over.wait(BEAT_SECONDS)
         except Exception as error:  # noqa: BLE001 (re-raised by `execute`)
-            self._failure = error
-            assert self._engine is not None
-            self._engine.stop()
+            self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        """End the service, which raises the error."""
+        self._failure = self._failure or error
+        assert self._engine is not None
+        self._engine.stop()
 
     def _follow(self, means: Means, roster: Roster) -> list[CameraTold]:
         try:

@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from pipeline.errors import ConfigError
 from pipeline.run_control import RunControl
 from pipeline.store.database import open_database
@@ -107,10 +110,11 @@ def test_the_page_starts_and_stops_a_camera(tmp_path: Path, street: Path) -> Non
     ],
 )
 def test_what_cannot_be_run(tmp_path: Path, words: list[str], message: str) -> None:
-    done = sightline("run", *words, folder=tmp_path)
-    assert done.code == 2, done.err
-    assert message in done.err
-    assert "geheim" not in done.err
+    with chdir(tmp_path):
+        done = CliRunner().invoke(app, ["run", *words])
+    assert isinstance(done.exception, ConfigError)
+    assert message in str(done.exception)
+    assert "geheim" not in str(done.exception)
     assert not os.listdir(tmp_path)  # noqa: PTH208  nothing was written
 
 

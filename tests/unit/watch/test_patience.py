@@ -82,6 +82,28 @@ def test_trouble_can_be_seen_while_it_lasts_and_ends_when_somebody_gives_up() ->
     assert [str(error) for error in caught] == ["the database is locked"]
 
 
+def test_trouble_that_nobody_insists_on_ends_with_the_next_success() -> None:
+    patience = Patience(again_seconds=60.0)
+    patience.note(locked())
+    patience.note(locked())
+    assert patience.trouble is not None
+    assert patience.retries == 2
+    patience.went_well()
+    assert patience.trouble is None
+
+
+def test_a_success_elsewhere_does_not_hide_what_is_still_tried() -> None:
+    patience, store = Patience(again_seconds=0.05), Store([OutputError("the disk is full")] * 4)
+    thread = threading.Thread(target=patience.insist, args=(store.write,))
+    thread.start()
+    while store.calls < 2:
+        time.sleep(0.01)
+    patience.went_well()
+    assert patience.trouble is not None
+    thread.join(5)
+    assert patience.trouble is None
+
+
 def test_what_may_pass() -> None:
     assert may_pass(locked())
     assert may_pass(OutputError("no space"))
