@@ -119,6 +119,7 @@ class DatabaseSink:
         if not opened:
             raise StoreError("the checkpoint is a camera's, whose pictures never come again; start a new run")
         self._next_frame = checkpoint.next_frame
+        self._last_id = int(state.get("last_id", 0))  # missing where cameras were not known yet; only they need it
         self._counted = counts
         index, at, session = state["last"].tolist()
         self._before = Moment(index, float(state["last_time"]), at, session, None)
