@@ -20,12 +20,15 @@ from PIL import Image
 from pipeline.config import load_settings
 from pipeline.runs import Run
 from pipeline.sinks.h264_file import H264File
+from pipeline.store.event_queries import count_events
 from pipeline.synthetic.scene import Scene
 from tests.integration.page.browsing import PHONE, WIDE, browsing, open_tab, serving
+from tests.integration.watch.process import ServiceProcess
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+EVENTS = 60  # before the pictures are taken
 LARGEST = 300 * 1024  # bytes of a picture
 COLOURS = 160
 SIZES = {"wide": WIDE, "phone": PHONE}
@@ -42,6 +45,49 @@ def main(
                 _tabs(page, out, name, query=Path(folder) / "query.jpg")
             with browsing(address, size=size, dark=True) as page:
                 _gallery_and_track(page, out, f"{name}-dark")
+    with tempfile.TemporaryDirectory() as folder, _watched(Path(folder)) as address:
+        for name, size in SIZES.items():
+            for look, dark in ((name, False), (f"{name}-dark", True)):
+                with browsing(address, size=size, dark=dark) as page:
+                    _cameras(page, out, look)
+
+
+@contextmanager
+def _watched(folder: Path) -> Iterator[str]:
+    """The page over a service with three cameras: videos that play again and again, and one that nobody answers for."""
+    for name, seed in (("plaza", 5), ("gate", 11)):
+        _render(folder / f"{name}.mp4", seed)
+    line = {"start": [0.05, 0.75], "end": [0.95, 0.62]}
+    zone = {"polygon": [[0.3, 0.42], [0.72, 0.42], [0.95, 0.95], [0.1, 0.95]], "dwell_seconds": 4}
+    rules = {"lines": {"forecourt": line}, "zones": {"square": zone}}
+    film = {"loop": True, "record": {"mode": "always", "segment_seconds": 5}, "analytics": rules}
+    cameras = {name: {"url": str(folder / f"{name}.mp4"), **film} for name in ("plaza", "gate")}
+    lost = {"dock": {"url": "rtsp://127.0.0.1:9/stream"}}
+    settings = {"detector": {"backend": "motion"}, "cameras": {**cameras, **lost}}
+    with ServiceProcess(folder, settings) as service, serving("--database", service.url, folder=folder) as address:
+        service.wait(lambda: _events(service) >= EVENTS, 300, "nothing happens")
+        yield address
+
+
+def _events(service: ServiceProcess) -> int:
+    """Of all cameras."""
+    with service.database.read() as connection:
+        return count_events(service.scope(), connection)
+
+
+def _cameras(page: Page, out: Path, name: str) -> None:
+    """The tabs Cameras and Analytics."""
+    page.wait_for_selector(".sl-cam.pictured:has-text('plaza')")
+    _shoot(page, out / f"{name}-cameras.png")
+    page.locator(".sl-cam:has-text('plaza') [data-do=events]").click()
+    page.wait_for_selector(".sl-total")
+    page.get_by_role("button", name="All", exact=True).click()
+    page.get_by_label("Counted by").select_option("10 seconds")
+    page.get_by_role("button", name="Visits").click()
+    page.get_by_label("heat map").check()
+    page.wait_for_selector(".sl-heat:visible")
+    page.wait_for_selector(".sl-track-of-day .kept")
+    _shoot(page, out / f"{name}-analytics.png", whole=True)
 
 
 @contextmanager

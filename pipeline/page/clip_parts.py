@@ -11,7 +11,6 @@ import numpy as np
 
 from pipeline.store.footage_queries import FootageRow
 from pipeline.store.rows import ObservationTable
-from pipeline.store.segments import CAMERA
 from trackers.structures import IntArray
 
 LONGEST = 60_000_000  # microseconds of a part, without its margins
@@ -83,8 +82,6 @@ def _beginning(at: IntArray, footage: FootageRow) -> int:
 
 def _why_gone(row: FootageRow) -> str | None:
     if row.is_camera:
-        return None  # its recording is looked for when somebody wants to see it
-    if row.kind == CAMERA:
         return f"{row.name} is a camera, and nothing was recorded at that time, or it is gone by now."
     if row.start_at is None or not row.fingerprint:
         return f"{row.name} is a stream: what it showed was not kept."

@@ -26,7 +26,8 @@ def process_form(configs: Sequence[ConfigChoice]) -> Markup:
         '<button type="button" class="sl-button sl-forget" hidden>Take another one</button>'
         '<progress class="sl-bar" aria-label="Upload" hidden></progress>'
         "<label><span>or a path on the server, or the address of a stream</span>"
-        '<input type="text" name="address" placeholder="/videos/gate.mp4" maxlength="4000"></label>'
+        '<input type="text" name="address" placeholder="/videos/gate.mp4 or rtsp://10.0.0.4/stream" maxlength="4000">'
+        "</label>"
         '<label><span>Config</span><select name="config">{options}</select><small class="sl-about">{about}</small>'
         '</label><div class="sl-pair"><label><span>Detector\'s weights</span><input type="text" name="detector"'
         ' placeholder="as the config says"></label><label><span>Embedder\'s weights</span>'

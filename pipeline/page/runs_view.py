@@ -27,6 +27,7 @@ from pipeline.page.run_cards import (
 )
 from pipeline.page.run_comparison import comparison_table
 from pipeline.run_record import preview_file
+from pipeline.store.cameras import LIVE, CameraRow, list_cameras
 from pipeline.store.database import Database
 from pipeline.store.filters import Scope
 from pipeline.store.liveness import is_alive, shown_status
@@ -34,6 +35,7 @@ from pipeline.store.rows import RunDetail, RunRow
 from pipeline.store.run_queries import count_runs, list_runs, run_detail
 
 RUNS_A_SHEET = 10
+CAMERAS_SHOWN = 4  # beside the form; all are in the tab Cameras
 RUNS_TO_CHOOSE = 300  # the newest; an older one is chosen on its card
 
 Choice = tuple[str, str]  # what people read, what the filter is given
@@ -84,43 +86,51 @@ class RunsView:
 
     def live(self, run: UUID | None) -> tuple[str, bool]:
         """One run while it goes on, and whether it does: progress, buttons and its newest picture with boxes."""
-        detail = None
+        detail, cameras = None, []
         if run is not None:
             with self._reader.reading() as (scope, connection):
                 detail = run_detail(scope, connection, run)
+                cameras = list_cameras(scope, connection, run=run)
         if detail is None:
             return str(
                 hint("No run is going on", "Choose a video and press Start: what it finds is shown here.")
             ), False
         now = time.time_ns() // 1000
-        return str(self._live(detail, now)), shown_status(detail.run, now) in ALIVE
+        return str(self._live(detail, cameras, now)), shown_status(detail.run, now) in ALIVE
 
-    def _live(self, detail: RunDetail, now: int) -> Markup:
+    def _live(self, detail: RunDetail, cameras: Sequence[CameraRow], now: int) -> Markup:
         status, progress = shown_status(detail.run, now), progress_of(detail, now)
         return Markup(
             '<article class="sl-live-run"><header>{pill}<span class="sl-sub">{numbers}</span>'
             '<span class="sl-push">{buttons}</span></header>{bar}{preview}{trouble}'
             "<p>{open}</p></article>"
         ).format(
-            pill=status_pill(status),
+            pill=status_pill(status, live=detail.run.kind == LIVE),
             numbers=numbers(progress, status),
             buttons=control_buttons(detail, now),
             bar=progress_bar(progress, status),
-            preview=self._preview(detail.run) if status in ALIVE else Markup(),
+            preview=self._preview(detail.run, cameras) if status in ALIVE else Markup(),
             trouble=trouble(detail.run.error) + Markup().join(trouble(source.error) for source in detail.sources),
             open=open_button(detail, progress),
         )
 
-    def _preview(self, run: RunRow) -> Markup:
-        """The run replaces its picture twice a second; the time of the file tells browsers that it is another one."""
+    def _preview(self, run: RunRow, cameras: Sequence[CameraRow]) -> Markup:
+        """The newest picture, of each of its cameras where it has some."""
+        pictures = [(f"/api/cameras/{one.public_id}/picture", one.public_id) for one in cameras[:CAMERAS_SHOWN]]
+        return Markup().join(
+            self._picture(*one) for one in pictures or [(f"/runs/{run.public_id}/preview.jpg", run.public_id)]
+        )
+
+    def _picture(self, address: str, public_id: UUID) -> Markup:
+        """It is replaced twice a second; the time of the file tells browsers that it is another one."""
         try:
-            changed = preview_file(self._media_folder, run.public_id).stat().st_mtime_ns
+            changed = preview_file(self._media_folder, public_id).stat().st_mtime_ns
         except FileNotFoundError:
             return Markup('<div class="sl-live missing"><span class="sl-none">no picture yet</span></div>')
         return Markup(
-            '<div class="sl-live"><img src="/runs/{}/preview.jpg?v={}" alt="The newest frame with its boxes">'
+            '<div class="sl-live"><img src="{}?v={}" alt="The newest frame with its boxes">'
             '<span class="sl-none">no picture yet</span></div>'
-        ).format(run.public_id, changed)
+        ).format(address, changed)
 
 
 def run_name(run: RunRow, now: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from pipeline.page.label_names import LabelNames
 from pipeline.page.parts import hint
 from pipeline.page.reading import StoreReader
 from pipeline.page.track_page import TrackFacts, track_page
+from pipeline.store.cameras import list_cameras
 from pipeline.store.database import Database
 from pipeline.store.filters import Scope
 from pipeline.store.footage_queries import FootageRow, footage_rows
@@ -25,8 +27,9 @@ from pipeline.store.queries import (
 from pipeline.store.review import history
 from pipeline.store.rows import ObjectRow, RunDetail
 from pipeline.store.run_queries import run_detail
-from pipeline.store.segments import CAMERA, segments
+from pipeline.store.segments import segments
 
+UNFINISHED = 3_600_000_000  # microseconds: how long a file of a recording is written at most
 EDITS = 20  # of the track's history
 
 
@@ -75,12 +78,16 @@ class TrackView:
 def _recorded(
     scope: Scope, connection: Connection, footage: Mapping[int, FootageRow], row: ObjectRow
 ) -> Collection[int]:
-    """Cameras of which something was recorded while the object was there."""
+    """Cameras of which something was recorded while the object was there, or may be in a file that is not complete."""
+    cameras = {key: one for key, one in footage.items() if one.is_camera}
+    now = time.time_ns() // 1000
+    writing = {one.run_source_id for one in list_cameras(scope, connection) if one.status.get("recording") == "on"}
+    first, end = row.first_at, row.last_at + 1
     return {
         key
-        for key, one in footage.items()
-        if one.kind == CAMERA
-        and segments(scope, connection, source=one.source, from_at=row.first_at, to_at=row.last_at + 1, limit=1)
+        for key, one in cameras.items()
+        if (key in writing and now - row.last_at < UNFINISHED)
+        or segments(scope, connection, source=one.source, from_at=first, to_at=end, limit=1)
     }
 
 

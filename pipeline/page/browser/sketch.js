@@ -33,8 +33,9 @@ sightline.sketch = (place, told) => {
   const shape = (rule, kind) => {
     const {definition} = rule;
     if (rule.kind === 'zone') {
-      const corners = definition.polygon, [x, y] = corners.reduce(([a, b], [c, d]) => [a + c, b + d], [0, 0]).map(sum => sum / corners.length);
-      return draw('g', {class: kind}, draw(corners.length > 2 ? 'polygon' : 'polyline', {points: points(corners)}), ...(rule.name ? [label(rule.name, spot([x, y]))] : []));
+      const corners = definition.polygon, top = Math.min(...corners.map(([, y]) => y));
+      const upper = corners.filter(([, y]) => y < top + .05), x = upper.reduce((sum, [one]) => sum + one, 0) / upper.length;
+      return draw('g', {class: kind}, draw(corners.length > 2 ? 'polygon' : 'polyline', {points: points(corners)}), ...(rule.name ? [label(rule.name, [spot([x, top])[0], spot([x, top])[1] + 18])] : []));
     }
     const [from, to] = [definition.start, definition.end];
     if (!to) return draw('g', {class: kind});

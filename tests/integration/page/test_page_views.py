@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from pipeline.errors import StoreError
 from pipeline.page.edits import Edits, Wish, next_steps, read_wish, told
@@ -25,6 +25,7 @@ from pipeline.store.rows import ObjectRow
 from pipeline.store.run_queries import list_runs
 from pipeline.store.search import SimilarityIndex
 from pipeline.store.states import RunStatus, Verdict
+from tests.integration.api.watching import watch
 from tests.integration.page.conftest import NASTY, Stored
 
 NEWEST = ObjectOrder.NEWEST
@@ -310,3 +311,41 @@ def newest(database: Database) -> UUID:
 
 def project(connection: Any) -> Scope:
     return scope_of(connection, ("default",))
+
+
+def test_a_service_is_live_and_is_only_stopped(database: Database, stored: Stored) -> None:
+    watched = watch(database, stored.folder / "media")
+    view = RunsView(database, stored.folder / "media")
+    html = view.sheet().sheet.html
+    card = html[html.index(str(watched.writer.public_id)) :]
+    assert '<span class="sl-state live">live</span>' in card
+    assert "1 camera · 50 frames · up for " in card
+    assert 'data-wanted="stop"' in card
+    assert 'data-wanted="pause"' not in html
+    shown, going_on = view.live(watched.writer.public_id)
+    assert going_on
+    assert "no picture yet" in shown
+    watched.picture(b"\xff\xd8\xff")
+    assert f'src="/api/cameras/{watched.camera("gate").public_id}/picture?v=' in view.live(watched.writer.public_id)[0]
+    with database.write() as connection:
+        connection.execute(update(tables.Run).where(tables.Run.kind == "live").values(heartbeat_at=1))
+    dead = view.sheet().sheet.html
+    assert "`sightline watch` starts a new one" in dead
+    assert 'data-wanted="resume"' not in dead
+
+
+def test_a_track_of_a_camera_plays_where_it_was_recorded(database: Database, stored: Stored) -> None:
+    watched = watch(database, stored.folder / "media", film=stored.clip.read_bytes())
+    view = TrackView(database, LabelNames())
+    with database.read() as connection:
+        scope = project(connection)
+        track = page_objects(scope, connection, ObjectFilter(sources=(watched.source,)))[0]
+    html = view.page(track.public_id)
+    assert f'src="/objects/{track.public_id}/clip.mp4?from=' in html
+    assert 'data-op="protect"' in html
+    with database.write() as connection:
+        connection.execute(delete(tables.Media).where(tables.Media.kind == "segment"))
+    gone = view.page(track.public_id)
+    assert "gate is a camera, and nothing was recorded at that time" in gone
+    assert "record: {mode: events}" in gone
+    assert "<video" not in gone
