@@ -187,6 +187,27 @@ def test_restored_from_a_checkpoint_it_goes_on_as_if_nothing_had_happened(
     assert kept[0] == kept[1]
 
 
+def test_the_highest_id_outlasts_a_stop(sink: DatabaseSink, store: Database, tmp_path: Path) -> None:
+    with sink:
+        one = result(0, feature=direction(0), last=True)
+        sink.write(replace(one, tracks=replace(one.tracks, ids=np.array([7]))))
+    with store.read() as connection:
+        key = connection.scalar(select(tables.RunSource.id))
+        run = connection.scalar(select(tables.Run.public_id))
+    assert key is not None
+    assert run is not None
+    writer = RunWriter.attach(store, run, media_folder=tmp_path / "media")
+    checkpoint = writer.checkpoint(key)
+    assert checkpoint is not None
+    resumed = DatabaseSink(writer, key, FakeSource(0), detect_hash="d")
+    resumed.restore(checkpoint, FrameCounts(1, 1))
+    with resumed:
+        resumed.write(result(1, last=True))  # track 1 alone
+    again = writer.checkpoint(key)
+    assert again is not None
+    assert int(again.state["sink.last_id"]) == 7
+
+
 def test_a_track_that_ends_unseen_is_marked(sink: DatabaseSink, store: Database) -> None:
     with sink:
         sink.write(result(0, feature=direction(0), last=True))
