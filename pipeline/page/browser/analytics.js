@@ -9,7 +9,7 @@ const GROUPS = {
   crossings: {said: 'Crossings', kinds: ['cross'], up: 'crossings'},
   visits: {said: 'Visits', kinds: ['enter', 'leave'], up: 'visits'},
   inside: {said: 'Inside', kinds: ['enter', 'leave'], up: 'inside at once'},
-  alarms: {said: 'Dwelling and more', kinds: ['dwell', 'loiter', 'count', 'speed'], up: 'events'},
+  alarms: {said: 'Alarms', kinds: ['dwell', 'loiter', 'count', 'speed'], up: 'events'},
 };
 const part = name => element.querySelector(`[data-f="${name}"]`);
 const fields = () => element.querySelector('.sl-ask').elements;

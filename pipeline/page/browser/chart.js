@@ -18,7 +18,7 @@ sightline.chart = place => {
     return shown.whole ? Math.max(Math.round(step), 1) : step;
   };
 
-  const TIMES = [60, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 2 * 86400, 7 * 86400, 28 * 86400];
+  const TIMES = [5, 10, 30, 60, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 2 * 86400, 7 * 86400, 28 * 86400];
   const marks = width => {
     const {from, to} = shown, seconds = (to - from) / 1e6;
     const step = TIMES.find(one => seconds / one <= Math.max(width / 64, 2)) ?? TIMES.at(-1) * Math.ceil(seconds / TIMES.at(-1) / 8);
@@ -26,7 +26,7 @@ sightline.chart = place => {
     const first = Math.ceil((from / 1e6 - offset) / step) * step + offset;
     const found = [];
     for (let time = first; time * 1e6 <= to; time += step) found.push(time * 1e6);
-    return {times: found, said: us => step >= 86400 ? day(us) : clock(us).slice(0, 5)};
+    return {times: found, said: us => step >= 86400 ? day(us) : clock(us).slice(0, step < 60 ? 8 : 5)};
   };
 
   const span = bucket => {
