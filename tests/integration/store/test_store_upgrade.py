@@ -1,4 +1,4 @@
-"""A later revision that copies and renames tables loses no row of a filled store."""
+"""Revisions lose no row of a filled store: a later one that copies and renames tables, and each that there was."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, inspect, select
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import MetaData, Table, func, insert, inspect, select
 
 from pipeline.errors import StoreError
-from pipeline.store import schema
+from pipeline.events import EventKind
+from pipeline.store import engines, schema
 from pipeline.store.database import Database, open_database, upgrade_tables
 from pipeline.store.states import RunStatus
-from pipeline.store.tables import Base, Run
+from pipeline.store.tables import Base, Event, Run, RunSource, Session, Track
 from pipeline.store.writer import RunWriter
 from tests.integration.store.examples import DETECTOR, EMBEDDER, RUN, VIDEO, chunk
 
@@ -93,3 +97,44 @@ def test_an_upgrade_that_breaks_a_foreign_key_changes_nothing(tmp_path: Path) ->
         assert foreign_keys_hold(database)
         with database.read() as connection:
             assert schema.revision(connection) == schema.HEAD
+
+
+def go_back(database: Database, revision: str) -> None:
+    """The tables as an earlier Sightline made them, with what they hold."""
+    with engines.upgrading(database.engine) as connection:
+        config = schema.alembic_config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+
+def test_a_store_from_before_cameras_is_taken_over(database: Database, tmp_path: Path) -> None:
+    """Its events get ids of their own and keep what they said, and so do its sessions."""
+    before = fill(database, tmp_path)
+    go_back(database, "0003")
+    with database.write() as connection:
+        assert schema.revision(connection) == "0003"
+        events = Table("events", MetaData(), autoload_with=connection)
+        assert "public_id" not in events.columns
+        track = connection.execute(select(Track.id, Track.run_source_id).order_by(Track.id).limit(1)).one()
+        row = {"run_source_id": track.run_source_id, "track_id": track.id, "rule": "gate", "kind": "enter"}
+        connection.execute(insert(events), [row | {"at": at} for at in range(3)])
+        sessions = Table("sessions", MetaData(), autoload_with=connection)
+        part = connection.scalars(select(RunSource.id).limit(1)).one()
+        connection.execute(insert(sessions).values(run_source_id=part, n=7, started_at=1, time_offset=0.5))
+    upgrade_tables(database.engine)
+    assert counted(database) == before | {"events": 3, "sessions": before["sessions"] + 1}
+    with database.read() as connection:
+        assert schema.revision(connection) == schema.HEAD
+        told = connection.execute(select(Event).order_by(Event.at)).mappings().all()
+        assert [(one["at"], one["rule"], one["kind"], one["track_id"]) for one in told] == [
+            (at, "gate", EventKind.ENTER, track.id) for at in range(3)
+        ]
+        assert len({one["public_id"] for one in told}) == 3
+        assert {one[name] for one in told for name in ("value", "direction", "class_name", "x", "y")} == {None}
+        late = connection.execute(select(Session).where(Session.n == 7)).mappings().one()
+        assert (late["time_offset"], late["width"], late["height"]) == (0.5, None, None)
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True, "include_object": schema.belongs}
+        )
+        assert compare_metadata(context, Base.metadata) == []
+    assert foreign_keys_hold(database)
