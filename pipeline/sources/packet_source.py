@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import chain
 from threading import Event
@@ -14,6 +14,7 @@ from av.error import FFmpegError
 
 from pipeline.sources.camera_address import Kind, kind_of
 from pipeline.sources.live_clock import LiveClock, anchor_of
+from pipeline.sources.publisher import SIGN_SECONDS
 from pipeline.sources.reading import LossError, LossKind, ReadOrder
 from pipeline.sources.stream_opening import OpenStream
 
@@ -21,6 +22,7 @@ WAITED = 2_000  # microseconds; a packet that took less was there already
 _HELD_FOR = 1_000_000  # microseconds that the beginning is looked at for its clock
 _HELD = 300  # packets of it
 _TIMER = 20_000  # microseconds by which a time-out may be early
+_LONGEST = 60_000_000  # microseconds that a picture is held back
 _FALLBACK_RATE = Fraction(25)
 
 
@@ -102,14 +104,22 @@ class PacketSource:
 class Pace:
     """Holds back what comes faster than it was taken: files, and playlists of segments."""
 
-    def __init__(self, clock: LiveClock, stopping: Event) -> None:
+    def __init__(self, clock: LiveClock, stopping: Event, show_life: Callable[[], None]) -> None:
+        """`show_life`: is called now and then while something is held back."""
         self._clock = clock
         self._stopping = stopping
+        self._show_life = show_life
 
     def wait(self, pts: int | None) -> bool:
         """Until the picture with this stamp is due, a minute at most. Returns False where all is to end."""
-        due = 0 if pts is None else self._clock.expected(pts) - now()
-        return not self._stopping.wait(min(60.0, due / 1e6)) if due > 0 else not self._stopping.is_set()
+        began = now()
+        due = began if pts is None else min(self._clock.expected(pts), began + _LONGEST)
+        while (left := due - now()) > 0:
+            if self._stopping.wait(min(left / 1e6, SIGN_SECONDS)):
+                return False
+            if left / 1e6 > SIGN_SECONDS:
+                self._show_life()
+        return not self._stopping.is_set()
 
 
 def now() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event
@@ -12,6 +13,7 @@ from pipeline.sources.live_clock import LiveClock
 from pipeline.sources.ring import Ring, Stamp, batch_slots, live_slots
 from trackers.structures import ImageArray
 
+SIGN_SECONDS = 0.25  # between signs of life of a reader that holds frames back
 _FULL_PAUSE = 0.005  # seconds between looks at a ring that is full
 
 
@@ -31,7 +33,8 @@ class Publisher:
     ) -> None:
         """`every`: the ring is to hold many frames. `max_fps`: others are left out before they are converted.
 
-        `announce`: of a new ring, before there is a frame in it. `wake`: descriptor of a pipe that gets a byte a frame.
+        `announce`: of a new ring, before there is a frame in it. `wake`: descriptor of a pipe that gets a byte a frame,
+        and one now and then while a frame has to wait.
         """
         self._ledger = ledger
         self._clock = clock
@@ -66,18 +69,32 @@ class Publisher:
         if self._is_due(stamp.capture) or changed:
             picture = image()
             ring = self._ring_for(picture)
-            while patient and ring.published - ring.taken >= ring.slots - 1:
-                if self._stopping.wait(_FULL_PAUSE):
-                    return stamp
+            if patient and not self._has_room(ring):
+                return stamp
             ring.write(picture, stamp)
+        self.show_life()
+        return stamp
+
+    def show_life(self) -> None:
+        """Wake whoever watches: reading goes on."""
         with suppress(BlockingIOError):  # it has enough to wake up for
             os.write(self._wake, b"\0")
-        return stamp
 
     def close(self) -> None:
         """Let go of the ring; whoever takes frames still has it."""
         if self._ring is not None:
             self._ring.close()
+
+    def _has_room(self, ring: Ring) -> bool:
+        """Wait for it. Returns False where all is to end before."""
+        shown = time.monotonic()
+        while ring.published - ring.taken >= ring.slots - 1:
+            if self._stopping.wait(_FULL_PAUSE):
+                return False
+            if time.monotonic() - shown >= SIGN_SECONDS:
+                self.show_life()
+                shown = time.monotonic()
+        return True
 
     def _count(self, stamp: Stamp) -> None:
         ledger = self._ledger

@@ -79,7 +79,7 @@ class Reader:
             stopping=self._stopping,
         )
         self._recording = StreamRecording(order, self._tell)
-        self._pace = Pace(self._clock, self._stopping)
+        self._pace = Pace(self._clock, self._stopping, self._publisher.show_life)
         self._patient = order.every and kind_of(order.address) is Kind.FILE  # a file waits for who reads it
         self._orientation: Orientation | None = None
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing.context import BaseContext
 from multiprocessing.reduction import recv_handle, send_handle
 
@@ -16,32 +17,35 @@ from pipeline.sources.ring import Ring
 from pipeline.sources.shared_block import SharedBlock
 
 _JOIN_SECONDS = 0.3
+# multiprocessing keeps one list of all children and looks at each of them whenever one is started; so none may be let
+# go meanwhile, or it would read from a descriptor that has become somebody else's.
+_CHILDREN = threading.Lock()
 
 
 class ReaderProcess:
     """A child that reads one connection. Its frames and counts can be read after its end, however that came."""
 
     def __init__(self, order: ReadOrder) -> None:
-        """Start it. Raises OSError where the system gives no process or no memory."""
-        self.ledger = Ledger()
-        self._wake, theirs = os.pipe()
-        os.set_blocking(self._wake, False)
+        """Start it. Raises OSError where the system gives no process, no descriptor or no memory."""
         context = _context()
-        self._pipe, child_end = context.Pipe()
-        try:
+        with ExitStack() as ours, ExitStack() as given:
+            self.ledger = Ledger()
+            ours.callback(self.ledger.close)
+            self._wake, theirs = os.pipe()
+            ours.callback(os.close, self._wake)
+            given.callback(os.close, theirs)
+            os.set_blocking(self._wake, False)
+            self._pipe, child_end = context.Pipe()
+            ours.callback(self._pipe.close)
+            given.callback(child_end.close)
             self._process = context.Process(target=reader.main, args=(child_end,), name=f"camera {order.name}")  # type: ignore[attr-defined]
             self._process.daemon = True
-            self._process.start()
+            with _CHILDREN:
+                self._process.start()
             self._pipe.send(order)
             for fd in (theirs, self.ledger.fd):
                 send_handle(self._pipe, fd, self._process.pid)
-        except BaseException:
-            os.close(self._wake)
-            self._pipe.close()
-            raise
-        finally:
-            os.close(theirs)
-            child_end.close()
+            ours.pop_all()
 
     @property
     def pid(self) -> int:
@@ -66,13 +70,19 @@ class ReaderProcess:
             return False
 
     def told(self) -> Iterator[Told | Ring]:
-        """What it has said since the last question. A NewRing is followed by the ring itself."""
-        with suppress(EOFError, OSError):
-            while self._pipe.poll():
+        """What it has said since the last question; instead of a NewRing the ring itself.
+
+        Raises OSError where the system gives no memory for it.
+        """
+        while True:
+            try:
+                if not self._pipe.poll():
+                    return
                 said = self._pipe.recv()
-                yield said
-                if isinstance(said, NewRing):
-                    yield Ring(SharedBlock(recv_handle(self._pipe)))
+                fd = recv_handle(self._pipe) if isinstance(said, NewRing) else None
+            except (EOFError, OSError):  # it has ended
+                return
+            yield said if fd is None else Ring(SharedBlock(fd))
 
     def record(self, on: bool) -> None:
         """Let it go on or pause with recording."""
@@ -94,8 +104,9 @@ class ReaderProcess:
         os.close(self._wake)
         self._pipe.close()
         self.ledger.close()
-        if not self._process.is_alive():
-            self._process.close()
+        with _CHILDREN:
+            if not self._process.is_alive():
+                self._process.close()
 
 
 def _context() -> BaseContext:

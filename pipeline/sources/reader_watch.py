@@ -41,9 +41,7 @@ class ReaderWatch:
         """Returns why it is over; None where `going` says that it is to end. `poked`: readable where to ask that."""
         while going():
             left = self._deadline - time.monotonic()
-            if left <= 0:
-                return self._stall()
-            wait([*self._process.watched, poked], min(left, _LOOK))  # type: ignore[list-item]
+            wait([*self._process.watched, poked], max(0.0, min(left, _LOOK)))  # type: ignore[list-item]
             alive = self._process.alive  # asked first, so that its last words are heard
             self.hear()
             if self._process.frames_came():
@@ -52,6 +50,8 @@ class ReaderWatch:
                 return self.last_word
             if not alive:
                 return Lost(LossKind.BROKEN, "the reading process died")
+            if left <= 0 and time.monotonic() >= self._deadline:  # nor was it this thread that was held up
+                return self._stall()
         return None
 
     def hear(self) -> None:

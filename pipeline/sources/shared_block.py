@@ -18,19 +18,27 @@ class SharedBlock:
     """
 
     def __init__(self, fd: int) -> None:
-        """Map what `fd` holds. The descriptor is the block's own from now on."""
+        """Map what `fd` holds. The descriptor is the block's own from now on. Raises OSError without memory."""
         self.fd = fd
-        self._memory = mmap.mmap(fd, os.fstat(fd).st_size)
+        try:
+            self._memory = mmap.mmap(fd, os.fstat(fd).st_size)
+        except (OSError, ValueError):
+            os.close(fd)
+            raise
 
     @classmethod
     def new(cls, size: int) -> SharedBlock:
-        """`size`: bytes."""
+        """`size`: bytes. Raises OSError without memory."""
         if hasattr(os, "memfd_create"):
             fd = os.memfd_create("sightline", os.MFD_CLOEXEC)
         else:  # not Linux: a file without a name
             with tempfile.TemporaryFile() as file:
                 fd = os.dup(file.fileno())
-        os.ftruncate(fd, size)
+        try:
+            os.ftruncate(fd, size)
+        except OSError:
+            os.close(fd)
+            raise
         return cls(fd)
 
     def array(self, shape: tuple[int, ...], dtype: npt.DTypeLike, offset: int = 0) -> npt.NDArray[Any]:

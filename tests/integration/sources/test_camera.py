@@ -209,6 +209,22 @@ def test_a_file_is_shown_at_its_own_pace_and_ends(tmp_path: Path) -> None:
     assert seen.gap_at_end is None
 
 
+def test_what_is_held_back_is_no_stall(tmp_path: Path) -> None:
+    rare = write_clip(tmp_path / "rare.mp4", count=3, stamps=[0, 1500, 3000])
+    long = write_clip(tmp_path / "long.mp4", count=200, fps=100)
+    with (
+        Watching(str(rare), stall_seconds=0.3) as slow,
+        Watching(str(long), name="yard", every=True, stall_seconds=0.3) as seen,
+    ):
+        seen.looking(lambda frame: time.sleep(2.5 if frame.index == 5 else 0) or number_in(frame.image))
+        for one in (slow, seen):
+            one.until(lambda one=one: one.status.state is CameraState.ENDED)  # type: ignore[misc]
+        seen.frames(200 - len(seen.taken))
+    assert [one.mark for one in seen.taken] == list(range(200))
+    assert [one.frame.time for one in slow.taken] == pytest.approx([0.0, 1.5, 3.0])
+    assert (slow.status.outages, seen.status.outages) == (0, 0)
+
+
 def test_a_looped_file_goes_on_without_a_gap(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", count=10, fps=20)
     with Watching(str(clip), every=True, loop=True) as seen:
