@@ -21,7 +21,7 @@ from pipeline.camera_settings import check_camera
 from pipeline.store.cameras import CameraRow, add_camera, find_camera, list_cameras, newest_live_run, set_wish
 from pipeline.store.filters import Scope
 from pipeline.store.liveness import is_alive
-from pipeline.store.run_queries import run_detail
+from pipeline.store.run_queries import run_row
 from pipeline.store.states import CameraWish
 from pipeline.store.writer import now_microseconds
 
@@ -67,11 +67,7 @@ def camera_routes(services: Services) -> APIRouter:
     ) -> CamerasJson:
         """A page of cameras, by name, with the service that keeps them."""
         with reading(services, "list cameras") as (scope, connection):
-            if run is None:
-                service = newest_live_run(scope, connection)
-            else:
-                detail = run_detail(scope, connection, run)
-                service = None if detail is None else detail.run
+            service = newest_live_run(scope, connection) if run is None else run_row(scope, connection, run)
             rows = [] if service is None else list_cameras(scope, connection, run=service.public_id)
         now = now_microseconds()
         return CamerasJson(

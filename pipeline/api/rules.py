@@ -88,8 +88,15 @@ def rule_routes(services: Services) -> APIRouter:
         with reading(services, "look for a source") as (scope, connection):
             _check(scope, connection, public_id)
             taken = {rule.name for rule in _of_settings(scope, connection, public_id)}
+            scaled = _has_scale(scope, connection, public_id)
         if body.name in taken:
             raise ConfigError(f"the settings of this source have a zone or line '{body.name}'; take another name")
+        if body.definition.get("speed_above") is not None and not scaled:
+            raise ConfigError(
+                f"{body.kind} '{body.name}' asks for a speed, but nothing says how long a pixel of this source is; set "
+                "analytics.scale in the cameras file, or for a video by `sightline retrack RUN --set "
+                "analytics.scale.metres_per_pixel=...`, or leave speed_above out"
+            )
         return RuleJson.of(add_rule(services.database, scope, public_id, body.name, body.kind, body.definition))
 
     @router.delete("/{rule}", status_code=204)
@@ -117,6 +124,16 @@ def _of_settings(scope: Scope, connection: Connection, source: UUID) -> list[Rul
         for settings in (run.settings, *(camera.settings for camera in cameras if camera.source == source)):
             found |= {rule.name: rule for rule in _written(settings)}
     return list(found.values())
+
+
+def _has_scale(scope: Scope, connection: Connection, source: UUID) -> bool:
+    """Whether the newest run over the source knows how long its pixels are. A camera's own section is all it has."""
+    for run in runs_of(scope, connection, source, limit=1):
+        cameras = list_cameras(scope, connection, run=run.public_id)
+        own = [one.settings["analytics"] for one in cameras if one.source == source and "analytics" in one.settings]
+        section = own[0] if own else run.settings.get("analytics") or {}
+        return any(value is not None for value in (section.get("scale") or {}).values())
+    return False
 
 
 def _written(settings: Mapping[str, Any]) -> Iterator[RuleJson]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from pipeline.store.filters import ObjectFilter, Scope
 from pipeline.store.queries import page_objects
 from pipeline.store.rows import ObjectRow, RunRow, SourceRow
-from pipeline.store.run_queries import run_detail
+from pipeline.store.run_queries import run_row
 from pipeline.store.tables import Gap, Run, RunSource, Source
 
 _TRIED = 20  # objects among which one is looked for that was seen by the source alone
@@ -44,8 +44,8 @@ def runs_of(scope: Scope, connection: Connection, source: UUID, *, limit: int = 
         .order_by(Run.created_at.desc(), Run.id.desc())
         .limit(limit)
     )
-    found = (run_detail(scope, connection, run) for run in connection.scalars(query).all())
-    return [detail.run for detail in found if detail is not None]
+    found = (run_row(scope, connection, run) for run in connection.scalars(query).all())
+    return [row for row in found if row is not None]
 
 
 def gaps_of(
