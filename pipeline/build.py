@@ -22,7 +22,7 @@ from pipeline.models.base import Detector, Embedder
 from pipeline.models.inputs import IMAGENET, PLAIN, Recipe
 from pipeline.models.selection import SelectedClasses, StrongOnly
 from pipeline.redaction import redact
-from pipeline.rule_settings import AnalyticsSettings, DrawnRule, LineSettings, ZoneSettings, merge_rules
+from pipeline.rule_settings import AnalyticsSettings, DrawnRule, LineSettings, ZoneSettings, merge_possible, merge_rules
 from pipeline.secrets import Secret, Secrets
 from pipeline.sinks.base import Sink
 from pipeline.sinks.past import FileSink
@@ -146,6 +146,13 @@ def merged(settings: AnalyticsSettings, drawn: Iterable[DrawnRule]) -> Analytics
     Raises ConfigError where two have the same name, or a drawn zone asks for speeds and no scale is set.
     """
     return merge_rules(settings, drawn)
+
+
+def merged_possible(
+    settings: AnalyticsSettings, drawn: Iterable[DrawnRule], classes: Sequence[str]
+) -> tuple[AnalyticsSettings, list[str]]:
+    """What the settings say, with what of the drawn can be watched, and what is wrong with the rest, in words."""
+    return merge_possible(settings, drawn, lambda rules: analyst(rules, classes))
 
 
 def analyst(settings: AnalyticsSettings, classes: Sequence[str]) -> Analyst | None:

@@ -5,7 +5,7 @@ What the events mean exactly is said in pipeline/analytics.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
@@ -157,6 +157,25 @@ def checked_rule(name: str, kind: str, definition: Mapping[str, Any]) -> tuple[R
         return wanted, section.model_validate(definition).model_dump(mode="json")
     except ValidationError as error:
         raise ConfigError(f"{wanted} '{name}': {_told(error)}") from None
+
+
+def merge_possible(
+    settings: AnalyticsSettings, drawn: Iterable[DrawnRule], possible: Callable[[AnalyticsSettings], object]
+) -> tuple[AnalyticsSettings, list[str]]:
+    """The settings with those drawn rules that can be, the earlier one of two that exclude each other.
+
+    `possible`: raises ConfigError for settings that cannot be. Also says what is wrong with the others.
+    """
+    wrong: list[str] = []
+    for rule in drawn:
+        try:
+            more = merge_rules(settings, [rule])
+            possible(more)
+        except ConfigError as error:
+            wrong.append(f"the {rule.kind} '{rule.name}' is not watched: {error}")
+        else:
+            settings = more
+    return settings, wrong
 
 
 def merge_rules(settings: AnalyticsSettings, drawn: Iterable[DrawnRule]) -> AnalyticsSettings:

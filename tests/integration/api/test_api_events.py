@@ -141,6 +141,20 @@ def test_rules_that_cannot_be(watched: Watched, client: httpx.Client, kind: str,
     assert len(client.get(address).json()["items"]) == 2
 
 
+def test_a_speed_is_drawn_only_where_pixels_have_a_length(site: Site, client: httpx.Client) -> None:
+    fast = {"kind": "zone", "definition": ZONE | {"speed_above": 2}}
+    watched = watch(site.database, site.media)
+    address = f"/api/sources/{watched.source}/rules"
+    refused = client.post(address, json=fast | {"name": "fast"})
+    assert refused.status_code == 422
+    assert "set analytics.scale" in refused.json()["detail"]
+    plain = {"kind": "zone", "definition": ZONE | {"speed_above": None}}
+    assert client.post(address, json=plain | {"name": "plain"}).status_code == 201
+    scaled = watch(site.database, site.media / "scaled", scale={"metres_per_pixel": 0.02})
+    address = f"/api/sources/{scaled.source}/rules"
+    assert client.post(address, json=fast | {"name": "fast"}).status_code == 201
+
+
 def test_a_heat_map(watched: Watched, site: Site, client: httpx.Client) -> None:
     address = f"/api/sources/{watched.source}/heat"
     told = client.get(address, params={"columns": 16}).json()

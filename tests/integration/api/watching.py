@@ -53,14 +53,16 @@ class Watched:
         path.write_bytes(content)
 
 
-def watch(database: Database, media: Path, *, film: bytes = b"a minute of video") -> Watched:
+def watch(
+    database: Database, media: Path, *, film: bytes = b"a minute of video", scale: dict[str, object] | None = None
+) -> Watched:
     """Begin it: two tracks in the first two seconds, five events, two minutes of recording and a gap after them.
 
-    `film`: content of the recording's files.
+    `film`: content of the recording's files. `scale`: of the gate.
     """
     writer = RunWriter.begin(database, RunRecord(LIVE, SETTINGS, "settings", "0.1.0"), media_folder=media)
     addresses = {name: f"rtsp://10.0.0.4/{name}" for name in ("gate", "yard")}
-    settings = {"gate": {"analytics": {"lines": {"door": DOOR}}, "secret": "gate"}, "yard": {}}
+    settings = {"gate": {"analytics": {"lines": {"door": DOOR}, "scale": scale or {}}, "secret": "gate"}, "yard": {}}
     enrol(
         database,
         writer.public_id,

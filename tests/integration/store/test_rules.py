@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from pipeline import build
 from pipeline.errors import ConfigError, StoreError
 from pipeline.rule_settings import AnalyticsSettings, DrawnRule, LineSettings, RuleKind, ZoneSettings, merge_rules
 from pipeline.store.database import Database
@@ -114,3 +115,23 @@ def test_drawn_rules_join_those_of_the_settings() -> None:
         merge_rules(settings, [fast])
     scaled = AnalyticsSettings.model_validate({"scale": {"metres_per_pixel": 0.1}})
     assert merge_rules(scaled, [fast]).zones["yard"].speed_above == 2
+
+
+def test_a_drawn_rule_that_cannot_be_leaves_the_others() -> None:
+    settings = AnalyticsSettings.model_validate({"lines": {"gate": GATE}})
+    drawn = [
+        DrawnRule("gate", RuleKind.ZONE, YARD),  # as the settings call theirs since
+        DrawnRule("street", RuleKind.ZONE, YARD | {"speed_above": 2}),
+        DrawnRule("pond", RuleKind.ZONE, YARD | {"classes": ["duck"]}),
+        DrawnRule("yard", RuleKind.ZONE, YARD | {"classes": ["person"]}),
+    ]
+    merged, wrong = build.merged_possible(settings, drawn, ["person"])
+    assert (list(merged.lines), list(merged.zones)) == (["gate"], ["yard"])
+    assert [said.partition(" is not watched: ")[0] for said in wrong] == [
+        "the zone 'gate'",
+        "the zone 'street'",
+        "the zone 'pond'",
+    ]
+    assert "set analytics.scale" in wrong[1]
+    assert "the detector knows person" in wrong[2]
+    assert build.merged_possible(settings, [], ["person"]) == (settings, [])
