@@ -79,6 +79,7 @@ READS_SETTINGS = {
     "pipeline.run_control",
     "pipeline.watch.cameras_file",
     "pipeline.watch.service",
+    "pipeline.watch_verbs",
     "pipeline.doctor",
     "pipeline.demo",
     "pipeline.api",
@@ -124,8 +125,8 @@ KNOWS_CLASSES = "pipeline.build"
 EXCEPTIONS = {
     ("pipeline.processing", "pipeline.sinks.best_pictures"),
     ("pipeline.processing", "pipeline.sinks.database"),
-    ("pipeline.watch.roster", "pipeline.sinks.best_pictures"),
-    ("pipeline.watch.roster", "pipeline.sinks.database"),
+    ("pipeline.watch.streams", "pipeline.sinks.best_pictures"),
+    ("pipeline.watch.streams", "pipeline.sinks.database"),
     ("pipeline.retrack", "pipeline.sinks.database"),  # not a choice: every run writes to its own open database
 }
 

@@ -115,7 +115,7 @@ class RecordingKeeper:
         except StoreError as error:
             self._patience.note(error)
             return SWEEP_SECONDS
-        self._roster.record({name: one.may_record for name, one in swept.cameras.items()})
+        self._roster.record({name: "" if one.may_record else one.why for name, one in swept.cameras.items()})
         self._tell(swept)
         return SOON_SECONDS if swept.more else SWEEP_SECONDS
 

@@ -5,59 +5,31 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from uuid import UUID
 
 from pipeline import build
-from pipeline.camera_settings import CameraSettings, RecordSettings, WatchSettings, check_camera
-from pipeline.errors import BusyError, ConfigError, SightlineError, StoreError
-from pipeline.live_engine import LiveEngine, LiveStream
+from pipeline.camera_settings import CameraSettings, RecordSettings, check_camera
+from pipeline.errors import BusyError, HangError, SightlineError, StoreError
+from pipeline.live_engine import LiveEngine
 from pipeline.live_report import LiveReport, LiveStreamReport
-from pipeline.models.base import Detector, Embedder
-from pipeline.rule_settings import AnalyticsSettings
-from pipeline.run_record import camera_detect_hash, preview_file
-from pipeline.secrets import Secrets
-from pipeline.sinks.best_pictures import BestPictures
-from pipeline.sinks.database import DatabaseSink
 from pipeline.sources.feed import CameraState, Feed
 from pipeline.sources.outage_guard import OutageGuard
-from pipeline.sources.recorder import Segment
-from pipeline.store.camera_rows import CameraTold, add_gap, last_seen, take_up
+from pipeline.store.camera_rows import CameraTold, take_up
 from pipeline.store.cameras import CameraRow
-from pipeline.store.database import Database
 from pipeline.store.records import SourceRecord
 from pipeline.store.rules import RuleRow, living_rules
 from pipeline.store.segments import CAMERA
 from pipeline.store.states import CameraWish, SourceStatus
-from pipeline.store.writer import RunWriter, now_microseconds
-from pipeline.watch.feeds import FeedCounts, RecordingFeed
-from pipeline.watch.patience import Patience, PatientWriter
+from pipeline.store.writer import now_microseconds
+from pipeline.watch.feeds import RecordingFeed
 from pipeline.watch.state import CameraSnapshot, camera_snapshot, failed_snapshot
-from trackers.structures import Gap
+from pipeline.watch.streams import Means, analytics_of, camera_stream
 
 _log = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 5.0  # after a failure of a camera's own tracker or sinks, until it is taken up again
-AWAY = "Sightline was not running"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Means:
-    """What all cameras of a service have in common."""
-
-    settings: WatchSettings
-    secrets: Secrets
-    database: Database
-    writer: RunWriter
-    patience: Patience
-    detector: Detector
-    embedder: Embedder | None
-    embedder_id: int | None
-    media_folder: Path
-    segments: Callable[[int, Segment], None]  # is told of a complete file of a run_source
-    shorten: Callable[[Feed], Feed] = lambda feed: feed  # what becomes of a feed before it is used
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +45,7 @@ class _Member:
     paused: bool = False
     through: bool = False  # a file that was read to its end
     report: LiveStreamReport | None = None  # the engine's last word
+    no_room: str = ""  # why it is not recorded at present
     error: str = ""  # why there is no feed
     failed_at: int = 0  # microseconds UTC
     again: float = field(default=float("inf"))  # monotonic seconds: to be tried anew
@@ -123,7 +96,10 @@ class Roster:
         for row in rows:
             known = self._members.get(row.public_id)
             if row.wanted is CameraWish.REMOVE:
-                told.append(self._let_go(row, known))
+                try:
+                    told.append(self._let_go(row, known))
+                except HangError as error:  # the store takes nothing, say: asked again with the next look
+                    _log.warning("camera '%s' is still being taken away: %s", row.name, error)
                 continue
             waits = known is not None and (known.feed is not None or time.monotonic() < known.again)
             member = known if waits and known is not None else self._take_up(row)
@@ -133,11 +109,12 @@ class Roster:
                 self._watch_rules(member)
         return told
 
-    def record(self, may: Mapping[str, bool]) -> None:
-        """Which cameras may record, by name; those that are not named go on as they are."""
+    def record(self, no_room: Mapping[str, str]) -> None:
+        """Why cameras may not record, by name, "" where they may; those that are not named go on as they are."""
         for member in self._members.values():
-            if isinstance(member.feed, RecordingFeed) and member.row.name in may:
-                member.feed.record(may[member.row.name])
+            if isinstance(member.feed, RecordingFeed) and member.row.name in no_room:
+                member.no_room = no_room[member.row.name] if self._records(member) else ""
+                member.feed.record(not no_room[member.row.name])
 
     def policies(self) -> dict[str, RecordSettings]:
         """How the recordings of each camera are kept, by name."""
@@ -160,6 +137,11 @@ class Roster:
                 continue
             status = SourceStatus.FINISHED if member.through else SourceStatus.STOPPED
             self._means.writer.finish_source(member.run_source_id, status)
+
+    def _records(self, member: _Member) -> bool:
+        """Whether it is wanted that the camera is recorded."""
+        own = None if member.settings is None else member.settings.record
+        return (own or self._means.settings.record).mode != "off"
 
     def _take_up(self, row: CameraRow) -> _Member:
         """Begin with a camera; what stands in the way is its state. Raises StoreError."""
@@ -185,7 +167,7 @@ class Roster:
                     on_segment=lambda segment: self._means.segments(key, segment),
                 )
             )
-            self._engine.add(self._stream(member, feed, key))
+            self._engine.add(camera_stream(self._means, row, settings, feed, number=member.number, key=key))
             member.feed = feed
         except (StoreError, BusyError):
             raise
@@ -193,41 +175,6 @@ class Roster:
             self._fail(member, " ".join(str(error).split()), again=float("inf"))
         self._members = {**self._members, row.public_id: member}
         return member
-
-    def _stream(self, member: _Member, feed: Feed, key: int) -> LiveStream:
-        means, settings = self._means, member.settings
-        assert settings is not None, "it was checked"
-        sink = DatabaseSink(
-            PatientWriter(means.writer, means.database, means.patience),
-            key,
-            FeedCounts(feed),
-            detect_hash=camera_detect_hash(means.settings, means.detector, means.embedder),
-            embedder_id=means.embedder_id,
-            pictures=BestPictures(),
-        )
-        checkpoint = means.writer.checkpoint(key)
-        if checkpoint is not None:  # the run had this camera before
-            sink.follow(checkpoint)
-        else:
-            self._tell_absence(key)
-        classes = means.detector.card.classes
-        preview = build.camera_preview(preview_file(means.media_folder, member.row.public_id), classes)
-        labels = None if settings.keep is None else _labels(settings.keep, classes)
-        tracker = build.tracker(settings.tracker or means.settings.tracker)
-        analyst = build.analyst(self._analytics(settings), classes)
-        return LiveStream(member.number, feed, tracker, [preview, sink], analyst=analyst, labels=labels)
-
-    def _analytics(self, settings: CameraSettings) -> AnalyticsSettings:
-        """A camera's own zones and lines; where it says nothing of them, those of the service."""
-        own = "analytics" in settings.model_fields_set
-        return settings.analytics if own else self._means.settings.analytics
-
-    def _tell_absence(self, key: int) -> None:
-        """The time since an earlier service last had this camera is a gap."""
-        with self._means.database.read("look when a camera was last seen") as connection:
-            seen = last_seen(connection, key)
-        if seen is not None:
-            add_gap(self._means.database, key, Gap(seen, now_microseconds(), AWAY))
 
     def _watch_rules(self, member: _Member) -> None:
         """Watch what is drawn and set, where that has changed."""
@@ -244,13 +191,12 @@ class Roster:
         self._set_rules(member, settings, drawn)
 
     def _set_rules(self, member: _Member, settings: CameraSettings, drawn: list[RuleRow]) -> None:
-        try:
-            merged = build.merged(self._analytics(settings), drawn)
-            analyst = build.analyst(merged, self._means.detector.card.classes)
-        except ConfigError as error:
-            _log.error("camera '%s': %s", member.row.name, error, extra={"camera": member.row.name})
-            return
-        self._engine.set_analyst(member.number, analyst)
+        """One that cannot be keeps none of the others from being watched."""
+        classes = self._means.detector.card.classes
+        merged, wrong = build.merged_possible(analytics_of(self._means, settings), drawn, classes)
+        for problem in wrong:
+            _log.error("camera '%s': %s", member.row.name, problem, extra={"camera": member.row.name})
+        self._engine.set_analyst(member.number, build.analyst(merged, classes))
 
     def _steer_all(self) -> None:
         for member in self._members.values():
@@ -290,11 +236,7 @@ def _snapshot(member: _Member, report: LiveReport) -> CameraSnapshot:
     if member.feed is None:
         return failed_snapshot(row.public_id, row.name, member.error, member.failed_at)
     member.report = report.streams.get(member.number, member.report)
-    return replace(camera_snapshot(row.public_id, row.name, member.feed.status(), member.report), over=member.through)
-
-
-def _labels(keep: Sequence[str], classes: Sequence[str]) -> frozenset[int]:
-    """Indices of the named classes. Raises ConfigError for one that the detector does not know."""
-    if unknown := sorted(set(keep) - set(classes)):
-        raise ConfigError(f"keep: the detector knows no {', '.join(unknown)}; it knows {', '.join(classes)}")
-    return frozenset(classes.index(name) for name in keep)
+    status = member.feed.status()
+    if member.no_room:
+        status = replace(status, recording=member.no_room)
+    return replace(camera_snapshot(row.public_id, row.name, status, member.report), over=member.through)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -13,7 +11,7 @@ from uuid import UUID
 from pipeline import build
 from pipeline.alerts.dispatcher import Dispatcher
 from pipeline.camera_settings import WatchSettings
-from pipeline.errors import BusyError, ConfigError, SourceError, StoreError
+from pipeline.errors import ConfigError, SourceError, StoreError
 from pipeline.heart import Heart
 from pipeline.live_engine import LiveEngine
 from pipeline.outputs import Outputs
@@ -23,8 +21,8 @@ from pipeline.run_record import media_folder, run_record
 from pipeline.secrets import Secrets
 from pipeline.sources.feed import Feed
 from pipeline.sources.outage_guard import OutageGuard
-from pipeline.store.camera_rows import CameraTold, enrol, tell_cameras
-from pipeline.store.cameras import LIVE, list_cameras
+from pipeline.store.camera_rows import enrol
+from pipeline.store.cameras import LIVE
 from pipeline.store.database import Database, open_database
 from pipeline.store.filters import PROJECT, Scope, scope_of
 from pipeline.store.states import RequestedState, RunStatus
@@ -33,12 +31,13 @@ from pipeline.watch.http_server import HttpServer
 from pipeline.watch.metrics import metrics_text
 from pipeline.watch.patience import Patience, may_pass
 from pipeline.watch.recordings import RecordingKeeper, SegmentQueue
-from pipeline.watch.roster import Means, Roster
-from pipeline.watch.state import CameraSnapshot, ServiceState, stage_snapshots
+from pipeline.watch.roster import Roster
+from pipeline.watch.state import ServiceState, stage_snapshots
+from pipeline.watch.streams import Means
 from pipeline.watch.succession import MADE_BY, WATCH, enrolments, take_over
+from pipeline.watch.supervisor import Supervisor
 
-BEAT_SECONDS = 0.5  # between two looks at what is wanted of the run and of its cameras
-TELL_SECONDS = 1.0  # between two reports into the store
+BEAT_SECONDS = 0.5  # between two looks at what is wanted of the run
 LAST_TRIES = 1.2  # seconds after a stop in which a store that takes nothing is tried again
 BUSY_SECONDS = 1.0  # the service waits no longer for a lock or a server at once: Patience does
 
@@ -78,7 +77,7 @@ class Watch:
         self._roster: Roster | None = None
         self._keeper: RecordingKeeper | None = None
         self._writer: RunWriter | None = None
-        self._alerts_waiting = 0
+        self._supervisor: Supervisor | None = None
         self._wanted = RequestedState.RUN
         self._failure: Exception | None = None
         self.stopped = False  # by `stop`
@@ -101,7 +100,7 @@ class Watch:
         state = ServiceState(
             trouble=self._patience.trouble,
             store_retries=self._patience.retries,
-            alerts_waiting=self._alerts_waiting,
+            alerts_waiting=0 if self._supervisor is None else self._supervisor.alerts_waiting,
         )
         if engine is None or roster is None:
             return state
@@ -196,23 +195,20 @@ class Watch:
         )
         roster = Roster(engine, means)
         self._roster, self._engine = roster, engine
-        over = threading.Event()
-        supervisor = threading.Thread(
-            target=self._supervise, args=(means, roster, dispatcher, over), name="sightline cameras", daemon=True
+        supervisor = Supervisor(
+            means, roster, self.state, dispatcher=dispatcher, looked=self._looked, failed=self._break
         )
+        self._supervisor = supervisor
         keeper = RecordingKeeper(means.database, means.media_folder, roster, self._segments, self._patience)
         self._keeper = keeper
         with keeper, Heart(self._beat(means.writer), self._obey, seconds=BEAT_SECONDS):
             self._began(self)
-            supervisor.start()
             try:
-                if self.stopped:  # before there was an engine to stop
-                    engine.stop()
-                engine.run()
+                with supervisor:
+                    if self.stopped:  # before there was an engine to stop
+                        engine.stop()
+                    engine.run()
             finally:
-                over.set()
-                supervisor.join(BUSY_SECONDS)
-                self._tell(means.database, [])
                 self._finish_sources(roster)
         if self._failure is not None:
             raise self._failure
@@ -274,23 +270,9 @@ class Watch:
                 self._roster.go_on_all()
                 self._writer.set_status(RunStatus.RUNNING)
 
-    def _supervise(self, means: Means, roster: Roster, dispatcher: Dispatcher | None, over: threading.Event) -> None:
-        told_at = float("-inf")
-        try:
-            while not over.is_set() and not self.stopped:
-                gone = self._follow(means, roster)
-                now = time.monotonic()
-                if gone or now - told_at >= TELL_SECONDS:
-                    told_at = now
-                    self._tell(means.database, gone)
-                    self._count_alerts(dispatcher)
-                if self._options.over(self.state()):
-                    assert self._engine is not None
-                    self._engine.stop()
-                    return
-                over.wait(BEAT_SECONDS)
-        except Exception as error:  # noqa: BLE001 (re-raised by `execute`)
-            self._break(error)
+    def _looked(self, state: ServiceState) -> None:
+        if self._options.over(state) and self._engine is not None:
+            self._engine.stop()
 
     def _break(self, error: Exception) -> None:
         """End the service, which raises the error."""
@@ -298,49 +280,16 @@ class Watch:
         assert self._engine is not None
         self._engine.stop()
 
-    def _follow(self, means: Means, roster: Roster) -> list[CameraTold]:
-        try:
-            with means.database.read("look what is wanted of the cameras") as connection:
-                rows = list_cameras(means.writer.scope, connection, run=means.writer.public_id)
-            return roster.follow(rows)
-        except StoreError as error:
-            self._patience.note(error)
-        except BusyError:  # the engine is ending
-            if not self.stopped:
-                raise
-        return []
-
-    def _tell(self, database: Database, gone: list[CameraTold]) -> None:
-        """Write how the cameras are doing; tried again with the next report."""
-        told = [*map(_told, self.state().cameras), *gone]
-        try:
-            tell_cameras(database, told)
-        except StoreError as error:
-            self._patience.note(error)
-
     def _finish_sources(self, roster: Roster) -> None:
         try:
             self._patience.insist(roster.finish)
         except StoreError as error:  # the run's end is told, too, and fails likewise
             _log.error("the store could not be told how the cameras ended: %s", error)
 
-    def _count_alerts(self, dispatcher: Dispatcher | None) -> None:
-        if dispatcher is None:
-            return
-        try:
-            self._alerts_waiting = sum(report.waiting for report in dispatcher.report().values())
-        except StoreError as error:
-            self._patience.note(error)
-
 
 def all_ended(state: ServiceState) -> bool:
     """Whether there were cameras and each is over."""
     return bool(state.cameras) and all(camera.over for camera in state.cameras)
-
-
-def _told(camera: CameraSnapshot) -> CameraTold:
-    status = camera.status
-    return CameraTold(camera.public_id, status.state, status.since_at, status.error, camera.told())
 
 
 def _scope(database: Database) -> Scope | None:

@@ -54,6 +54,19 @@ def test_where_there_is_no_time_for_all_frames_drop_and_what_comes_is_fresh(tmp_
     assert all(row.frames_read == row.processed + row.dropped and row.dropped > 0 for row in rows)
 
 
+def test_without_room_nothing_is_recorded_and_everybody_says_so(tmp_path: Path, street: Path) -> None:
+    record = {"mode": "always", "segment_seconds": 2, "min_free_bytes": 1 << 60}
+    settings = {**MOTION, "record": record, "cameras": {"gate": {"url": str(street), "loop": True}}}
+    service = ServiceProcess(tmp_path, settings)
+    with service:
+        service.await_frames(["gate"])
+        service.wait(lambda: "min_free_bytes" in told(service, "gate")["recording"], 15, "nobody says so")
+        assert "sightline_recording_disk_full 1.0" in service.http("/metrics").text
+        assert service.http("/healthz").status_code == 200
+        service.await_frames(["gate"])  # tracks go on
+    assert "nothing is recorded until there is more room" in service.said()
+
+
 def test_recordings_are_entered_and_those_of_a_killed_service_adopted(tmp_path: Path, street: Path) -> None:
     record = {"mode": "always", "segment_seconds": 2, "min_free_bytes": 1}
     settings = {**MOTION, "record": record, "cameras": {"gate": {"url": str(street), "loop": True}}}
