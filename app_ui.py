@@ -21,6 +21,7 @@ import uvicorn
 from fastapi import FastAPI
 from rich.console import Console
 
+from pipeline import logs
 from pipeline.api.app import make_app
 from pipeline.api.services import Limits, Services
 from pipeline.config import DATABASE_VARIABLE, Settings, StoreSettings, config_folders
@@ -123,6 +124,7 @@ def configs() -> list[ConfigChoice]:
 
 def main() -> None:
     """Run the command line. Errors Sightline raises on purpose become one line and exit code 2."""
+    logs.set_up()
     try:
         app()
     except SightlineError as error:

@@ -103,7 +103,8 @@ def test_after_a_kill_the_next_service_goes_on_with_what_was_added_and_wished(
         service.wish("gate", CameraWish.PAUSE)
         service.await_state("gate", CameraState.PAUSED, 3)
         first = service.run()
-        service.end(signal.SIGKILL)
+        with nothing_left(service):
+            service.end(signal.SIGKILL)
         time.sleep(1)
         service.start()
         second = service.run()
