@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.errors import ConfigError
-from pipeline.run_verbs import INCOMPLETE, DatabaseOption, opened_store
+from pipeline.run_verbs import INCOMPLETE, DatabaseOption, confirm, opened_store
 
 if TYPE_CHECKING:
     from pipeline.alerts.dispatcher import Receiver
@@ -89,6 +89,35 @@ def send(cameras: FileArgument) -> None:
             _say(f"{line}; {report.error}" if report.error else line)
     if incomplete:
         raise typer.Exit(INCOMPLETE)
+
+
+@alerts_app.command()
+def drop(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the alert, as `sightline alerts` shows it.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    database: DatabaseOption = None,
+) -> None:
+    """Forget what waits for an alert, or was refused by it: one that is gone, or has been away for too long.
+
+    Its events stay. Of an alert that a running service still has, later events go out.
+
+    Example: `sightline alerts drop guardroom --yes`
+    """
+    from pipeline.store.deliveries import backlogs, drop
+    from pipeline.store.writer import now_microseconds
+
+    with opened_store(database) as (store, scope, _):
+        with store.read("list alerts") as connection:
+            left = backlogs(scope, connection)
+        if name not in left:
+            raise ConfigError(f"nothing waits for an alert '{name}'; something waits for: {', '.join(left) or 'none'}")
+        for line in _backlog_lines({name: left[name]}):
+            _say(line)
+        if not yes:
+            confirm("Forget them?", "whether to forget them")
+        with store.write("forget alerts") as connection:
+            dropped = drop(scope, connection, name, now=now_microseconds())
+    _say(f"{name}: {dropped} forgotten")
 
 
 @alerts_app.command()

@@ -169,7 +169,7 @@ def delete(
         for plan in doomed:
             _say(_described(plan))
         if doomed and not yes:
-            _confirm(f"Delete {len(doomed)} run{'s' if len(doomed) > 1 else ''}?")
+            confirm(f"Delete {len(doomed)} run{'s' if len(doomed) > 1 else ''}?")
         failed = [error for plan in doomed if (error := _deleted(opened, plan)) is not None]
         for error in failed:
             typer.echo(f"error: {error}", err=True)
@@ -322,7 +322,7 @@ def _sweep(opened: OpenedStore, *, yes: bool) -> None:
             "`sightline delete --sweep` without it"
         )
     if not yes:
-        _confirm("Delete these files? No database on a server may use this folder, too.")
+        confirm("Delete these files? No database on a server may use this folder, too.")
     with _progress("sweeping") as told:
         remove_leftovers(leftovers, told=told)
     _say(f"deleted   {len(leftovers)} files")
@@ -342,10 +342,10 @@ def _described(plan: Deletion) -> str:
     return line
 
 
-def _confirm(question: str) -> None:
-    """Go on only if a person agrees."""
+def confirm(question: str, about: str = "whether to delete") -> None:
+    """Go on only if a person agrees. `about`: what is asked, for where nobody can be. Raises ConfigError there."""
     if not sys.stdin.isatty():
-        raise ConfigError("there is no terminal to ask whether to delete; add --yes")
+        raise ConfigError(f"there is no terminal to ask {about}; add --yes")
     typer.confirm(question, abort=True)
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.events import EventKind
@@ -165,11 +165,17 @@ def retry_now(scope: Scope, connection: Connection, *, targets: Sequence[str], n
 
     What somebody is trying at the moment is left to them.
     """
-    mine = select(Event.id).join(RunSource).join(Run).where(Run.project_id.in_(scope.project_ids))
-    idle = or_(Delivery.lease_until.is_(None), Delivery.lease_until <= now)
-    where = (Delivery.target.in_(targets), Delivery.delivered_at.is_(None), idle, Delivery.event_id.in_(mine))
+    where = _left(scope, targets, now)
     done = connection.execute(update(Delivery).where(*where).values(due_at=AT_ONCE, refused_at=None, lease_until=None))
     return done.rowcount
+
+
+def drop(scope: Scope, connection: Connection, target: str, *, now: int) -> int:
+    """Forget everything that waits for a target, or was refused; its events stay. Returns how many that were.
+
+    What somebody is trying at the moment is left to them.
+    """
+    return connection.execute(delete(Delivery).where(*_left(scope, [target], now))).rowcount
 
 
 def backlogs(scope: Scope, connection: Connection) -> dict[str, Backlog]:
@@ -206,6 +212,18 @@ _IN_STATE = {
     DeliveryState.REFUSED: and_(Delivery.delivered_at.is_(None), Delivery.refused_at.is_not(None)),
     DeliveryState.ARRIVED: Delivery.delivered_at.is_not(None),
 }
+
+
+def _left(scope: Scope, targets: Sequence[str], now: int) -> tuple[ColumnElement[bool], ...]:
+    """Conditions on deliveries: what has not arrived at the targets and nobody is trying."""
+    mine = exists().where(
+        Event.id == Delivery.event_id,
+        RunSource.id == Event.run_source_id,
+        Run.id == RunSource.run_id,
+        Run.project_id.in_(scope.project_ids),
+    )
+    idle = or_(Delivery.lease_until.is_(None), Delivery.lease_until <= now)
+    return Delivery.target.in_(targets), Delivery.delivered_at.is_(None), idle, mine
 
 
 def _scoped(query: Select[*tuple[Any, ...]], scope: Scope) -> Select[*tuple[Any, ...]]:

@@ -72,6 +72,17 @@ def test_what_cannot_be_sent_is_kept(place: Place) -> None:
     assert sightline("alerts", "send", "cameras.yaml", folder=place.folder).code == 0
 
 
+def test_what_waits_is_forgotten(place: Place) -> None:
+    asked = sightline("alerts", "drop", "hq", "--database", "runs.db", folder=place.folder)
+    assert asked.code == 2
+    assert "no terminal to ask whether to forget them; add --yes" in asked.err
+    done = sightline("alerts", "drop", "hq", "--yes", "--database", "runs.db", folder=place.folder)
+    assert (done.code, done.out.splitlines()) == (0, ["hq: 2 waiting, 1 refused", "hq: 3 forgotten"])
+    again = sightline("alerts", "drop", "hq", "--yes", "--database", "runs.db", folder=place.folder)
+    assert again.code == 2
+    assert "nothing waits for an alert 'hq'; something waits for: none" in again.err
+
+
 def test_a_receiver_is_tried_out(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     arrived = sightline("alerts", "test", "hq", "cameras.yaml", folder=place.folder)
     assert (arrived.code, arrived.out.strip()) == (0, "hq: arrived; answered 200 OK")

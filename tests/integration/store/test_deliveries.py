@@ -21,6 +21,7 @@ from pipeline.store.deliveries import (
     DeliveryState,
     backlogs,
     claim,
+    drop,
     is_due,
     list_deliveries,
     mark_delivered,
@@ -212,6 +213,31 @@ def test_retry_now_leaves_what_is_on_its_way(database: Database, tmp_path: Path)
     with database.write() as connection:
         assert retry_now(camera.scope, connection, targets=["hq"], now=NOW) == 0
     assert claimed(database, camera.scope) is None
+
+
+def test_what_nobody_will_ever_fetch_is_dropped(database: Database, tmp_path: Path) -> None:
+    camera = Camera(database, tmp_path, [HQ, AlertTarget("gone")])
+    there = Camera(database, tmp_path, [AlertTarget("gone")], project="other")
+    there.happens(1)
+    camera.happens(4)
+    first = claimed(database, camera.scope, "gone")
+    assert first is not None
+    with database.write() as connection:
+        mark_delivered(connection, first, now=NOW)
+    assert claimed(database, camera.scope, "gone") is not None  # somebody is trying it
+    with database.write() as connection:
+        assert drop(camera.scope, connection, "nobody", now=NOW) == 0
+        assert drop(camera.scope, connection, "gone", now=NOW) == 2
+    with database.read() as connection:
+        assert backlogs(camera.scope, connection) == {"hq": Backlog(4), "gone": Backlog(1)}
+        assert backlogs(there.scope, connection) == {"gone": Backlog(1)}
+    with database.write() as connection:
+        assert drop(camera.scope, connection, "gone", now=NOW + LEASE) == 1  # its dispatcher is dead
+    with database.read() as connection:
+        assert backlogs(camera.scope, connection) == {"hq": Backlog(4)}
+        gone = connection.scalars(select(Delivery.delivered_at).where(Delivery.target == "gone")).all()
+    assert sorted(gone, key=str) == [NOW, None]  # what arrived, and the other project's
+    assert len(event_ids(database)) == 5
 
 
 def test_who_was_too_slow_spoils_nothing(database: Database, tmp_path: Path) -> None:
