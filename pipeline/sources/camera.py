@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import wait
 from random import Random
 
 from pipeline.secrets import Secret
-from pipeline.sources.backoff import Backoff
+from pipeline.sources.attempts import Attempts
+from pipeline.sources.bell import Bell
 from pipeline.sources.camera_address import shown, with_secret
 from pipeline.sources.camera_facts import CameraFacts, utc_now
 from pipeline.sources.feed import CameraState, DropReason, FeedStatus
@@ -28,8 +27,6 @@ from trackers.structures import Frame, Gap
 
 _log = logging.getLogger(__name__)
 
-BACKOFF_MOST = 10.0  # seconds between attempts
-REFUSED_FIRST, REFUSED_MOST = 5.0, 30.0  # seconds: of a wrong password a camera soon has enough
 FINISH_SECONDS = 0.3  # for a reader to say good-bye to the camera and to complete a recording
 CLOSE_SECONDS = 0.95
 _LOOK = 1.0  # seconds between looks where nothing happens
@@ -85,32 +82,32 @@ class Camera:
             record=record,
         )
         self._guard = guard
-        self._stable_seconds = stable_seconds
         self._on_segment = on_segment
         random = Random() if random is None else random  # noqa: S311  no secret
-        self._backoff = Backoff(backoff_seconds, cap=BACKOFF_MOST, random=random)
-        self._refused = Backoff(REFUSED_FIRST, cap=REFUSED_MOST, random=random)
+        self._attempts = Attempts(backoff_seconds, stable_seconds=stable_seconds, guard=guard, random=random)
         self._fresh: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._supervise, name=f"camera {name}", daemon=True)
-        self._poke, self._poked = os.pipe()[::-1]
-        for end in (self._poke, self._poked):
-            os.set_blocking(end, False)
+        self._bell = Bell()  # somebody wants something of the thread
         self._closing = False
         self._paused = paused
+        self._frames = threading.Lock()  # guards the taker and the two below
         self._closed = False
-        self._frames = threading.Lock()  # guards the taker
+        self._supervised = False  # the thread runs
         self._taker = FrameTaker(every)
         self._facts = CameraFacts(CameraState.PAUSED if paused else CameraState.CONNECTING)
         self._reading = threading.Lock()  # guards the process and the order
         self._process: ReaderProcess | None = None
         self._started_at = utc_now()
         self._missing: set[str] = set()  # what keeps pictures away: "outage", "paused"
-        self._spread = 0.0  # seconds on top of the next pause, as others were lost, too
 
     def start(self, fresh: Callable[[], None]) -> None:
         """See Feed."""
         self._fresh = fresh
         self._started_at = utc_now()
+        with self._frames:
+            if self._closed:
+                return
+            self._supervised = True
         self._thread.start()
 
     def take(self) -> Frame | None:
@@ -129,12 +126,12 @@ class Camera:
         with self._frames:
             self._paused = True
             self._taker.discard(DropReason.PAUSED)
-        self._wake()
+        self._bell.ring()
 
     def go_on(self) -> None:
         """See Feed."""
         self._paused = False
-        self._wake()
+        self._bell.ring()
 
     @property
     def reader_pid(self) -> int | None:
@@ -152,7 +149,7 @@ class Camera:
     def close(self) -> Gap | None:
         """See Feed."""
         self._closing = True
-        self._wake()
+        self._bell.ring()
         if self._thread.ident is not None:
             self._thread.join(CLOSE_SECONDS)
         with self._frames:
@@ -160,43 +157,59 @@ class Camera:
                 return None
             self._closed = True
             gap = self._taker.close(utc_now())
-            if not self._thread.is_alive():
-                os.close(self._poke)
-                os.close(self._poked)
+            self._hang_up()
         self._facts.set(CameraState.ENDED)
         return gap
 
     # The rest runs in the camera's thread.
 
     def _supervise(self) -> None:
-        while not self._closing:
-            if self._paused:
-                with self._frames:  # what came until the connection was ended
-                    self._taker.discard(DropReason.PAUSED)
-                self._miss("paused", "paused")
-                self._facts.set(CameraState.PAUSED)
-                self._sleep(None, until=lambda: not self._paused)
-            elif self._may_connect():
-                try:
-                    lost = self._connection()
-                except Exception as error:  # noqa: BLE001  whatever it is, the camera is not given up
-                    _log.exception("camera '%s': its supervision failed", self.name, extra={"camera": self.name})
-                    lost = Lost(LossKind.BROKEN, f"supervision failed with {type(error).__name__}; see the log")
-                self._guard.done(self.name)
-                if lost is not None:
-                    self._recover(lost)
-        self._guard.done(self.name)
+        try:
+            while not self._closing:
+                if self._paused:
+                    self._rest()
+                else:
+                    self._attempt()
+        finally:
+            with self._frames:
+                self._supervised = False
+                self._hang_up()
+
+    def _rest(self) -> None:
+        """Until the pause is over."""
+        with self._frames:  # what came until the connection was ended
+            self._taker.discard(DropReason.PAUSED)
+        self._miss("paused", "paused")
+        self._facts.set(CameraState.PAUSED)
+        self._sleep(None, until=lambda: not self._paused)
+
+    def _attempt(self) -> None:
+        """Connect when it is this camera's turn, read until that is over, and wait before the next attempt."""
+        try:
+            lost = self._connection() if self._may_connect() else None
+        except Exception as error:  # noqa: BLE001  whatever it is, the camera is not given up
+            _log.exception("camera '%s': its supervision failed", self.name, extra={"camera": self.name})
+            lost = Lost(LossKind.BROKEN, f"supervision failed with {type(error).__name__}; see the log")
+        finally:
+            self._guard.done(self.name)
+        if lost is not None:
+            self._recover(lost)
+        elif not self._closing:  # it was paused, though perhaps it is to go on by now
+            self._rest()
 
     def _may_connect(self) -> bool:
+        """Wait for a turn. False where somebody wants an end or a pause meanwhile."""
         if self._facts.state in _NEW:
             self._facts.set(CameraState.RECONNECTING if self._facts.was_live else CameraState.CONNECTING)
-        pause = self._guard.ask(self.name)
-        if pause:
-            self._sleep(pause)
-        return not pause and self._is_wanted()
+        while self._is_wanted():
+            pause = self._guard.ask(self.name)
+            if not pause:
+                return True
+            self._sleep(pause, until=lambda: self._paused)
+        return False
 
     def _is_wanted(self) -> bool:
-        self._hush()
+        self._bell.hush()
         return not self._closing and not self._paused
 
     def _recover(self, lost: Lost) -> None:
@@ -211,8 +224,7 @@ class Camera:
         self._facts.set(CameraState.FAILED if refused else CameraState.RECONNECTING, error=lost.reason)
         if before != (self._facts.error, self._facts.state):
             _log.warning("camera '%s': %s (%s)", self.name, lost.reason, self.uri, extra={"camera": self.name})
-        pause = self._refused.next() if refused else self._backoff.next()
-        self._sleep(pause + self._spread, until=lambda: self._paused)
+        self._sleep(self._attempts.pause(lost.kind), until=lambda: self._paused)
 
     def _connection(self) -> Lost | None:
         """Read until it is over. Returns why; None where somebody wants an end or a pause."""
@@ -232,7 +244,7 @@ class Camera:
             frames_came=self._frames_came,
         )
         try:
-            lost = watch.follow(self._is_wanted, self._poked)
+            lost = watch.follow(self._is_wanted, self._bell)
             if watch.stalled:
                 self._facts.set(CameraState.STALLED)
         finally:
@@ -242,26 +254,14 @@ class Camera:
             with self._reading:
                 self._process = None
                 process.close()
-        self._after(watch, lost)
+        lived = None if watch.live_since is None else time.monotonic() - watch.live_since
+        self._attempts.over(lived, by_us=lost is None)
         return lost
-
-    def _after(self, watch: ReaderWatch, lost: Lost | None) -> None:
-        """What a connection means for the next attempt."""
-        self._spread = 0.0
-        if watch.live_since is None:
-            return
-        if lost is not None:
-            self._spread = self._guard.lost()
-        if time.monotonic() - watch.live_since >= self._stable_seconds:
-            self._backoff.reset()
-            self._refused.reset()
 
     def _hear(self, told: Told | Ring) -> None:
         match told:
             case Ring():
-                with self._frames:
-                    self._taker.connected(told)
-                self._facts.sized(told)
+                self._take_from(told)
             case Opened():
                 if told.note and told.decoder != self._facts.decoder:
                     _log.warning("camera '%s': %s", self.name, told.decoder, extra={"camera": self.name})
@@ -272,6 +272,14 @@ class Camera:
                 if state not in ("on", "off"):
                     _log.error("camera '%s': %s", self.name, state, extra={"camera": self.name})
                 self._facts.recording(state)
+
+    def _take_from(self, ring: Ring) -> None:
+        with self._frames:
+            if self._closed:
+                ring.close()
+            else:
+                self._taker.connected(ring)
+                self._facts.sized(ring)
 
     def _tell_segment(self, segment: Segment) -> None:
         try:
@@ -313,14 +321,10 @@ class Camera:
             left = _LOOK if end is None else end - time.monotonic()
             if left <= 0:
                 return
-            wait([self._poked], min(left, _LOOK))
-            self._hush()
+            wait([self._bell.fileno()], min(left, _LOOK))
+            self._bell.hush()
 
-    def _wake(self) -> None:
-        with self._frames, suppress(BlockingIOError):  # it is awake
-            if not self._closed:
-                os.write(self._poke, b"\0")
-
-    def _hush(self) -> None:
-        with suppress(BlockingIOError):
-            os.read(self._poked, 4096)
+    def _hang_up(self) -> None:
+        """With the frames' lock. Whoever is the last does it: the thread, or who closes the camera."""
+        if self._closed and not self._supervised:
+            self._bell.close()

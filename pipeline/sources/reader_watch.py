@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
 
+from pipeline.sources.bell import Bell
 from pipeline.sources.reader_process import ReaderProcess
 from pipeline.sources.reading import LossKind, Lost, Opened, Told
 from pipeline.sources.ring import Ring
@@ -37,11 +38,11 @@ class ReaderWatch:
         self.live_since: float | None = None  # monotonic seconds
         self.stalled = False  # it did not notice by itself, and hangs
 
-    def follow(self, going: Callable[[], bool], poked: int) -> Lost | None:
-        """Returns why it is over; None where `going` says that it is to end. `poked`: readable where to ask that."""
+    def follow(self, going: Callable[[], bool], bell: Bell) -> Lost | None:
+        """Returns why it is over; None where `going` says that it is to end. `bell`: rings when to ask that."""
         while going():
             left = self._deadline - time.monotonic()
-            wait([*self._process.watched, poked], max(0.0, min(left, _LOOK)))  # type: ignore[list-item]
+            wait([*self._process.watched, bell], max(0.0, min(left, _LOOK)))  # type: ignore[list-item]
             alive = self._process.alive  # asked first, so that its last words are heard
             self.hear()
             if self._process.frames_came():

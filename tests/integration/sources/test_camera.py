@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import statistics
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline.secrets import Secret
 from pipeline.sources.camera import Camera
 from pipeline.sources.feed import CameraState
 from pipeline.sources.outage_guard import OutageGuard
+from pipeline.sources.reading import RecordOrder
 from tests.clips import number_in, write_clip
 from tests.integration.rtsp_server import Mount, RtspServer, ffmpeg, looped
 from tests.integration.sources.bad_line import BadLine
@@ -359,6 +361,32 @@ def test_a_pause_is_a_gap(lawn: Path) -> None:
     assert [gap.reason for gap in seen.gaps] == ["paused", "paused"]
 
 
+def test_a_pause_that_is_over_at_once_is_a_gap_too(lawn: Path) -> None:
+    with RtspServer({"gate": Mount(lawn)}) as server, Watching(server.url("gate")) as seen:
+        seen.frames(5)
+        pid = seen.camera.reader_pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)  # so that ending the connection takes its time
+        seen.camera.pause()
+        time.sleep(0.1)
+        seen.camera.go_on()
+        seen.until(lambda: seen.status.connections == 2)
+        seen.frames(5)
+    assert [gap.reason for gap in seen.gaps] == ["paused"]
+
+
+def test_who_is_paused_while_it_waits_for_its_turn_keeps_nobody_waiting(tmp_path: Path) -> None:
+    clip = str(write_clip(tmp_path / "clip.mp4"))
+    guard = OutageGuard(simultaneous=1, hold_seconds=60)
+    guard.ask("somebody who connects")
+    with Watching(clip, name="paused", guard=guard) as paused, Watching(clip, name="next", guard=guard) as seen:
+        time.sleep(0.2)
+        paused.camera.pause()
+        paused.until(lambda: paused.status.state is CameraState.PAUSED)
+        guard.done("somebody who connects")
+        seen.frames(1)
+
+
 def test_no_more_frames_than_wanted(lawn: Path) -> None:
     with RtspServer({"gate": Mount(lawn)}) as server, Watching(server.url("gate"), max_fps=5) as seen:
         seen.frames(12)
@@ -422,7 +450,23 @@ def test_close_before_start() -> None:
     camera = Camera("gate", "rtsp://127.0.0.1:9/gate", guard=OutageGuard())
     assert camera.take() is None
     assert camera.close() is None
+    camera.start(lambda: None)  # too late
+    assert camera.close() is None
     assert camera.status().state is CameraState.ENDED
+
+
+def test_a_thread_that_ends_after_the_camera_was_closed_leaves_nothing(tmp_path: Path) -> None:
+    clip = str(write_clip(tmp_path / "clip.mp4"))
+    with Watching(clip) as before:
+        before.frames(1)
+    fds, slow = psutil.Process().num_fds(), threading.Event()
+    order = RecordOrder(tmp_path, segment_seconds=60, segment_bytes=1 << 20)
+    with Watching(clip, record=order, on_segment=lambda _: slow.wait(10)) as seen:
+        seen.frames(1)
+        seen.camera.close()
+        assert psutil.Process().num_fds() > fds
+        slow.set()
+        seen.until(lambda: psutil.Process().num_fds() == fds)
 
 
 def test_the_size_changes_while_connected(tmp_path: Path) -> None:
