@@ -13,7 +13,7 @@ from pipeline.errors import BusyError, ContentError, HangError, StoreError
 from pipeline.events import Analyst
 from pipeline.live.intake import Intake
 from pipeline.live.lane import Batch, Item, Lane, LiveStream
-from pipeline.live.storing import Storing
+from pipeline.live.storing import CLOSING, Storing
 from pipeline.live.tolerant import Tolerant
 from pipeline.live_report import LiveReport, StageMeter
 from pipeline.models.base import Detector, Embedder, Learner
@@ -255,6 +255,7 @@ class LiveEngine:
             lane.leaving = True
             if lane.closer is not None:
                 return
+            lane.leave_by = time.monotonic() + CLOSING
             lane.closer = threading.Thread(target=close, name=f"sightline close {lane.name}", daemon=True)
             lane.closer.start()
 

@@ -11,7 +11,7 @@ from pipeline.live.lane import Batch, Item, Lane
 from pipeline.sources.feed import CameraState
 
 EXPECTED = 1.0  # seconds; who gave a frame within these may give another one soon
-LOOK = 0.25  # seconds between two looks for feeds that have ended
+LOOK = 0.25  # seconds between two looks for feeds that have ended or hang
 POLL = 0.1  # seconds; a waiting thread looks so often whether it is to end
 
 
@@ -54,9 +54,9 @@ class Intake:
         leavers: list[Lane] = []
         due = float("inf")
         while len(items) < most and not stopped():
+            self._look_around()
             lane = self._next(0.0)
             if lane is None:
-                self._look_for_ended()
                 if leavers or time.monotonic() >= due or (items and not self._more_expected(items)):
                     break
                 lane = self._next(min(POLL, max(0.0, due - time.monotonic())))
@@ -85,7 +85,7 @@ class Intake:
         if frame is not None:
             self.offer(lane)
             return Item(lane, replace(frame, stream=lane.stream.number))
-        if (lane.leaving or lane.draining) and not lane.left_intake:
+        if lane.may_leave and not lane.left_intake:
             lane.leaving = lane.left_intake = True
             leavers.append(lane)
         return None
@@ -96,8 +96,8 @@ class Intake:
         since = time.monotonic() - EXPECTED
         return any(lane.taken_at > since and number not in here for number, lane in self.lanes.items())
 
-    def _look_for_ended(self) -> None:
-        """A feed that is over for good gives what it still has, then its stream leaves."""
+    def _look_around(self) -> None:
+        """A feed that is over for good gives what it still has, then its stream leaves; so does one that hangs."""
         now = time.monotonic()
         if now - self._looked_at < LOOK:
             return
@@ -106,4 +106,6 @@ class Intake:
             quiet = not lane.leaving and now - lane.taken_at > LOOK
             if quiet and lane.stream.feed.status().state is CameraState.ENDED:
                 lane.draining = True
+                self.offer(lane)
+            elif lane.may_leave and not lane.left_intake:
                 self.offer(lane)

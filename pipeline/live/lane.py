@@ -43,6 +43,7 @@ class Lane:
         self.taken_at = -np.inf  # monotonic seconds, of the last frame taken
         self.draining = False  # the feed has ended; once nothing is left in it, the stream ends
         self.leaving = False  # no more frames are taken
+        self.leave_by = np.inf  # monotonic seconds: then it leaves, whether or not its feed is closed
         self.left_intake = False  # its last frame has been passed on
         self.odd = 0  # frames in a row on which a network failed
         self.last: tuple[int, int] | None = None  # index and capture (microseconds) of the last frame tracked
@@ -59,6 +60,11 @@ class Lane:
         if frame is not None:
             self.taken_at = time.monotonic()
         return frame
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether nothing more comes of its feed; earlier than that, it would keep the sinks of all others waiting."""
+        return self.draining or self.closed.is_set() or time.monotonic() >= self.leave_by
 
     def wanted(self, detections: Detections) -> Detections:
         """The detections that are tracked."""

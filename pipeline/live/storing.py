@@ -79,7 +79,7 @@ class Storing:
                 failure = self._last_cut(lane, pending) or failure
         until = time.monotonic() + CLOSING
         for lane in lanes:
-            lane.closed.wait(max(0.0, until - time.monotonic()))
+            lane.closed.wait(max(0.0, min(until, lane.leave_by) - time.monotonic()))
             if lane.gap is not None and not lane.broken and not isinstance(failure, StoreError):
                 failure = self._tell_gap(lane) or failure
             self._leave(lane, failure)

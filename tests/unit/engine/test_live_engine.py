@@ -729,14 +729,48 @@ def test_a_stage_that_hangs_is_named_and_does_not_hold_up_the_stop(stage: str) -
 
 
 def test_a_hanging_feed_is_removed_without_the_others_noticing() -> None:
-    good, slow, sink = FakeFeed("good"), FakeFeed("slow", close_seconds=1.0), RecordingSink()
+    written: list[float] = []
+    good, slow = FakeFeed("good"), FakeFeed("slow", close_seconds=1.0)
+    sink = RecordingSink(on_write=lambda _: written.append(time.monotonic()))
     with running() as one:
         one.add(0, good, sink)
         one.add(1, slow, RecordingSink())
         good.play(50, 10_000)
         until(lambda: len(sink.results) > 5)
-        one.engine.remove(1)
+        removal = threading.Thread(target=one.engine.remove, args=(1,))
+        removal.start()
+        while removal.is_alive():
+            slow.push()  # it sends until its connection ends
+            time.sleep(0.02)
+        removal.join()
+        assert 1 not in one.engine.report().streams
     assert max(np.diff([result.frame.time for result in sink.results])) < 0.5
+    assert max(np.diff(written)) < 0.5
+
+
+def test_a_feed_that_does_not_close_is_left_anyway() -> None:
+    stuck, sink = FakeFeed("stuck", close_seconds=2.5), RecordingSink()
+    with running() as one:
+        one.add(1, stuck, sink)
+        stuck.push()
+        until(lambda: len(sink.results) == 1)
+        one.engine.remove(1)
+        assert stuck.closed == 0
+        assert sink.ending == "finished"
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("sightline")])
+
+
+def test_a_feed_that_is_over_leaves_also_while_there_is_too_much_to_do() -> None:
+    busy, over = [FakeFeed(f"busy {number}") for number in range(4)], FakeFeed("over")
+    with running(FakeDetector(seconds_each=0.02), batch=1) as one:
+        for number, feed in enumerate([*busy, over]):
+            one.add(number, feed, RecordingSink())
+        for feed in busy:
+            feed.play(100, 10_000)
+        over.push()
+        until(lambda: over.taken == 1)
+        over.state = CameraState.ENDED
+        until(lambda: 4 not in one.engine.report().streams)
 
 
 def test_a_stop_before_anything_began_and_an_engine_without_streams() -> None:
