@@ -17,7 +17,8 @@ from pipeline.store.tables import DetectionChunk, RunSource, Session, Source
 from tests.integration.rtsp_server import Mount, RtspServer
 from tests.integration.watch.process import ServiceProcess
 
-BACKOFF = 0.5  # seconds: first pause of the cameras here; it doubles with every attempt
+BACKOFF, MOST = 0.5, 10.0  # seconds: first pause of the cameras here, which doubles with every attempt, and the last
+STABLE = 10.0  # seconds that a connection must live for pauses to begin with the first one again
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Chaos:
         self.server = server
         self.cameras = tuple(cameras)
         self.report = Report()
+        self._tries = 0  # at most, since a connection was stable
+        self._back_at = float("-inf")  # monotonic seconds
 
     def kill(self, seconds: float, *, mounts: dict[str, Mount] | None = None) -> None:
         """End the server at once and start it again. `mounts`: with other videos."""
@@ -94,7 +97,7 @@ class Chaos:
         """Wait until all cameras are live again, with new frames."""
         back, back_at = time.monotonic(), time.time_ns() // 1000
         away = back - began
-        allowed = 2.0 + min(10.0, max(BACKOFF, away))  # the pauses before it add up to what it was away
+        allowed = 2.0 + self._pause_in_force(began, away)
         recovered: dict[str, float] = {}
         while len(recovered) < len(self.cameras):
             assert time.monotonic() - back < allowed + 10, (kind, recovered, self.service.said()[-3000:])
@@ -104,8 +107,18 @@ class Chaos:
                 if name in self.cameras and name not in recovered and live:
                     recovered[name] = max(0.0, (row.since_at - back_at) / 1e6)
             time.sleep(0.2)
+        self._back_at = time.monotonic()
         self.report.blows.append(Blow(kind, self.cameras, away, recovered, allowed))
         self.report.memory.append(self.service.memory())
+
+    def _pause_in_force(self, began: float, away: float) -> float:
+        """The longest pause in which the return can find a camera; chance makes pauses up to half as long."""
+        if began - self._back_at >= STABLE:
+            self._tries = 0
+        passed = 0.0
+        while (passed := passed + min(MOST, BACKOFF * 2**self._tries) / 2) < away:
+            self._tries += 1
+        return min(MOST, BACKOFF * 2**self._tries)
 
     def finish(self, untouched: Sequence[str]) -> Report:
         """Once the service has ended. `untouched`: cameras that nobody did anything to."""
