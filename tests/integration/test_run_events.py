@@ -13,7 +13,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.errors import SightlineError
+from pipeline.errors import ConfigError, SightlineError
 from pipeline.store.database import open_database
 from pipeline.store.filters import scope_of
 from pipeline.store.rules import add_rule
@@ -43,6 +43,17 @@ def run(pets: Path, folder: Path, *words: object) -> Finished:
     return sightline("run", pets / "video.mp4", "--max-frames", 150, *words, folder=folder)
 
 
+def asked(folder: Path, *words: object) -> Result:
+    """A command of which only the answer is of interest, in this process."""
+    database = ["--database", str(folder / "runs" / "sightline.db")]
+    return CliRunner().invoke(app, [*map(str, words), *database], env={"COLUMNS": "200"})
+
+
+def run_here(pets: Path, folder: Path, *words: object) -> Result:
+    """The same in this process, where nothing is left to do or it is refused."""
+    return asked(folder, "run", pets / "video.mp4", "--max-frames", 150, *words)
+
+
 def draw(folder: Path, name: str) -> None:
     with open_database(folder / "runs" / "sightline.db") as store:
         with store.read() as connection:
@@ -55,13 +66,13 @@ def test_what_is_drawn_counts_in_runs_and_retracks(folder: Path, pets: Path) -> 
     database = folder / "runs" / "sightline.db"
     first = rows_of_run(database, 1).events
     assert {row[2] for row in first} == {"lawn", "path"}
-    again = run(pets, folder, *RULES)
-    assert again.code == 0, again.err
+    again = run_here(pets, folder, *RULES)
+    assert again.exit_code == 0, again.output
     assert count(database, "runs") == 1  # finished before with these rules
     draw(folder, "drawn")
     retracked = sightline("retrack", "last", folder=folder)
     assert retracked.code == 0, retracked.err
-    third = run(pets, folder, *RULES, "--video-out", "drawn.mp4")
+    third = run(pets, folder, *RULES, "--video-out", folder / "drawn.mp4")
     assert third.code == 0, third.err
     assert count(database, "runs") == 3
     of_retrack, of_run = (rows_of_run(database, number).events for number in (2, 3))
@@ -71,7 +82,7 @@ def test_what_is_drawn_counts_in_runs_and_retracks(folder: Path, pets: Path) -> 
     crossings = [(row[0], row[1], ways[row[4]]) for row in first if row[2] == "path"]
     assert crossings
     assert [(row[0], row[1], row[4]) for row in of_run if row[2] == "drawn"] == crossings
-    assert run(pets, folder, *RULES, "--video-out", "drawn.mp4").code == 0
+    assert run_here(pets, folder, *RULES, "--video-out", folder / "drawn.mp4").exit_code == 0
     assert count(database, "runs") == 3
 
 
@@ -81,16 +92,10 @@ def test_rules_that_cannot_be_are_refused_before_anything_is_written(folder: Pat
         (RULES, "the line 'path' that was drawn has the name of a rule in the settings"),
         (("--set", "analytics.lines.gate={start: [0, 0], end: [1, 1], classes: [dog]}"), "'gate' counts dog"),
     ):
-        done = run(pets, folder, *words)
-        assert done.code == 2
-        assert said in done.err
+        done = run_here(pets, folder, *words)
+        assert isinstance(done.exception, ConfigError)
+        assert said in str(done.exception)
     assert count(folder / "runs" / "sightline.db", "runs") == 1
-
-
-def asked(folder: Path, *words: object) -> Result:
-    """A command of which only the answer is of interest, in this process."""
-    database = ["--database", str(folder / "runs" / "sightline.db")]
-    return CliRunner().invoke(app, [*map(str, words), *database], env={"COLUMNS": "200"})
 
 
 def test_events_are_listed_counted_and_written(watched: Path, tmp_path: Path) -> None:
