@@ -126,17 +126,18 @@ class DatabaseSink:
         self._open = Sightings(*(opened[name] for name in Sightings.columns()))
         self._dossiers.from_arrays(state)
 
-    def follow(self, checkpoint: Checkpoint) -> None:
+    def follow(self, checkpoint: Checkpoint, *, told_until: int | None = None) -> None:
         """Count frames, sessions and ids on from where an earlier feed of the same camera in this run was left.
 
-        The feed, its tracker and its counters begin anew; the store sees one camera. The time between is a gap.
+        The feed, its tracker and its counters begin anew; the store sees one camera. The time between is a gap, but for
+        what is in the store as one already: `told_until` (microseconds UTC).
         """
         state = _within(checkpoint.state, PREFIX)
         index, at, session = state["last"].tolist()
         self._last_id = int(state["last_id"])
         self._next_frame = checkpoint.next_frame
         self._before = Moment(index, float(state["last_time"]), at, session, None)
-        self._sequel = Sequel(self._before, self._last_id)
+        self._sequel = Sequel(self._before, self._last_id, told_until=told_until)
 
     def write(self, result: Result) -> None:
         """Gather one frame; store the chunk when it is complete. Raises StoreError."""

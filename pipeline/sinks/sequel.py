@@ -16,9 +16,12 @@ _STEP = 1e-3  # seconds; least time between two frames, where a clock was set ba
 class Sequel:
     """Shifts frame numbers, sessions, times and track ids, which all began anew."""
 
-    def __init__(self, last: Moment, last_id: int) -> None:
-        """`last`: the frame stored last. `last_id`: the highest track id stored."""
+    def __init__(self, last: Moment, last_id: int, *, told_until: int | None = None) -> None:
+        """`last`: the frame stored last. `last_id`: the highest track id stored. `told_until`: end of the last gap
+        stored, microseconds UTC; None where there is none.
+        """
         self._last = last
+        self._told_until = last.at if told_until is None else max(last.at, told_until)
         self._last_id = last_id
         self._seconds: float | None = None  # added to times
 
@@ -43,7 +46,7 @@ class Sequel:
         return np.where(ids > 0, ids + self._last_id, ids)
 
     def _gap(self, frame: Frame) -> Gap | None:
-        """From the last frame of old to the first new one."""
-        if frame.at <= self._last.at:
+        """From the last frame of old, or the end of the outage in which it was left, to the first new one."""
+        if frame.at <= self._told_until:
             return frame.gap
-        return Gap(self._last.at, frame.at, "the camera was not watched" if frame.gap is None else frame.gap.reason)
+        return Gap(self._told_until, frame.at, "the camera was not watched" if frame.gap is None else frame.gap.reason)

@@ -110,6 +110,11 @@ def add_gap(database: Database, run_source_id: int, gap: structures.Gap) -> None
             connection.execute(insert(Gap).values(**row))
 
 
+def gaps_end(connection: Connection, run_source_id: int) -> int | None:
+    """Where the last gap of a camera in its run ends, microseconds UTC; None where there is none."""
+    return connection.scalar(select(func.max(Gap.to_at)).filter_by(run_source_id=run_source_id))
+
+
 def last_seen(connection: Connection, run_source_id: int) -> int | None:
     """Until when earlier live runs can tell of this source: its last frame, or the end of a gap after it.
 
@@ -125,10 +130,7 @@ def last_seen(connection: Connection, run_source_id: int) -> int | None:
         .order_by(Run.created_at.desc(), Run.id.desc())
     )
     for part, status in connection.execute(parts):
-        ends = [
-            status.get("last_frame_at"),
-            connection.scalar(select(func.max(Gap.to_at)).filter_by(run_source_id=part)),
-        ]
+        ends = [status.get("last_frame_at"), gaps_end(connection, part)]
         known: list[int] = [end for end in ends if end is not None]
         if known:
             return max(known)

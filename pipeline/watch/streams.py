@@ -18,7 +18,7 @@ from pipeline.sinks.best_pictures import BestPictures
 from pipeline.sinks.database import DatabaseSink
 from pipeline.sources.feed import Feed
 from pipeline.sources.recorder import Segment
-from pipeline.store.camera_rows import add_gap, last_seen
+from pipeline.store.camera_rows import add_gap, gaps_end, last_seen
 from pipeline.store.cameras import CameraRow
 from pipeline.store.database import Database
 from pipeline.store.writer import RunWriter, now_microseconds
@@ -65,7 +65,8 @@ def camera_stream(
     preview = build.camera_preview(preview_file(means.media_folder, row.public_id), classes)
     checkpoint = means.writer.checkpoint(key)
     if checkpoint is not None:  # the run had this camera before
-        sink.follow(checkpoint)
+        with means.database.read("look until when a camera's gaps are told") as connection:
+            sink.follow(checkpoint, told_until=gaps_end(connection, key))
     else:
         _tell_absence(means, key)
     return LiveStream(number, feed, tracker, [preview, sink], analyst=analyst, labels=labels)

@@ -17,6 +17,7 @@ from pipeline.sinks.base import ChunkEnd, GatheringSink, Result
 from pipeline.sinks.best_pictures import BestPictures
 from pipeline.sinks.database import DatabaseSink
 from pipeline.store import tables
+from pipeline.store.camera_rows import gaps_end
 from pipeline.store.chunk import FrameCounts
 from pipeline.store.database import Database
 from pipeline.store.packing import unpack_detections
@@ -243,6 +244,29 @@ def test_a_camera_that_comes_back_into_the_run_is_counted_on(camera: Camera) -> 
     again = camera.writer.checkpoint(camera.source)
     assert again is not None
     assert (again.next_frame, int(again.state["sink.last_id"])) == (45, 3)
+
+
+def test_a_camera_that_comes_back_tells_the_outage_in_which_it_was_left_once(camera: Camera) -> None:
+    start, last = make_frame(0).at, make_frame(3).at
+    with camera.sink() as first:
+        for index in range(4):
+            first.write(result(index))
+        first.cut({}, ChunkEnd.WHOLE)
+        first.lost(Gap(last, last + 20_000_000, "connection refused"))
+    checkpoint = camera.writer.checkpoint(camera.source)
+    assert checkpoint is not None
+    second = camera.sink()
+    with camera.database.read() as connection:
+        second.follow(checkpoint, told_until=gaps_end(connection, camera.source))
+    with second:
+        one = result(0)
+        second.write(replace(one, frame=replace(one.frame, at=start + 60_000_000)))
+        second.cut({}, ChunkEnd.WHOLE)
+    gap = tables.Gap
+    assert camera.rows(select(gap.from_at, gap.to_at, gap.reason).order_by("from_at")) == [
+        (last, last + 20_000_000, "connection refused"),
+        (last + 20_000_000, start + 60_000_000, "the camera was not watched"),
+    ]
 
 
 def test_a_new_track_can_be_found_at_once_and_its_looks_improve_when_the_chunk_is_whole(camera: Camera) -> None:
