@@ -125,6 +125,14 @@ class Retention:
         cameras = {camera: self._record(scope, camera, free, over) for camera, over in overs.items()}
         return Swept(tuple(removed), free, cameras, more)
 
+    def no_room(self) -> dict[str, str]:
+        """Why cameras with a policy may not record for want of room, in words; "" where they may.
+
+        Asks the disk alone: nothing can be swept while the store is locked or away, and recording still has to stop.
+        """
+        free = self._free(self._media_folder)
+        return {camera: self._want_of_room(camera, free) for camera in self.policies}
+
     def _clean(self, scope: Scope, camera: str, policy: RecordSettings, now: int) -> tuple[list[Removed], str]:
         """What went of a camera, and why more is left than is asked for, in words."""
         with self._database.read("look for recordings") as connection:
@@ -144,18 +152,21 @@ class Retention:
 
     def _record(self, scope: Scope, camera: str, free: int, over: str) -> CameraRecord:
         """Whether a camera may record, and what is kept of it."""
-        least = self.policies.get(camera, self._otherwise).min_free_bytes
-        if free < least or (camera in self._stopped and free < least * ROOM_TO_GO_ON):
-            self._stopped.add(camera)
-            over = (
-                f"only {size_in_words(free)} are free where the media are, and min_free_bytes is "
-                f"{size_in_words(least)}: nothing is recorded until there is more room; tracks and events go on"
-            )
-        else:
-            self._stopped.discard(camera)
+        want = self._want_of_room(camera, free)
         with self._database.read("look for recordings") as connection:
             kept = recorded(scope, connection, camera)
-        return CameraRecord(kept.segments, kept.bytes, camera not in self._stopped, over)
+        return CameraRecord(kept.segments, kept.bytes, not want, want or over)
+
+    def _want_of_room(self, camera: str, free: int) -> str:
+        least = self.policies.get(camera, self._otherwise).min_free_bytes
+        if free >= (least * ROOM_TO_GO_ON if camera in self._stopped else least):
+            self._stopped.discard(camera)
+            return ""
+        self._stopped.add(camera)
+        return (
+            f"only {size_in_words(free)} are free where the media are, and min_free_bytes is "
+            f"{size_in_words(least)}: nothing is recorded until there is more room; tracks and events go on"
+        )
 
     def _remove_empty_days(self, removed: Sequence[Removed], now: int) -> None:
         """Folders that hold nothing any more; nothing is recorded into them, as their day is over."""

@@ -114,6 +114,7 @@ class RecordingKeeper:
             swept = self._retention.sweep(now_microseconds())
         except StoreError as error:
             self._patience.note(error)
+            self._roster.record(self._retention.no_room())
             return SWEEP_SECONDS
         self._roster.record({name: "" if one.may_record else one.why for name, one in swept.cameras.items()})
         self._tell(swept)

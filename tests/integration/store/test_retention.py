@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from pipeline.camera_settings import RecordSettings
+from pipeline.errors import StoreError
 from pipeline.retention import MOST_REMOVED, Retention, Swept, size_in_words
 from pipeline.store import review
 from pipeline.store.database import Database, open_database
@@ -158,6 +159,27 @@ def test_without_room_recording_stops_until_there_is_more(store: RecordedStore) 
     free[0] = 1051
     again = retention.sweep(START).cameras["gate"]
     assert (again.may_record, again.why, again.segments, again.bytes) == (True, "", 1, 100)
+
+
+def test_recording_stops_for_want_of_room_while_the_store_cannot_be_asked(tmp_path: Path) -> None:
+    """A disk that is full may leave no room to remove rows either."""
+    free = [1000]
+    with open_database(tmp_path / "runs.db") as database:
+        policies = {"gate": policy(min_free_bytes=1000), "yard": policy()}
+        retention = Retention(database, tmp_path, policies, free=lambda _: free[0])
+        assert retention.no_room() == {"gate": "", "yard": ""}
+        free[0] = 999
+        with database.write() as connection:
+            connection.exec_driver_sql("DROP TABLE media")
+        with pytest.raises(StoreError):
+            retention.sweep(START)
+        said = retention.no_room()
+        assert "only 999 bytes are free" in said["gate"]
+        assert said["yard"] == ""
+        free[0] = 1049
+        assert retention.no_room()["gate"], "it would stop again with the next file"
+        free[0] = 1050
+        assert retention.no_room()["gate"] == ""
 
 
 def test_a_file_that_cannot_be_deleted_is_a_leftover(store: RecordedStore, caplog: pytest.LogCaptureFixture) -> None:
