@@ -74,7 +74,7 @@ sightline.chart = place => {
     for (const time of times) {
       const x = LEFT + wide * (time - shown.from) / (shown.to - shown.from);
       parts.push(draw('line', {class: 'grid', x1: x, x2: x, y1: TOP + high, y2: TOP + high + 5}),
-        draw('text', {class: 'tick', x: Math.min(Math.max(x, LEFT + 14), width - 18), y: TOP + high + 19, 'text-anchor': 'middle'}, said(time)));
+        draw('text', {class: 'tick', x: Math.min(Math.max(x, LEFT + 14), width - 2 - 3.4 * said(time).length), y: TOP + high + 19, 'text-anchor': 'middle'}, said(time)));
     }
     parts.push(
       draw('text', {class: 'title', x: LEFT + wide / 2, y: HEIGHT - 6, 'text-anchor': 'middle'}, shown.across),
