@@ -22,7 +22,7 @@ WHERE_AND_HOW = {"weights", "device", "threads"}  # settings of a model that its
 OUTPUTS, MODELS, CODE = "outputs", "models", "code"
 DRAWN = "drawn"  # zones and lines that were drawn in the page: source's address -> rules, as the run began with them
 
-OF_A_SERVICE = ("cameras", "record", "alerts", "service", "secrets_file", "made_by")  # what a run over files has not
+OF_A_SERVICE = ("cameras", "record", "service", "secrets_file", "made_by")  # what a run over files has not
 
 _CHANGES_NOTHING = ("engine", "store.media", "detector.threads", "embedder.threads")
 
@@ -30,11 +30,12 @@ _CHANGES_NOTHING = ("engine", "store.media", "detector.threads", "embedder.threa
 def run_record(settings: Settings, detector: Detector, embedder: Embedder | None, outputs: Outputs) -> RunRecord:
     """What is kept of the settings, and the hash of what decides results.
 
-    The database's address stays out: it may hold a password. Models count by their content, not by their path. Paths
-    are kept whole, so that the run can be resumed and deleted from any folder.
+    The database's address stays out: it may hold a password. So do alerts: who knows the address of a chat's webhook
+    may write there. And hindsight, which a run has not. Models count by their content, not by their path. Paths are
+    kept whole, so that the run can be resumed and deleted from any folder.
     """
     placed = _placed(settings)
-    kept = placed.model_dump(mode="json", exclude={"store": {"database"}, "refine": True})  # a run has no hindsight
+    kept = placed.model_dump(mode="json", exclude={"store": {"database"}, "alerts": True, "refine": True})
     deciding = settings.model_dump(
         mode="json",
         exclude={

@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 _POLL = 0.25  # seconds between looks for new events
 _STORE_PAUSE = 2.0  # seconds after the store did not answer
+_MISTAKE_PAUSE = 60.0  # seconds after an error that nobody foresaw
 _END = 0.9  # seconds that all threads together may take to end
 
 
@@ -85,7 +86,7 @@ class Dispatcher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends within a second. Raises what ended a thread early, if anything did."""
+        """Ends within a second. Raises the first error that nobody foresaw, if there was one."""
         self._stop.set()
         for receiver in self._receivers:
             receiver.courier.abort()
@@ -112,9 +113,6 @@ class Dispatcher:
             while not self._stop.is_set():
                 self._stop.wait(self._step(line))
             _give_back(line)
-        except Exception as error:  # noqa: BLE001 (re-raised at the end)
-            _log.exception("alert '%s' has ended", line.target)
-            self._failure = self._failure or error
         finally:
             courier.close()
 
@@ -125,6 +123,10 @@ class Dispatcher:
         except StoreError as error:
             _log.warning("alert '%s': %s; tried again", line.target, error)
             return _STORE_PAUSE
+        except Exception as error:  # noqa: BLE001 (re-raised at the end; until then alerts are not given up)
+            _log.exception("alert '%s' failed for a reason unknown to Sightline; tried again", line.target)
+            self._failure = self._failure or error
+            return _MISTAKE_PAUSE
         return 0.0 if outcome in (Outcome.ARRIVED, Outcome.REFUSED) else _POLL
 
 

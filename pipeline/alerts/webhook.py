@@ -19,7 +19,6 @@ import httpx
 from pipeline.alerts.courier import ABORTED, Answer, Outcome
 from pipeline.alerts.message import Message
 from pipeline.errors import ConfigError
-from pipeline.redaction import redact
 
 _LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)  # of 4xx
 _LONGEST_ANSWER = 64 * 1024  # bytes of a body that are read so that the connection can be used again
@@ -134,11 +133,20 @@ def _answer(response: httpx.Response) -> Answer:
     if response.is_success:
         return Answer(Outcome.ARRIVED, said)
     if response.is_redirect:
-        where = redact(response.headers.get("Location", "nowhere"))
+        where = _host(response)
         return Answer(Outcome.REFUSED, f"{said} and points to {where}; if that is the receiver, set it as the url")
     if response.is_client_error and code not in _LATER:
         return Answer(Outcome.REFUSED, said)
     return Answer(Outcome.FAILED, said, _wait(response.headers.get("Retry-After", "")))
+
+
+def _host(response: httpx.Response) -> str:
+    """Where a redirect leads, without the path, which may be what lets us in."""
+    try:
+        target = response.url.join(response.headers.get("Location", ""))
+        return f"{target.scheme}://{target.netloc.decode()}"
+    except (httpx.InvalidURL, UnicodeError):
+        return "no address"
 
 
 def _phrase(code: int) -> str:

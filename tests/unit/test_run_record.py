@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import load_settings
+from pipeline.camera_settings import WatchSettings
+from pipeline.config import load_settings, parse
 from pipeline.outputs import Outputs
 from pipeline.run_record import differences, run_record, stored_outputs, stored_settings
 from tests.fakes import FakeDetector, FakeEmbedder
@@ -29,6 +30,14 @@ def test_the_databases_password_is_not_kept() -> None:
     settings = load_settings("default", ["store.database=postgresql://me:geheim@host/db"])
     record = run_record(settings, FakeDetector(), None, Outputs())
     assert "geheim" not in str(record.settings)
+
+
+def test_the_addresses_of_alerts_are_not_kept() -> None:
+    chat = {"kind": "webhook", "url": "https://chat.example/services/T0/geheim"}
+    settings = parse({"alerts": {"chat": chat}, "cameras": {"gate": {"url": "rtsp://10.0.0.4/a"}}}, WatchSettings)
+    record = run_record(settings, FakeDetector(), None, Outputs())
+    assert "geheim" not in str(record.settings)
+    assert record.settings["cameras"]["gate"]["url"] == "rtsp://10.0.0.4/a"
 
 
 def test_paths_are_kept_whole(tmp_path: Path) -> None:

@@ -359,10 +359,11 @@ def test_a_mistake_of_ours_is_not_kept_quiet(store: Database, camera: Camera, ca
     broken = Scripted([ValueError("a mistake")])
     dispatcher = Dispatcher(store, camera.scope, [Receiver("hq", broken, 1)])
     dispatcher.__enter__()
-    until(lambda: "has ended" in caplog.text)
+    until(lambda: "alert 'hq' failed for a reason unknown" in caplog.text)
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("alert hq")] == ["alert hq"]
     with pytest.raises(ValueError, match="a mistake"):
         dispatcher.__exit__(None, None, None)
-    assert "alert 'hq' has ended" in caplog.text
+    assert claims_left(store) == 0
 
 
 def test_errors_are_said_once(store: Database, camera: Camera, caplog: pytest.LogCaptureFixture) -> None:

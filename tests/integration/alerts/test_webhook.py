@@ -133,12 +133,18 @@ def test_retry_after(receiver: WebhookReceiver) -> None:
 
 def test_redirects_lead_nowhere(receiver: WebhookReceiver) -> None:
     with WebhookReceiver() as elsewhere:
-        target = elsewhere.url.replace("127.0.0.1", "user:s3cret@127.0.0.1")
-        receiver.reply = lambda _: Reply(307, {"Location": target})
-        answer = post(receiver.url)
-    assert answer.outcome is Outcome.REFUSED
-    assert "answered 307" in answer.said
-    assert "s3cret" not in answer.said
+        host = elsewhere.url.removesuffix("/hook")
+        target = host.replace("127.0.0.1", "user:s3cret@127.0.0.1") + "/hook/t0ken"
+        for location, told in (
+            (target, host),
+            ("/hook/t0ken", receiver.url.removesuffix("/hook")),
+            ("http://[::1", "no address"),
+        ):
+            receiver.reply = lambda _, location=location: Reply(307, {"Location": location})  # type: ignore[misc]
+            answer = post(receiver.url)
+            assert answer.outcome is Outcome.REFUSED
+            assert f"answered 307 Temporary Redirect and points to {told};" in answer.said
+            assert not {word for word in ("s3cret", "t0ken") if word in answer.said}
     assert elsewhere.requests == []
 
 
