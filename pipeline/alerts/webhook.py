@@ -142,11 +142,10 @@ def _answer(response: httpx.Response) -> Answer:
 
 def _host(response: httpx.Response) -> str:
     """Where a redirect leads, without the path, which may be what lets us in."""
-    try:
-        target = response.url.join(response.headers.get("Location", ""))
-        return f"{target.scheme}://{target.netloc.decode()}"
-    except (httpx.InvalidURL, UnicodeError):
-        return "no address"
+    if response.next_request is None:
+        return "nowhere"
+    target = response.next_request.url
+    return f"{target.scheme}://{target.netloc.decode()}"
 
 
 def _phrase(code: int) -> str:

@@ -135,12 +135,9 @@ def test_redirects_lead_nowhere(receiver: WebhookReceiver) -> None:
     with WebhookReceiver() as elsewhere:
         host = elsewhere.url.removesuffix("/hook")
         target = host.replace("127.0.0.1", "user:s3cret@127.0.0.1") + "/hook/t0ken"
-        for location, told in (
-            (target, host),
-            ("/hook/t0ken", receiver.url.removesuffix("/hook")),
-            ("http://[::1", "no address"),
-        ):
-            receiver.reply = lambda _, location=location: Reply(307, {"Location": location})  # type: ignore[misc]
+        here = receiver.url.removesuffix("/hook")
+        for headers, told in (({"Location": target}, host), ({"Location": "/hook/t0ken"}, here), ({}, "nowhere")):
+            receiver.reply = lambda _, headers=headers: Reply(307, headers)  # type: ignore[misc]
             answer = post(receiver.url)
             assert answer.outcome is Outcome.REFUSED
             assert f"answered 307 Temporary Redirect and points to {told};" in answer.said
