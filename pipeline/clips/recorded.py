@@ -47,30 +47,33 @@ class RecordedCameras:
         files = [one.path for one in found]
         opened: dict[SegmentPart, VideoFootage] = {}
         if kept is not None:
-            opened = self._unfinished(row.name, after=kept.to_at, from_at=from_at, to_at=to_at)
-            parts += opened
-            files += [f"{part.path.name} {part.path.stat().st_size}" for part in opened]
+            unfinished = self._unfinished(row.name, after=kept.to_at, from_at=from_at, to_at=to_at)
+            for part, footage, size in unfinished:
+                opened[part] = footage
+                parts.append(part)
+                files.append(f"{part.path.name} {size}")
             if not parts:
                 raise GoneError(_absence(row.name, kept, from_at))
         return SegmentFootage(parts, open_part=lambda part: opened.get(part) or self._part(part)), tuple(files)
 
     def _unfinished(
         self, camera: str, *, after: int | None, from_at: int, to_at: int
-    ) -> dict[SegmentPart, VideoFootage]:
-        """What has no row yet, as it is being written: the last one that begins in time. Empty for none."""
+    ) -> list[tuple[SegmentPart, VideoFootage, int]]:
+        """What has no row yet, as it is being written, and its bytes: the last one that begins in time, if any."""
         folder = camera_folder_in(self._media_folder, camera)
         days = [folder / day for day in {day_of(moment) for moment in (from_at - LONGEST, from_at, to_at)}]
         files = [path for day in days if day.is_dir() for path in day.iterdir()]
         begun = [(begin, path) for path in files if (begin := begun_at(path)) is not None and begin <= to_at]
         begin, path = max(begun, default=(0, folder))
         if not begun or (after is not None and begin < after):
-            return {}
+            return []
         part = SegmentPart(path, begin, to_at + 1)
         try:
-            return {part: open_segment(part)}
-        except SourceError as error:
+            size = path.stat().st_size
+            return [(part, open_segment(part), size)]
+        except (FileNotFoundError, SourceError) as error:
             _log.debug("%s cannot be shown yet: %s", path, error)  # it is empty, or has just got its name
-            return {}
+            return []
 
     def _part(self, part: SegmentPart) -> VideoFootage:
         with self._one.at(part):

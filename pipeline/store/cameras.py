@@ -43,7 +43,7 @@ class CameraRow:
     state: CameraState
     since_at: int  # in this state
     error: str | None  # the last one
-    status: Mapping[str, Any]  # fields of FeedStatus, and those of the engine; see pipeline/watch_state.py
+    status: Mapping[str, Any]  # fields of FeedStatus, and those of the engine; see pipeline/watch/state.py
     updated_at: int  # when the service last told of it
     source: UUID | None  # public id; None until the service took it up
     run_source_id: int | None
