@@ -9,12 +9,13 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
-from pipeline.errors import ConfigError, GoneError, OutputError, StoreError
+from pipeline.errors import ConfigError, GoneError, OutputError, SourceError, StoreError
 from pipeline.moments import TIME, read_moment
 from pipeline.run_verbs import DatabaseOption, opened_store
 
 if TYPE_CHECKING:
     from pipeline.store.footage_queries import FootageRow
+    from pipeline.store.segments import SegmentRow
     from trackers.structures import ImageArray
 
 _SECOND = 1_000_000  # microseconds
@@ -37,15 +38,17 @@ def heatmap(
     Example: `sightline heatmap street.mp4 --out heat.png`
     """
     from pipeline.heat_picture import heat_picture
+    from pipeline.run_record import media_folder
     from pipeline.store.footage_queries import footage_rows
     from pipeline.store.heat import heat_map, newest_part
     from pipeline.store.run_queries import find_run, find_source, list_sources
+    from pipeline.store.segments import segments
 
     if out.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"{out}: a heat map is written as {', '.join(_SUFFIXES)}")
     begin = None if since is None else read_moment(since, "--since")
     end = None if until is None else read_moment(until, "--until")
-    with opened_store(database) as (store, scope, _), store.read("read where tracks stood") as connection:
+    with opened_store(database) as (store, scope, settings), store.read("read where tracks stood") as connection:
         named = [one.public_id for one in list_sources(scope, connection) if one.name == source]
         if len(named) > 1:
             ids = ", ".join(map(str, named))
@@ -55,10 +58,15 @@ def heatmap(
         heat = heat_map(scope, connection, chosen, begin, end, run=wanted, columns=columns)
         part = newest_part(scope, connection, chosen, run=wanted)
         row = None if part is None else footage_rows(scope, connection, [part]).get(part)
+        recorded = segments(scope, connection, source=chosen, newest_first=True, limit=1)
     console = Console()
     if not heat.any():
         raise StoreError(f"no track of '{source}' was seen then; `sightline runs` lists what is stored")
-    background = None if row is None else _picture(row, console)
+    background = None
+    if recorded:
+        background = _recorded_picture(recorded[0], media_folder(settings), console)
+    elif row is not None:
+        background = _picture(row, console)
     _write(out, heat_picture(heat, background))
     console.print(f"written   {out}: {heat.sum():.0f} sightings", soft_wrap=True, highlight=False, markup=False)
 
@@ -74,6 +82,19 @@ def _picture(row: FootageRow, console: Console) -> ImageArray | None:
         return None
     assert row.start_at is not None, "it was opened"
     frame = next(footage.between(row.start_at, row.start_at + 10 * _SECOND), None)
+    return None if frame is None else frame.image
+
+
+def _recorded_picture(row: SegmentRow, media: Path, console: Console) -> ImageArray | None:
+    """The first picture of a camera's recording, None where it cannot be read, which is said."""
+    from pipeline.sources.segment_footage import SegmentPart, open_segment
+
+    try:
+        footage = open_segment(SegmentPart(media / row.path, row.from_at, row.to_at))
+        frame = next(footage.between(row.from_at, row.to_at), None)
+    except SourceError as error:
+        console.print(f"drawn on grey: {error}", soft_wrap=True, highlight=False, markup=False)
+        return None
     return None if frame is None else frame.image
 
 

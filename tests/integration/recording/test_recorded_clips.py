@@ -11,7 +11,10 @@ import av
 import cv2
 import numpy as np
 import pytest
+from sqlalchemy import update
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from pipeline.clips.cache import FileCache
 from pipeline.clips.cutter import ClipCutter
 from pipeline.errors import GoneError
@@ -20,11 +23,13 @@ from pipeline.sources.segment_names import part_of
 from pipeline.store.database import open_database
 from pipeline.store.queries import page_objects
 from pipeline.store.segments import add_segment, remove_segments
+from pipeline.store.tables import Session
 from pipeline.store.writer import RunWriter
 from tests.clips import number_in, write_clip
 from tests.integration.recording.feeding import START, Recording, feed
 from tests.integration.store.examples import DETECTOR, RUN, chunk
 from tests.integration.store.recorded import GATE, RecordedStore
+from trackers.structures import ImageArray
 
 EVEN = {"g": "10", "sc_threshold": "0", "bf": "0"}
 
@@ -174,3 +179,26 @@ def test_another_size_ends_the_footage(tmp_path: Path) -> None:
     assert [frame.width for frame in footage.between(1_000_000, 1_200_000)] == [192, 192, 192]
     assert list(footage.between(5_000_000, 6_000_000)) == []
     assert list(SegmentFootage([], open_part=open_segment).between(0, 1)) == []
+
+
+def heatmap(store: RecordedStore) -> tuple[str, ImageArray]:
+    """`sightline heatmap`: what it says, and the picture."""
+    out = store.media.parent / "heat.png"
+    words = ["heatmap", "gate", "--out", str(out), "--database", str(store.media.parent / "runs.db")]
+    done = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    picture = cv2.imread(str(out))
+    assert picture is not None
+    return done.output, np.asarray(picture)
+
+
+def test_a_heat_map_is_drawn_over_the_newest_recording(store: RecordedStore) -> None:
+    with store.database.write() as connection:
+        connection.execute(update(Session).values(width=320, height=240))
+    _, picture = heatmap(store)
+    assert picture.shape == (240, 320, 3)
+    assert number_in(picture) == 200  # the first one of the last segment
+    (store.media / store.rows()[-1].path).write_bytes(b"no video")
+    said, picture = heatmap(store)
+    assert "drawn on grey" in said
+    assert picture.shape == (720, 960, 3)
