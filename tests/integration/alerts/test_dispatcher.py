@@ -31,7 +31,6 @@ from tests.integration.alerts.broker import Broker, Listener
 from tests.integration.alerts.receiver import Reply, Request, WebhookReceiver
 from tests.integration.alerts.telling import Camera, event_ids
 
-DOWN = 30.0  # seconds a receiver is away
 QUICK = Pauses(first=0.1, longest=0.5, refused=1.0)
 HQ = AlertTarget("hq")
 
@@ -70,16 +69,18 @@ def states(store: Database, scope: Scope) -> list[DeliveryState]:
     return [row.state for row in reversed(rows)]
 
 
-def test_a_receiver_that_is_down_for_thirty_seconds(store: Database, camera: Camera) -> None:
-    receiver = WebhookReceiver()
-    with Dispatcher(store, camera.scope, [hook(receiver.url)], pauses=Pauses(longest=2)) as dispatcher:
+@pytest.mark.parametrize("down", [5.0, pytest.param(30.0, marks=pytest.mark.long)])
+def test_a_receiver_that_is_down(store: Database, camera: Camera, down: float) -> None:
+    """`down`: seconds."""
+    receiver, pauses = WebhookReceiver(), Pauses(first=down / 30, longest=down / 15)
+    with Dispatcher(store, camera.scope, [hook(receiver.url)], pauses=pauses) as dispatcher:
         with receiver:
             camera.happens(5)
             receiver.wait(5)
         ended = time.monotonic()
-        while time.monotonic() - ended < DOWN:
+        while time.monotonic() - ended < down:
             camera.happens(2)
-            time.sleep(3)
+            time.sleep(down / 10)
         report = dispatcher.report()["hq"]
         assert report.waiting == len(event_ids(store)) - 5
         assert report.error.startswith("cannot be reached")
@@ -229,17 +230,17 @@ def test_a_broker_that_is_killed_and_comes_back(store: Database, camera: Camera,
 
 
 @pytest.mark.parametrize("way", ["webhook", "mqtt"])
-def test_a_thousand_events(store: Database, camera: Camera, tmp_path: Path, way: str) -> None:
-    for _ in range(10):
+def test_hundreds_of_events(store: Database, camera: Camera, tmp_path: Path, way: str) -> None:
+    for _ in range(3):
         camera.happens(100)
     with WebhookReceiver() as receiver, Broker(tmp_path) as broker, Listener(broker.port) as listener:
         mqtt = Receiver("hq", Mqtt(broker.url, topic="{camera}"), 5)
         began = time.monotonic()
         with Dispatcher(store, camera.scope, [mqtt if way == "mqtt" else hook(receiver.url)]) as dispatcher:
             until(lambda: dispatcher.report()["hq"].waiting == 0, seconds=60)
-        logging.getLogger(__name__).info("1,000 events by %s in %.1f s", way, time.monotonic() - began)
+        logging.getLogger(__name__).info("300 events by %s in %.1f s", way, time.monotonic() - began)
         if way == "mqtt":
-            listener.wait(1000)
+            listener.wait(300)
     came = [UUID(heard.told["id"]) for heard in listener.heard] if way == "mqtt" else keys(receiver)
     assert came == event_ids(store)
 
