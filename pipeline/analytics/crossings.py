@@ -14,6 +14,7 @@ from pipeline.events import EventKind
 from trackers.structures import BoolArray, IntArray
 
 CROSS_MARGIN = 0.1  # of how far its box reaches across a line: so far away a track must be before it has crossed
+ROOM = 0.5  # of what the picture shows beyond a line: no farther, as nobody can be seen beyond the picture's edge
 
 
 class Crossings:
@@ -22,11 +23,11 @@ class Crossings:
     A line divides the picture into its left and its right (of the straight line it lies on, as seen from start to
     end). A track is on the side on which it was first seen, until it is seen on the other side for at least SETTLE
     seconds without a break, and away from the line by at least CROSS_MARGIN of its box (of the height for a level
-    line, of the width for an upright one): neither a box that trembles on a line nor one that jumps for a moment
-    crosses it. If the step that took it over went through the segment itself, that is `cross`, at the time and place
-    of that step; going round an end of the segment changes the side, but is no event. A track that comes back crosses
-    in the other direction. So the crossings of a track in one direction less those in the other are the change of its
-    side, where the line is long enough.
+    line, of the width for an upright one), or by ROOM of what there is of the picture there: neither a box that
+    trembles on a line nor one that jumps for a moment crosses it. If the step that took it over went through the
+    segment itself, that is `cross`, at the time and place of that step; going round an end of the segment changes
+    the side, but is no event. A track that comes back crosses in the other direction. So the crossings of a track
+    in one direction less those in the other are the change of its side, where the line is long enough.
 
     A step leads straight from one sighting to the next one of the same track, also where it was lost or the camera
     was away meanwhile. Tracks of different ids are never joined.
@@ -69,7 +70,9 @@ class Crossings:
             ledger["crossed"][rows] = np.where(turned[..., None], place, ledger["crossed"][rows])
         ledger["beyond"][rows] = now
         side = ledger["side"][rows]
-        clear = np.abs(away) >= CROSS_MARGIN * self._segments.across(sighting.extents, sighting.size)
+        room = self._segments.room(sighting.size)
+        margin = CROSS_MARGIN * self._segments.across(sighting.extents, sighting.size)
+        clear = np.abs(away) >= np.minimum(margin, ROOM * np.where(away < 0, room[0], room[1]))
         settled = sighting.time - ledger["beyond_since"][rows] >= SETTLE - ROUNDING
         changed = (side != 0) & (now != side) & clear & settled
         self._tell(ledger, rows, changed & ledger["through"][rows] & self._admitted(sighting.labels), found)

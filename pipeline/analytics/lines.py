@@ -10,6 +10,8 @@ import numpy as np
 from pipeline.analytics.zones import Anchor
 from trackers.structures import BoolArray, FloatArray
 
+_CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])[:, None]  # of the picture, shares
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -45,6 +47,11 @@ class Segments:
         """How far boxes reach across the lines (n, L), pixels. `extents`: (n, 2) their widths and heights."""
         along = np.abs(self._along * size)
         return np.asarray(extents @ (along[:, ::-1] / np.hypot(along[:, 0], along[:, 1])[:, None]).T)
+
+    def room(self, size: FloatArray) -> FloatArray:
+        """How far the picture reaches beyond the straight lines (2, L), pixels: on their left, on their right."""
+        away = self.distance(np.broadcast_to(_CORNERS, (4, len(self._start), 2)), size)
+        return np.stack([(-away).max(axis=0), away.max(axis=0)]).clip(0)
 
     def meet(
         self, before: FloatArray, after: FloatArray, away_before: FloatArray, away_after: FloatArray, size: FloatArray

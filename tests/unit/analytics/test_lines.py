@@ -105,6 +105,37 @@ def test_the_margin_is_of_the_box_across_the_line() -> None:
         assert len(told(walk(RuleAnalyst(lines=[line]), [*begun, *[far] * 8]))) == 1
 
 
+def test_a_tall_box_crosses_a_line_near_the_edge_of_the_picture() -> None:
+    """A tenth of its 800 px is more than the 50 px of picture below the line: 25 px are far enough there."""
+    door = Line("door", (0.0, 0.95), (1.0, 0.95), directions=("up", "down"))
+
+    def ways(*feet: float) -> list[str]:
+        analyst = RuleAnalyst(lines=[door])
+        found = [
+            analyst.update(frame(k / 10), seen({1: (500, y)}, size=(300, 800)))
+            for k, y in enumerate([800, 900, *[y for y in feet for _ in range(4)]])
+        ]
+        return [way for *_, way in told(Events.concatenate(found))]
+
+    assert ways(970) == []
+    assert ways(976) == ["down"]
+    assert ways(1000) == ["down"]
+    assert ways(1100) == ["down"]  # cut off by the edge
+    assert ways(1000, 930) == ["down"]
+    assert ways(1000, 860) == ["down", "up"]
+
+
+def test_the_room_beside_a_line() -> None:
+    lines = [
+        Line("level", (0.2, 0.9), (0.4, 0.9)),
+        Line("upright", (0.25, 0.9), (0.25, 0.1)),
+        Line("edge", (0, 0), (1, 0)),
+    ]
+    room = Segments(lines).room(np.array([200.0, 100.0]))
+    np.testing.assert_allclose(room, [[90, 50, 0], [10, 150, 100]])
+    assert Segments([]).room(np.array([200.0, 100.0])).shape == (2, 0)
+
+
 def test_the_centre_as_anchor() -> None:
     """The centre lies 20 px above the feet."""
     line = Line("gate", LEVEL.start, LEVEL.end, anchor="centre")
