@@ -487,12 +487,20 @@ def test_the_size_changes_while_connected(tmp_path: Path) -> None:
     assert (seen.status.connections, seen.gaps) == (1, [])
 
 
-def test_h265(shared: Path, clips: Path) -> None:
+def test_a_camera_that_comes_back_with_another_codec(lawn: Path, shared: Path, clips: Path) -> None:
     video = shared / "data/mot15/PETS09-S2L1/video.mp4"
     long = looped(video, clips, fps=15, seconds=60, first_seconds=3, codec="hevc")
-    with RtspServer({"gate": Mount(long, "hevc")}) as server, Watching(server.url("gate")) as seen:
+    with RtspServer({"gate": Mount(lawn)}) as server, Watching(server.url("gate")) as seen:
+        seen.frames(5)
+        assert seen.status.codec == "h264"
+        server.kill()
+        seen.until(lambda: seen.status.outages == 1)
+        server.mounts = {"gate": Mount(long, "hevc")}
+        server.start()
         seen.frames(10)
-        assert (seen.status.codec, seen.status.width) == ("hevc", 480)
+        assert (seen.status.codec, seen.status.width, seen.status.damaged) == ("hevc", 480, 0)
+    assert [one.frame.session for one in seen.taken[-10:]] == [1] * 10
+    assert len(seen.gaps) == 1
 
 
 def write_slow(video: Path, target: Path) -> None:
