@@ -172,7 +172,7 @@ def _cameras() -> list[Finding]:
 def _hardware_decoding() -> Finding:
     from pipeline.sources.hardware import choose
 
-    told = {name: choose(name)[1] for name in HARDWARE}
+    told = {name: choose(name).obstacle for name in HARDWARE}
     if usable := [name for name, obstacle in told.items() if not obstacle]:
         return Finding("hardware decoding", Verdict.GOOD, ", ".join(usable))
     return Finding("hardware decoding", Verdict.ABSENT, f"cameras are decoded on the CPU; {'; '.join(told.values())}")
