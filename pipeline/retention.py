@@ -268,11 +268,12 @@ class _Cleaning:
         return [row for row in rows if row.id not in kept]
 
     def _remove(self, rows: Sequence[SegmentRow], why: str) -> int:
-        """Rows, then files. Returns bytes."""
+        """Rows, then files, but for what was protected since `rows` were read. Returns bytes."""
         if not rows:
             return 0
         with self._database.write("remove old recordings") as connection:
-            gone = set(remove_segments(connection, [row.id for row in rows]))
+            kept = reasons(self._scope, connection, rows, self._parts, lasting_only=True, **self._around)
+            gone = set(remove_segments(connection, [row.id for row in rows if row.id not in kept]))
         freed = 0
         for row in rows:
             if row.id not in gone:

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete
+from sqlalchemy import Connection, delete
 
 from pipeline.camera_settings import RecordSettings
 from pipeline.errors import StoreError
@@ -95,6 +96,30 @@ def test_protected_stay_and_it_is_said(store: RecordedStore) -> None:
     assert swept.cameras["gate"].may_record
     assert swept.cameras["gate"].why.startswith("300 bytes are kept, and max_bytes is 250 bytes: the rest is protected")
     assert sweep(store, policy(max_bytes=1), minute=900).removed == ()
+
+
+class Protecting(Database):
+    """A store in which somebody protects a track just before old recordings are removed."""
+
+    def __init__(self, store: RecordedStore) -> None:
+        super().__init__(store.database.engine)
+        self._store = store
+
+    @contextmanager
+    def write(self, doing: str = "write") -> Iterator[Connection]:
+        with super().write() as connection:
+            first = page_objects(self._store.scope, connection, order=ObjectOrder.OLDEST)[0].public_id
+            review.set_protected(self._store.scope, connection, [first], on=True, actor="me")
+        with super().write(doing) as connection:
+            yield connection
+
+
+def test_what_is_protected_at_the_last_moment_stays(store: RecordedStore) -> None:
+    for minute in (0, 5):
+        store.add(minute)
+    retention = Retention(Protecting(store), store.media, {"gate": policy(max_age_hours=1)}, otherwise=EVERYTHING)
+    assert [one.from_at for one in retention.sweep(START + 600 * MINUTE).removed] == [START + 5 * MINUTE]
+    assert store.minutes() == [0]
 
 
 def test_around_events_and_reviewed_tracks(store: RecordedStore) -> None:
