@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,10 +16,11 @@ from pipeline.api.records import Moment
 from pipeline.api.scopes import reading
 from pipeline.api.services import Services
 from pipeline.errors import ConfigError
-from pipeline.rule_settings import RuleKind
+from pipeline.rule_settings import RuleKind, checked_rule
 from pipeline.store.cameras import list_cameras
 from pipeline.store.filters import Scope
 from pipeline.store.rules import RuleRow, add_rule, living_rules, remove_rule
+from pipeline.store.run_queries import run_detail
 from pipeline.store.source_queries import runs_of, source_row
 
 
@@ -87,16 +88,7 @@ def rule_routes(services: Services) -> APIRouter:
         """Draw a zone or line. A service watches it within seconds, a video once it is tracked again."""
         with reading(services, "look for a source") as (scope, connection):
             _check(scope, connection, public_id)
-            taken = {rule.name for rule in _of_settings(scope, connection, public_id)}
-            scaled = _has_scale(scope, connection, public_id)
-        if body.name in taken:
-            raise ConfigError(f"the settings of this source have a zone or line '{body.name}'; take another name")
-        if body.definition.get("speed_above") is not None and not scaled:
-            raise ConfigError(
-                f"{body.kind} '{body.name}' asks for a speed, but nothing says how long a pixel of this source is; set "
-                "analytics.scale in the cameras file, or for a video by `sightline retrack RUN --set "
-                "analytics.scale.metres_per_pixel=...`, or leave speed_above out"
-            )
+            _check_possible(scope, connection, public_id, body)
         return RuleJson.of(add_rule(services.database, scope, public_id, body.name, body.kind, body.definition))
 
     @router.delete("/{rule}", status_code=204)
@@ -114,6 +106,34 @@ def rule_routes(services: Services) -> APIRouter:
 def _check(scope: Scope, connection: Connection, source: UUID) -> None:
     if source_row(scope, connection, source) is None:
         raise not_found("source")
+
+
+def _check_possible(scope: Scope, connection: Connection, source: UUID, rule: NewRule) -> None:
+    """Raises ConfigError for what could not be watched once it is drawn, as far as the newest run tells."""
+    kind, definition = checked_rule(rule.name, rule.kind, rule.definition)
+    if rule.name in {one.name for one in _of_settings(scope, connection, source)}:
+        raise ConfigError(f"the settings of this source have a zone or line '{rule.name}'; take another name")
+    if definition.get("speed_above") is not None and not _has_scale(scope, connection, source):
+        raise ConfigError(
+            f"{kind} '{rule.name}' asks for a speed, but nothing says how long a pixel of this source is; set "
+            "analytics.scale in the cameras file, or for a video by `sightline retrack RUN --set "
+            "analytics.scale.metres_per_pixel=...`, or leave speed_above out"
+        )
+    known = _classes(scope, connection, source)
+    unknown = [one for one in definition["classes"] or () if one not in known]
+    if known and unknown:
+        raise ConfigError(
+            f"{kind} '{rule.name}' counts {', '.join(unknown)}, but the detector knows {', '.join(known)}"
+        )
+
+
+def _classes(scope: Scope, connection: Connection, source: UUID) -> Sequence[str]:
+    """What the detector of the newest run over the source can tell apart; empty where nobody knows."""
+    for run in runs_of(scope, connection, source, limit=1):
+        found = run_detail(scope, connection, run.public_id)
+        models = () if found is None else found.models
+        return next((model.classes for model in models if model.task == "detect"), ())
+    return ()
 
 
 def _of_settings(scope: Scope, connection: Connection, source: UUID) -> list[RuleJson]:

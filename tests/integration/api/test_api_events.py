@@ -141,6 +141,16 @@ def test_rules_that_cannot_be(watched: Watched, client: httpx.Client, kind: str,
     assert len(client.get(address).json()["items"]) == 2
 
 
+def test_a_rule_that_counts_what_the_detector_does_not_know(watched: Watched, client: httpx.Client) -> None:
+    address = f"/api/sources/{watched.source}/rules"
+    ducks = {"name": "pond", "kind": "zone", "definition": ZONE | {"classes": ["person", "duck"]}}
+    refused = client.post(address, json=ducks)
+    assert refused.status_code == 422
+    assert "'pond' counts duck, but the detector knows person, car" in refused.json()["detail"]
+    people = ducks | {"definition": ZONE | {"classes": ["person"]}}
+    assert client.post(address, json=people).status_code == 201
+
+
 def test_a_speed_is_drawn_only_where_pixels_have_a_length(site: Site, client: httpx.Client) -> None:
     fast = {"kind": "zone", "definition": ZONE | {"speed_above": 2}}
     watched = watch(site.database, site.media)
