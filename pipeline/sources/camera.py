@@ -234,7 +234,7 @@ class Camera:
             try:
                 process = self._process = ReaderProcess(order)
             except OSError as error:
-                return Lost(LossKind.BROKEN, f"no reading process can be started: {error.strerror}")
+                return Lost(LossKind.BROKEN, f"no reading process can be started: {error.strerror or error}")
         self._facts.begin(process.ledger)
         watch = ReaderWatch(
             process,
@@ -248,12 +248,14 @@ class Camera:
             if watch.stalled:
                 self._facts.set(CameraState.STALLED)
         finally:
-            process.stop(seconds=0.0 if watch.stalled else FINISH_SECONDS)
-            watch.hear()
-            self._facts.end()
-            with self._reading:
-                self._process = None
-                process.close()
+            try:
+                process.stop(seconds=0.0 if watch.stalled else FINISH_SECONDS)
+                watch.hear()
+            finally:
+                self._facts.end()
+                with self._reading:
+                    self._process = None
+                    process.close()
         lived = None if watch.live_since is None else time.monotonic() - watch.live_since
         self._attempts.over(lived, by_us=lost is None)
         return lost

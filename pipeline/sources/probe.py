@@ -87,7 +87,7 @@ class _Look:
         try:
             self._process = ReaderProcess(order)
         except OSError as error:
-            raise SourceError(f"no reading process can be started: {error.strerror}") from error
+            raise SourceError(f"no reading process can be started: {error.strerror or error}") from error
         self._taker = FrameTaker(every=False)
         self.opened: Opened | None = None
         self.first: float | None = None  # when the first frame was here, monotonic seconds

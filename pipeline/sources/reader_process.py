@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import recv_handle, send_handle
 
 from pipeline.sources import reader
@@ -41,7 +42,7 @@ class ReaderProcess:
             self._process = context.Process(target=reader.main, args=(child_end,), name=f"camera {order.name}")  # type: ignore[attr-defined]
             self._process.daemon = True
             with _CHILDREN:
-                self._process.start()
+                _start(self._process)
             self._pipe.send(order)
             for fd in (theirs, self.ledger.fd):
                 send_handle(self._pipe, fd, self._process.pid)
@@ -107,6 +108,14 @@ class ReaderProcess:
         with _CHILDREN:
             if not self._process.is_alive():
                 self._process.close()
+
+
+def _start(process: BaseProcess) -> None:
+    """Raises OSError, also where the server that is to fork it has just ended."""
+    try:
+        process.start()
+    except EOFError as error:
+        raise OSError("the server of processes has ended") from error
 
 
 def _context() -> BaseContext:

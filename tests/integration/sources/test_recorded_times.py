@@ -18,7 +18,7 @@ STEP = 66_667  # microseconds between frames
 
 def test_segments_cover_the_time_without_holes(road: Path, tmp_path: Path) -> None:
     told: list[Segment] = []
-    order = RecordOrder(tmp_path, segment_seconds=4, segment_bytes=1 << 30)
+    order = RecordOrder(tmp_path, segment_seconds=2, segment_bytes=1 << 30)
     with (
         RtspServer({"gate": Mount(road)}) as server,
         Watching(server.url("gate"), record=order, on_segment=told.append) as seen,
