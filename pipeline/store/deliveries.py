@@ -180,10 +180,9 @@ def drop(scope: Scope, connection: Connection, target: str, *, now: int) -> int:
 
 def backlogs(scope: Scope, connection: Connection) -> dict[str, Backlog]:
     """What has not arrived, by target; targets for which nothing waits are left out."""
-    refused = func.count(Delivery.refused_at)
     query = (
-        _scoped(select(Delivery.target, func.count(), refused), scope)
-        .where(Delivery.delivered_at.is_(None))
+        select(Delivery.target, func.count(), func.count(Delivery.refused_at))
+        .where(Delivery.delivered_at.is_(None), _within(scope))
         .group_by(Delivery.target)
     )
     return {target: Backlog(count - no, no) for target, count, no in connection.execute(query)}
@@ -216,14 +215,18 @@ _IN_STATE = {
 
 def _left(scope: Scope, targets: Sequence[str], now: int) -> tuple[ColumnElement[bool], ...]:
     """Conditions on deliveries: what has not arrived at the targets and nobody is trying."""
-    mine = exists().where(
+    idle = or_(Delivery.lease_until.is_(None), Delivery.lease_until <= now)
+    return Delivery.target.in_(targets), Delivery.delivered_at.is_(None), idle, _within(scope)
+
+
+def _within(scope: Scope) -> ColumnElement[bool]:
+    """Whether a delivery is of the scope. No join: that would begin with all events there ever were."""
+    return exists().where(
         Event.id == Delivery.event_id,
         RunSource.id == Event.run_source_id,
         Run.id == RunSource.run_id,
         Run.project_id.in_(scope.project_ids),
     )
-    idle = or_(Delivery.lease_until.is_(None), Delivery.lease_until <= now)
-    return Delivery.target.in_(targets), Delivery.delivered_at.is_(None), idle, mine
 
 
 def _scoped(query: Select[*tuple[Any, ...]], scope: Scope) -> Select[*tuple[Any, ...]]:

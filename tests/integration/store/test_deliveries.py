@@ -9,7 +9,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from pipeline.errors import StoreError
 from pipeline.events import EventKind, Events
@@ -312,3 +312,18 @@ def run(threads: Sequence[threading.Thread]) -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
+
+
+def test_counting_what_waits_looks_at_nothing_that_has_arrived(database: Database, tmp_path: Path) -> None:
+    if database.engine.dialect.name != "sqlite":
+        return
+    camera = Camera(database, tmp_path, [HQ])
+    camera.happens(3)
+    asked: list[tuple[str, object]] = []
+    with database.read() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *given: asked.append(given[2:4]))
+        assert backlogs(camera.scope, connection) == {"hq": Backlog(3)}
+        [(query, given)] = list(asked)
+        plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", given).all())  # type: ignore[arg-type]
+    assert "deliveries USING INDEX ix_deliveries_waiting" in plan
+    assert "ix_events" not in plan
