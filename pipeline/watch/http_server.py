@@ -6,17 +6,19 @@ import base64
 import errno
 import hmac
 import json
+import logging
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from pipeline.errors import ConfigError
 from pipeline.page.access import USER, check_host
 from pipeline.watch.metrics import CONTENT_TYPE
 
+_log = logging.getLogger(__name__)
 _REQUEST_SECONDS = 5.0  # a client that says nothing for so long is let go
 
 
@@ -88,6 +90,10 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True  # a slow client does not hold up the end
     block_on_close = False
     allow_reuse_address = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 (as socketserver calls it)
+        """A client that went away, or an answer that could not be made: said in the log, which hides secrets."""
+        _log.warning("%s was not answered about metrics or health", client_address[0], exc_info=True)
 
 
 class _Handler(BaseHTTPRequestHandler):

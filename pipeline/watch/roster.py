@@ -14,7 +14,7 @@ from pipeline.camera_settings import CameraSettings, RecordSettings, check_camer
 from pipeline.errors import BusyError, HangError, SightlineError, StoreError
 from pipeline.live_engine import LiveEngine
 from pipeline.live_report import LiveReport, LiveStreamReport
-from pipeline.sources.feed import CameraState, Feed
+from pipeline.sources.feed import CameraState, Feed, FeedStatus
 from pipeline.sources.outage_guard import OutageGuard
 from pipeline.store.camera_rows import CameraTold, take_up
 from pipeline.store.cameras import CameraRow
@@ -46,6 +46,7 @@ class _Member:
     through: bool = False  # a file that was read to its end
     report: LiveStreamReport | None = None  # the engine's last word
     no_room: str = ""  # why it is not recorded at present
+    last: FeedStatus | None = None  # of the feed that there was
     error: str = ""  # why there is no feed
     failed_at: int = 0  # microseconds UTC
     again: float = field(default=float("inf"))  # monotonic seconds: to be tried anew
@@ -87,7 +88,7 @@ class Roster:
 
     def follow(self, rows: list[CameraRow]) -> list[CameraTold]:
         """Do what is wanted of each camera. Returns the last word of those that are gone. Raises StoreError."""
-        told = []
+        told: list[CameraTold] = []
         with self._lock:
             broken, self._broken = self._broken, {}
         for member in self._members.values():
@@ -96,10 +97,7 @@ class Roster:
         for row in rows:
             known = self._members.get(row.public_id)
             if row.wanted is CameraWish.REMOVE:
-                try:
-                    told.append(self._let_go(row, known))
-                except HangError as error:  # the store takes nothing, say: asked again with the next look
-                    _log.warning("camera '%s' is still being taken away: %s", row.name, error)
+                told += self._let_go(row, known)
                 continue
             waits = known is not None and (known.feed is not None or time.monotonic() < known.again)
             member = known if waits and known is not None else self._take_up(row)
@@ -107,6 +105,9 @@ class Roster:
             self._steer(member)
             if member.feed is not None and not member.through:
                 self._watch_rules(member)
+        listed = {row.public_id for row in rows}
+        for key in self._members.keys() - listed:  # it had ended before it was taken away: its row is gone at once
+            told += self._let_go(self._members[key].row, self._members[key])
         return told
 
     def record(self, no_room: Mapping[str, str]) -> None:
@@ -135,8 +136,7 @@ class Roster:
         for member in self._members.values():
             if member.feed is None or member.run_source_id is None:
                 continue
-            status = SourceStatus.FINISHED if member.through else SourceStatus.STOPPED
-            self._means.writer.finish_source(member.run_source_id, status)
+            self._means.writer.finish_source(member.run_source_id, _end_of(member))
 
     def _records(self, member: _Member) -> bool:
         """Whether it is wanted that the camera is recorded."""
@@ -196,7 +196,11 @@ class Roster:
         merged, wrong = build.merged_possible(analytics_of(self._means, settings), drawn, classes)
         for problem in wrong:
             _log.error("camera '%s': %s", member.row.name, problem, extra={"camera": member.row.name})
-        self._engine.set_analyst(member.number, build.analyst(merged, classes))
+        analyst = build.analyst(merged, classes)
+        try:
+            self._engine.set_analyst(member.number, analyst)
+        except KeyError:  # the stream has ended since: `through` or `broke` is about to tell, or has told
+            _log.info("camera '%s' ended before its zones and lines were watched", member.row.name)
 
     def _steer_all(self) -> None:
         for member in self._members.values():
@@ -211,30 +215,40 @@ class Roster:
             member.paused = wanted
             (member.feed.pause if wanted else member.feed.go_on)()
 
-    def _let_go(self, row: CameraRow, member: _Member | None) -> CameraTold:
-        """End a camera that was taken away. Others go on meanwhile. Raises StoreError."""
+    def _let_go(self, row: CameraRow, member: _Member | None) -> list[CameraTold]:
+        """End a camera that was taken away; no word of it where that takes too long. Raises StoreError."""
         status: dict[str, object] = {}
         if member is not None:
             if member.feed is not None:
-                self._engine.remove(member.number)
+                try:
+                    self._engine.remove(member.number)
+                except HangError as error:  # the store takes nothing, say: asked again with the next look
+                    _log.warning("camera '%s' is still being taken away: %s", row.name, error)
+                    return []
                 status = CameraSnapshot(row.public_id, row.name, member.feed.status()).told()
             if member.run_source_id is not None:
-                self._means.writer.finish_source(member.run_source_id, SourceStatus.STOPPED)
+                self._means.writer.finish_source(member.run_source_id, _end_of(member))
             self._members = {key: one for key, one in self._members.items() if key != row.public_id}
             _log.info("camera '%s' was taken away", row.name, extra={"camera": row.name})
-        return CameraTold(row.public_id, CameraState.ENDED, now_microseconds(), "", status)
+        return [CameraTold(row.public_id, CameraState.ENDED, now_microseconds(), "", status)]
 
     def _fail(self, member: _Member, error: str, *, again: float | None = None) -> None:
+        if member.feed is not None:
+            member.last = member.feed.status()
         member.feed = None
         member.error, member.failed_at = error, now_microseconds()
         member.again = time.monotonic() + AGAIN_SECONDS if again is None else again
         _log.error("camera '%s': %s", member.row.name, error, extra={"camera": member.row.name})
 
 
+def _end_of(member: _Member) -> SourceStatus:
+    return SourceStatus.FINISHED if member.through else SourceStatus.STOPPED
+
+
 def _snapshot(member: _Member, report: LiveReport) -> CameraSnapshot:
     row = member.row
     if member.feed is None:
-        return failed_snapshot(row.public_id, row.name, member.error, member.failed_at)
+        return failed_snapshot(row.public_id, row.name, member.error, member.failed_at, last=member.last)
     member.report = report.streams.get(member.number, member.report)
     status = member.feed.status()
     if member.no_room:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -106,9 +106,13 @@ def camera_snapshot(public_id: UUID, name: str, status: FeedStatus, report: Live
     )
 
 
-def failed_snapshot(public_id: UUID, name: str, error: str, since: int) -> CameraSnapshot:
-    """Of a camera that cannot be taken up. `since`: microseconds UTC."""
-    return CameraSnapshot(public_id, name, FeedStatus(CameraState.FAILED, since, error=error))
+def failed_snapshot(
+    public_id: UUID, name: str, error: str, since: int, *, last: FeedStatus | None = None
+) -> CameraSnapshot:
+    """Of a camera that cannot be taken up. `since`: microseconds UTC. `last`: what its feed said, where it had one."""
+    known = last or FeedStatus(CameraState.FAILED, since)
+    now = replace(known, state=CameraState.FAILED, since_at=since, error=error, delivered_fps=0.0, recording="off")
+    return CameraSnapshot(public_id, name, now)
 
 
 def stage_snapshots(report: LiveReport) -> dict[str, StageSnapshot]:

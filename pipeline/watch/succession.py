@@ -18,7 +18,7 @@ from pipeline.store.filters import Scope
 from pipeline.store.liveness import is_alive
 from pipeline.store.rows import RunRow
 from pipeline.store.run_queries import list_runs, newest_run, run_row
-from pipeline.store.states import CameraOrigin, CameraWish
+from pipeline.store.states import CameraOrigin, CameraWish, RunStatus
 from pipeline.store.writer import now_microseconds
 
 WATCH, RUN = "watch", "run"  # who made a live run: a service with a cameras file, or a command line
@@ -44,7 +44,7 @@ def take_over(database: Database, scope: Scope, *, silent_seconds: float = SILEN
             f"a service is at work already (process {before.pid} on {before.host}); stop it first, or add cameras to "
             "it: sightline cameras add NAME URL"
         )
-    if _may_live(before):
+    if before.status in (RunStatus.RUNNING, RunStatus.PAUSED):  # it told no end: frozen or cut off, it may come back
         _log.warning(
             "the service before (process %s on %s) gives no sign of life; taking over", before.pid, before.host
         )

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 from pipeline.alerts.dispatcher import Dispatcher
 from pipeline.errors import BusyError, StoreError
+from pipeline.sources.feed import CameraState
 from pipeline.store.camera_rows import CameraTold, tell_cameras
 from pipeline.store.cameras import list_cameras
 from pipeline.watch.roster import Roster
@@ -59,15 +61,18 @@ class Supervisor:
 
     def _supervise(self) -> None:
         told_at = float("-inf")
+        told: dict[UUID, CameraState] = {}
         try:
             while not self._over.is_set():
                 gone = self._follow()
                 now = time.monotonic()
-                if gone or now - told_at >= TELL_SECONDS:
-                    told_at = now
+                state = self._look()
+                states = {camera.public_id: camera.status.state for camera in state.cameras}
+                if gone or states != told or now - told_at >= TELL_SECONDS:  # who pressed "pause" waits for its word
+                    told_at, told = now, states
                     self._tell(gone)
                     self._count_alerts()
-                self._looked(self._look())
+                self._looked(state)
                 self._over.wait(LOOK_SECONDS)
         except BusyError:  # the engine is ending
             return
