@@ -37,7 +37,7 @@ def adopt_orphans(database: Database, media_folder: Path, cameras: Iterable[str]
 
     To be called before they are recorded again. A file that another process is writing is left alone; so is what is
     older than the newest segment that is known: that was removed, and its file is a leftover. Files of a camera that no
-    run knows are left, too. Raises StoreError.
+    run knows are left, too, and those that the system does not let us read or finish, which is said. Raises StoreError.
     """
     entered = removed = 0
     for camera in cameras:
@@ -48,7 +48,13 @@ def adopt_orphans(database: Database, media_folder: Path, cameras: Iterable[str]
         names = {path.relative_to(media_folder).as_posix(): path for path in candidates}
         unknown = unknown_files(database, media_folder, sorted(names))
         for name in sorted(unknown):
-            extent = _finished(names[name])
+            try:
+                if is_held(names[name]):
+                    continue
+                extent = _finished(names[name])
+            except OSError as error:
+                _log.warning("%s is left as it is: %s; check its rights and the disk", names[name], error.strerror)
+                continue
             if extent is None:
                 removed += 1
                 continue
@@ -98,21 +104,23 @@ def export_recording(
 
 
 def _candidates(folder: Path, newest: int | None) -> list[Path]:
-    """Segments that nobody is writing: unfinished ones, and those behind the newest one that is known."""
+    """Segments that may have no row: unfinished ones, and those behind the newest one that is known."""
     found: list[Path] = []
     for day in sorted(folder.iterdir()) if folder.is_dir() else ():
         for path in sorted(day.iterdir()) if day.is_dir() else ():
             begin = begun_at(path)
             if begin is None or (newest is not None and begin < newest - DAY):
                 continue
-            unfinished = path.name.endswith(PART)
-            if (unfinished and not is_held(path)) or (not unfinished and (newest is None or begin >= newest)):
+            if path.name.endswith(PART) or newest is None or begin >= newest:
                 found.append(path)
     return found
 
 
 def _finished(path: Path) -> Extent | None:
-    """What is in a segment, which gets its name if it has none yet; None where there is nothing: then it is removed."""
+    """What is in a segment, which gets its name if it has none yet; None where there is nothing: then it is removed.
+
+    Raises OSError where the system refuses: that says nothing of what is in it.
+    """
     try:
         if path.name.endswith(PART):
             cut_to_whole(path)

@@ -250,3 +250,18 @@ def test_what_a_killed_service_left_is_adopted(store: RecordedStore, shared: Pat
     assert adopt_orphans(store.database, store.media, ["gate"]).entered == 0
     writing.close()
     assert len(other.segments) == 1
+
+
+def test_what_cannot_be_opened_is_left_as_it_is(store: RecordedStore, caplog: pytest.LogCaptureFixture) -> None:
+    """Folders with names of recordings, as nothing else is refused to everybody; behind them there is an empty file."""
+    day = store.media / "recordings" / "gate" / "2023-11-14"
+    refused = [day / "221320_000000.mp4", day / ".221420_000000.mp4.part"]
+    for folder in refused:
+        folder.mkdir(parents=True)
+    empty = day / ".221520_000000.mp4.part"
+    empty.write_bytes(b"")
+    done = adopt_orphans(store.database, store.media, ["gate"])
+    assert (done.entered, done.removed) == (0, 1)
+    assert all(folder.is_dir() for folder in refused)
+    assert not empty.exists()
+    assert caplog.text.count("is left as it is: Is a directory; check its rights") == 2
