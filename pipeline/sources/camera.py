@@ -107,8 +107,14 @@ class Camera:
         with self._frames:
             if self._closed:
                 return
+            self._bell.open()
             self._supervised = True
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system gives no thread
+            self._bell.close()
+            self._supervised = False
+            raise
 
     def take(self) -> Frame | None:
         """See Feed."""

@@ -455,6 +455,16 @@ def test_close_before_start() -> None:
     assert camera.status().state is CameraState.ENDED
 
 
+def test_a_camera_that_is_never_started_holds_nothing() -> None:
+    own = psutil.Process()
+    before = own.num_fds(), own.num_threads()
+    cameras = [Camera("gate", "rtsp://127.0.0.1:9/gate", guard=OutageGuard()) for _ in range(10)]
+    for camera in cameras:
+        camera.pause()
+        camera.go_on()
+    assert (own.num_fds(), own.num_threads()) == before
+
+
 def test_a_thread_that_ends_after_the_camera_was_closed_leaves_nothing(tmp_path: Path) -> None:
     clip = str(write_clip(tmp_path / "clip.mp4"))
     with Watching(clip) as before:
