@@ -6,7 +6,6 @@ whom a reviewer sees in its place by now, none where that was deleted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,7 +14,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.events import EventKind, Tally
-from pipeline.store.filters import Scope
+from pipeline.store.filters import Scope, run_sources_among
 from pipeline.store.tables import Event, Object, ObjectMember, Run, RunSource, Source, Track
 
 MICROSECONDS = 1_000_000
@@ -159,7 +158,8 @@ def _conditions(
     the events of all runs; it looks for no sum in an index.
     """
     part = Event.run_source_id + 0 if by_index_of_its_own else Event.run_source_id
-    found: list[ColumnElement[bool]] = [part.in_(_run_sources(scope, connection, wanted))]
+    parts = run_sources_among(scope, connection, wanted.runs, wanted.sources)
+    found: list[ColumnElement[bool]] = [part.in_(parts)]
     if wanted.rules:
         found.append(Event.rule.in_(wanted.rules))
     if wanted.kinds:
@@ -171,20 +171,6 @@ def _conditions(
     if wanted.to_at is not None:
         found.append(Event.at < wanted.to_at)
     return found
-
-
-def _run_sources(scope: Scope, connection: Connection, wanted: EventFilter) -> Sequence[int]:
-    query = (
-        select(RunSource.id)
-        .join(Run, Run.id == RunSource.run_id)
-        .join(Source, Source.id == RunSource.source_id)
-        .where(Run.project_id.in_(scope.project_ids))
-    )
-    if wanted.runs:
-        query = query.where(Run.public_id.in_(wanted.runs))
-    if wanted.sources:
-        query = query.where(Source.public_id.in_(wanted.sources))
-    return connection.scalars(query).all()
 
 
 def _rows() -> Any:

@@ -103,7 +103,7 @@ def conditions(
         # knows how many rows there are and chooses well.
         found = [within(scope), type_coerce(Object.hidden, Integer) + 0 == 0]
     if wanted.runs or wanted.sources:
-        found.append(_seen_in(_run_sources(scope, connection, wanted)))
+        found.append(_seen_in(run_sources_among(scope, connection, wanted.runs, wanted.sources)))
     if wanted.names:
         found.append(func.coalesce(Object.label, Object.class_name).in_(wanted.names))
     if wanted.from_at is not None:
@@ -145,17 +145,20 @@ def _sort_key(order: ObjectOrder) -> ColumnElement[Any]:
             return Object.best_quality.expression  # NULL where there is no picture
 
 
-def _run_sources(scope: Scope, connection: Connection, wanted: ObjectFilter) -> Sequence[int]:
+def run_sources_among(
+    scope: Scope, connection: Connection, runs: Sequence[UUID], sources: Sequence[UUID]
+) -> Sequence[int]:
+    """Rows of `run_sources` of any of some runs and of any of some sources, by public id. None given: of all."""
     query = (
         select(RunSource.id)
         .join(Run, Run.id == RunSource.run_id)
         .join(Source, Source.id == RunSource.source_id)
         .where(Run.project_id.in_(scope.project_ids))
     )
-    if wanted.runs:
-        query = query.where(Run.public_id.in_(wanted.runs))
-    if wanted.sources:
-        query = query.where(Source.public_id.in_(wanted.sources))
+    if runs:
+        query = query.where(Run.public_id.in_(runs))
+    if sources:
+        query = query.where(Source.public_id.in_(sources))
     return connection.scalars(query).all()
 
 
