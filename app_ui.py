@@ -26,7 +26,7 @@ from pipeline.api.app import make_app
 from pipeline.api.services import Limits, Services
 from pipeline.config import DATABASE_VARIABLE, Settings, StoreSettings, config_folders
 from pipeline.errors import ConfigError, SightlineError
-from pipeline.page.access import check_host, read_media_roots, read_password
+from pipeline.page.access import check_host, read_login_hosts, read_media_roots, read_password
 from pipeline.page.process_form import ConfigChoice
 from pipeline.picture_search import PictureSearch
 from pipeline.run_control import RunControl
@@ -76,7 +76,10 @@ def serve(
             pictures=PictureSearch(store),
             password=password,
             host=host,
-            limits=Limits(media_roots=read_media_roots(os.environ, password=password, here=Path.cwd())),
+            limits=Limits(
+                media_roots=read_media_roots(os.environ, password=password, here=Path.cwd()),
+                login_hosts=read_login_hosts(os.environ, password=password),
+            ),
         )
         login = "" if password is None else " (it asks for the password)"
         said = f"Sightline shows {store.name} at http://{_address(host)}:{port}{login}; Ctrl-C ends it"

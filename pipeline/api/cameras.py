@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pipeline.api.camera_records import CameraId, CameraJson, CamerasJson, ServiceJson
+from pipeline.api.camera_secrets import check_secret
 from pipeline.api.failures import not_found, refused
 from pipeline.api.media import camera_preview, newest_picture
 from pipeline.api.objects import Limit, Offset
@@ -89,6 +90,9 @@ def camera_routes(services: Services) -> APIRouter:
         checked = check_camera(body.name, asked).model_dump(mode="json", exclude_unset=True)
         with reading(services, "look for the service") as (scope, connection):
             service = newest_live_run(scope, connection)
+            cameras = [] if service is None else list_cameras(scope, connection, run=service.public_id)
+        if body.secret is not None:
+            check_secret(services, cameras, body.secret, url)
         if service is None:
             raise refused("there is no service yet; start one with: sightline watch cameras.yaml", status=409)
         return CameraId(id=add_camera(services.database, scope, service.public_id, body.name, checked))

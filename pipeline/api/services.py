@@ -77,6 +77,9 @@ class Limits:
     cache_bytes: int = 2 << 30  # clips and frames that were cut
     cuts: int = 2  # at once
     media_roots: tuple[Path, ...] = ()  # folders whose files a run may be started on over HTTP
+    login_hosts: (
+        tuple[str, ...] | None
+    ) = ()  # where cameras added over HTTP may log in, besides known ones; None: anywhere
 
 
 @dataclass(frozen=True, slots=True)

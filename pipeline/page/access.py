@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import ConfigError
 
+_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 USER = "sightline"  # who logs in where a password is set
 
 
@@ -45,6 +47,33 @@ def read_password(environment: Mapping[str, str]) -> str | None:
     if not password:
         raise ConfigError(f"SIGHTLINE_PASSWORD_FILE={path} is empty; write the password into it")
     return password
+
+
+def read_login_hosts(environment: Mapping[str, str], *, password: str | None) -> tuple[str, ...] | None:
+    """Hosts and networks at which a camera that is added over HTTP may log in with any secret; None: all.
+
+    From SIGHTLINE_LOGIN_HOSTS, separated by commas: names, addresses, networks such as 10.0.0.0/24. Where it is not
+    set: none with a password, because many may know it; all without one, when this machine alone gets in. Raises
+    ConfigError for what is neither.
+    """
+    named = environment.get("SIGHTLINE_LOGIN_HOSTS")
+    if named is None:
+        return None if password is None else ()
+    hosts = tuple(one.strip().lower() for one in named.split(",") if one.strip())
+    for host in hosts:
+        if not _HOST.fullmatch(host) and not _is_network(host):
+            raise ConfigError(
+                f"SIGHTLINE_LOGIN_HOSTS names {host!r}, which is no host; write e.g. 10.0.0.0/24,gate.example"
+            )
+    return hosts
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def read_media_roots(environment: Mapping[str, str], *, password: str | None, here: Path) -> tuple[Path, ...]:

@@ -59,7 +59,7 @@ class Site:
             pictures=self.pictures,
             password=password,
             host=host,
-            limits=limits or Limits(),
+            limits=limits or Limits(login_hosts=None),
         )
 
     def scope(self) -> Scope:

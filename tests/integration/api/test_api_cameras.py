@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from pipeline.api.app import make_app
+from pipeline.api.services import Limits
 from pipeline.store import tables
 from pipeline.store.states import CameraWish, RunStatus
 from tests.integration.api.conftest import Site
@@ -96,6 +97,24 @@ def test_adding_a_camera(watched: Watched, site: Site, client: httpx.Client) -> 
     assert dock.settings == {"url": "rtsp://10.0.0.9/dock", "secret": "dock", "policy": "batch"}
     twin = client.post("/api/cameras", json={**body, "url": "rtsp://10.0.0.8/"})
     assert (twin.status_code, "already" in twin.json()["detail"]) == (422, True)
+
+
+def test_a_secret_is_sent_to_no_host_that_a_stranger_names(watched: Watched, site: Site) -> None:
+    limits = Limits(login_hosts=("10.0.1.0/24", "dock.example"))
+    with serving(make_app(site.services(limits=limits))) as address, httpx.Client(base_url=address) as client:
+
+        def answer(name: str, url: str, secret: str | None) -> int:
+            return client.post("/api/cameras", json={"name": name, "url": url, "secret": secret}).status_code
+
+        assert answer("thief", "rtsp://evil.example/x", "gate") == 422
+        assert answer("thief", "http://10.0.0.41/x", "gate") == 422
+        assert answer("thief", "rtsp://10.0.0.4.evil.example/x", "gate") == 422
+        assert answer("thief", "rtsp://evil.example/10.0.0.4", "gate") == 422
+        assert answer("thief", "rtsp://10.0.0.4/x", "alarm") == 422  # of somebody else
+        assert answer("lens 2", "rtsp://10.0.0.4:8554/x", "gate") == 201  # where it is known already
+        assert answer("yard 2", "rtsp://10.0.1.7/x", "gate") == 201
+        assert answer("dock", "rtsp://DOCK.example/x", "dock") == 201
+        assert answer("open", "rtsp://evil.example/x", None) == 201
 
 
 @pytest.mark.parametrize(

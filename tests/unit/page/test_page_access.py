@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.page.access import check_host, read_media_roots, read_password
+from pipeline.page.access import check_host, read_login_hosts, read_media_roots, read_password
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", "", "localhost.example.org"])
@@ -46,3 +46,13 @@ def test_which_folders_are_open(tmp_path: Path) -> None:
     assert read_media_roots(both, password="x", here=tmp_path) == (tmp_path, Path("/"))
     with pytest.raises(ConfigError, match="is no folder"):
         read_media_roots({"SIGHTLINE_MEDIA_ROOTS": str(tmp_path / "none")}, password=None, here=tmp_path)
+
+
+def test_where_secrets_may_be_sent() -> None:
+    assert read_login_hosts({}, password=None) is None
+    assert read_login_hosts({}, password="x") == ()
+    named = {"SIGHTLINE_LOGIN_HOSTS": "10.0.0.0/24, Gate.example,fe80::/10,"}
+    assert read_login_hosts(named, password=None) == ("10.0.0.0/24", "gate.example", "fe80::/10")
+    for wrong in ("rtsp://gate", "a b", "*"):
+        with pytest.raises(ConfigError, match="is no host"):
+            read_login_hosts({"SIGHTLINE_LOGIN_HOSTS": wrong}, password="x")
