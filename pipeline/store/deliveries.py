@@ -194,12 +194,16 @@ def list_deliveries(
     """The newest of those in one of the states, newest first."""
     event = (Event.public_id, Delivery.target, Source.name, Event.rule, Event.kind, Event.at)
     own = (Delivery.attempts, Delivery.due_at, Delivery.delivered_at, Delivery.refused_at, Delivery.error)
+    some = select(Delivery.id).where(or_(*(_IN_STATE[state] for state in states)), _within(scope))
+    order = Delivery.id.desc()
+    if DeliveryState.ARRIVED not in states:  # these are few and have an index, which SQLite takes for no plain id
+        some, order = some.where(Delivery.delivered_at.is_(None)), (Delivery.id + 0).desc()
+    newest = connection.scalars(some.order_by(order).limit(limit)).all()
     query = (
         _scoped(select(*event, *own), scope)
         .join(Source, Source.id == RunSource.source_id)
-        .where(or_(*(_IN_STATE[state] for state in states)))
+        .where(Delivery.id.in_(newest))
         .order_by(Delivery.id.desc())
-        .limit(limit)
     )
     return [DeliveryRow(*row) for row in connection.execute(query)]
 

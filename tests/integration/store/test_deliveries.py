@@ -327,3 +327,30 @@ def test_counting_what_waits_looks_at_nothing_that_has_arrived(database: Databas
         plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", given).all())  # type: ignore[arg-type]
     assert "deliveries USING INDEX ix_deliveries_waiting" in plan
     assert "ix_events" not in plan
+
+
+@pytest.mark.parametrize(
+    ("states", "walked"),
+    [
+        (ALL, "SCAN deliveries'"),  # the newest first, until there are enough
+        ((DeliveryState.FAILED, DeliveryState.REFUSED), "deliveries USING INDEX ix_deliveries_waiting"),
+    ],
+)
+def test_a_list_does_not_walk_all_events(
+    database: Database, tmp_path: Path, states: Sequence[DeliveryState], walked: str
+) -> None:
+    if database.engine.dialect.name != "sqlite":
+        return
+    camera = Camera(database, tmp_path, [HQ])
+    camera.happens(3)
+    asked: list[tuple[str, object]] = []
+    with database.read() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *given: asked.append(given[2:4]))
+        list_deliveries(camera.scope, connection, states=states, limit=2)
+        plans = [
+            str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", given).all())  # type: ignore[arg-type]
+            for query, given in list(asked)
+        ]
+    assert len(plans) == 2
+    assert walked in plans[0]
+    assert not any("ix_events" in plan for plan in plans)
