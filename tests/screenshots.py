@@ -28,6 +28,7 @@ from tests.integration.watch.process import ServiceProcess
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+STORE = "runs/sightline.db"  # as the page names it: relative to where it was started
 EVENTS = 60  # before the pictures are taken
 LARGEST = 300 * 1024  # bytes of a picture
 COLOURS = 160
@@ -64,7 +65,10 @@ def _watched(folder: Path) -> Iterator[str]:
     cameras = {name: {"url": str(folder / f"{name}.mp4"), **film} for name in ("plaza", "gate")}
     lost = {"dock": {"url": "rtsp://127.0.0.1:9/stream"}}
     settings = {"detector": {"backend": "motion"}, "cameras": {**cameras, **lost}}
-    with ServiceProcess(folder, settings) as service, serving("--database", service.url, folder=folder) as address:
+    with (
+        ServiceProcess(folder, settings, url=str(folder / STORE)) as service,
+        serving("--database", STORE, folder=folder) as address,
+    ):
         service.wait(lambda: _events(service) >= EVENTS, 300, "nothing happens")
         yield address
 
@@ -97,7 +101,7 @@ def _site(folder: Path) -> Iterator[str]:
         _render(folder / name, seed)
         _track(folder, name)
     _track(folder, "plaza.mp4", "tracker.lost_seconds=1")
-    with serving("--database", "sightline.db", folder=folder) as address:
+    with serving("--database", STORE, folder=folder) as address:
         yield address
 
 
@@ -109,7 +113,7 @@ def _render(path: Path, seed: int) -> None:
 
 
 def _track(folder: Path, name: str, *overrides: str) -> None:
-    settings = [f"store.database={folder / 'sightline.db'}", "source.start_at=2026-11-21T10:00:00Z", *overrides]
+    settings = [f"store.database={folder / STORE}", "source.start_at=2026-11-21T10:00:00Z", *overrides]
     Run([str(folder / name)], load_settings("default", settings)).execute()
 
 

@@ -148,16 +148,17 @@ window.sightline = (() => {
   const follow = (element, seconds, act) => {
     let acting = false, seen = false;
     const step = async () => {
-      if (!element.isConnected) { clearInterval(timer); sight.disconnect(); return; }
+      if (!element.isConnected) { clearInterval(timer); sight.disconnect(); ended.abort(); return; }
       seen = !document.hidden && shown(element);
       if (acting || !seen) return;
       acting = true;
       try { await act(); } finally { acting = false; }
     };
+    const ended = new AbortController();
     const timer = setInterval(step, 1000 * seconds);
     const sight = new ResizeObserver(() => { if (!seen) step(); });
     sight.observe(element);
-    document.addEventListener('visibilitychange', () => { if (!document.hidden) step(); });
+    document.addEventListener('visibilitychange', () => { if (!document.hidden) step(); }, {signal: ended.signal});
     step();
     return step;
   };
