@@ -156,7 +156,7 @@ def event_routes(services: Services) -> APIRouter:
     def counts(wanted: Wanted, bucket: Annotated[int, Query(ge=1, le=LONGEST_BUCKET)] = 3600) -> CountsJson:
         """How many events there were by time. `bucket`: seconds of a stretch."""
         with reading(services, "count events") as (scope, connection):
-            found = count_events_by_time(scope, connection, wanted, bucket_seconds=bucket)
+            found = count_events_by_time(scope, connection, wanted, bucket_seconds=bucket, limit=MOST_COUNTS + 1)
         if len(found) > MOST_COUNTS:
             raise refused(f"that is more than {MOST_COUNTS} counts; ask for a larger bucket or less time")
         return CountsJson(bucket=bucket, items=[CountJson.of(row) for row in found])

@@ -99,12 +99,17 @@ def list_events(
 
 
 def count_events_by_time(
-    scope: Scope, connection: Connection, wanted: EventFilter = EVERY_EVENT, *, bucket_seconds: int
+    scope: Scope,
+    connection: Connection,
+    wanted: EventFilter = EVERY_EVENT,
+    *,
+    bucket_seconds: int,
+    limit: int | None = None,
 ) -> list[EventCount]:
     """How many events there were in each stretch of time, by rule, kind and direction; only stretches with some.
 
     `bucket_seconds`: length of a stretch; they begin at whole multiples of it since 1970-01-01 UTC. In order of time,
-    then name.
+    then name. `limit`: no more counts than that, whichever; None: all.
     """
     if bucket_seconds < 1:
         raise ValueError("a stretch of time needs at least a second")
@@ -114,6 +119,7 @@ def count_events_by_time(
         select(start, Event.rule, Event.kind, Event.direction, func.count().label("n"))
         .where(*_conditions(scope, connection, wanted))
         .group_by(start, Event.rule, Event.kind, Event.direction)
+        .limit(limit)
     )
     counts = [EventCount(**row) for row in connection.execute(query).mappings()]
     return sorted(counts, key=lambda one: (one.start_at, one.rule, one.kind, one.direction or ""))

@@ -147,6 +147,9 @@ def test_of_one_run(connection: Connection, scope: Scope) -> None:
 
 def test_counts_by_time(connection: Connection, scope: Scope) -> None:
     counts = count_events_by_time(scope, connection, bucket_seconds=60)
+    assert len(counts) > 1
+    assert count_events_by_time(scope, connection, bucket_seconds=60, limit=1)[0] in counts
+    assert len(count_events_by_time(scope, connection, bucket_seconds=60, limit=1)) == 1
     minute = START - START % (60 * SECOND)
     late = (START + 70 * SECOND) // (60 * SECOND) * 60 * SECOND
     assert [(one.start_at, one.rule, one.kind, one.direction, one.n) for one in counts] == [

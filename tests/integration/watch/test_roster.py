@@ -153,3 +153,19 @@ def test_a_service_that_told_no_end_is_told_to_end_should_it_come_back(kept: Kep
     assert take_over(kept.database, kept.writer.scope, silent_seconds=0.1) == kept.writer.public_id
     unfinished = status in (RunStatus.RUNNING, RunStatus.PAUSED)
     assert kept.writer.heartbeat() is (RequestedState.STOP if unfinished else RequestedState.RUN)
+
+
+def test_how_it_was_outlives_the_engine(kept: Kept) -> None:
+    """What `sightline cameras` shows after the end is what it showed before."""
+    kept.look()
+    for _ in range(4):
+        kept.feeds[0].push()
+        kept.until(lambda: kept.feeds[0].status().frames_taken == kept.feeds[0].read)
+    kept.until(lambda: kept.look()[0].stored.p95 > 0)
+    (before,) = kept.look()
+    assert before.tracked.p95 > 0
+    kept.engine.stop()
+    kept.until(lambda: not kept.engine.report().streams)
+    (after,) = kept.look()
+    assert (after.frames, after.tracks_in_all, after.tracks) == (before.frames, before.tracks_in_all, before.tracks)
+    assert (after.tracked, after.stored) == (before.tracked, before.stored)

@@ -57,6 +57,10 @@ def test_cameras_come_pause_and_go_while_the_others_keep_their_ids(
         assert gate.status["outages"] == 0
         assert service.end(signal.SIGTERM) < 3
         assert service.process.returncode == 0
+    last = service.camera("gate").status  # how it was is to be seen after the end, too
+    assert last["frames_processed"] >= gate.status["frames_processed"]
+    assert last["latency"]["tracked"]["p95"] > 0
+    assert last["latency"]["stored"]["p95"] > 0
     assert service.gaps("gate") == []
     reasons = [reason for _, _, reason in service.gaps("alley")]
     assert len(reasons) == 2, reasons  # the pause, and while it was away
