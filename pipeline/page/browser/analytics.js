@@ -1,5 +1,5 @@
-// What happened at the zones and lines of a camera or video: counts over time, totals, the newest events; drawing.
-const {api, ask, chart, clock, day, duration, follow, make, recording, sketch, write} = sightline;
+// What happened at the zones and lines of a camera or video: counts over time, totals, the newest events.
+const {api, chart, clock, day, duration, follow, make, recording, write} = sightline;
 const SECONDS = 5;  // between two looks at what may still change
 const COLOURS = ['#14b8a6', '#f59e0b', '#3b82f6', '#f43f5e', '#8b5cf6', '#22c55e', '#06b6d4', '#64748b'];
 const STEPS = [1, 10, 60, 300, 900, 1800, 3600, 10800, 86400, 7 * 86400];  // seconds of a bucket, chosen by itself
@@ -14,7 +14,7 @@ const GROUPS = {
 const part = name => element.querySelector(`[data-f="${name}"]`);
 const fields = () => element.querySelector('.sl-ask').elements;
 
-let sources = [], source = null, runs = [], picture = null, rules = [];
+let sources = [], source = null;
 let range = 'day', group = null, counts = [], span = null, before = new Map();
 let events = [], next = null, recorded = [], looked = 0, filmed = 0;
 
@@ -58,16 +58,13 @@ const choose = async id => {
   source = sources.find(one => one.id === id) ?? null;
   if (!source) return;
   fields().source.value = id;
-  ({runs, picture} = await api(`/api/sources/${id}`));
+  const {runs, picture} = await api(`/api/sources/${id}`);
   fields().run.replaceChildren(...runs.map(run => make('option', {value: run.id, textContent: `${day(run.created.us)}, ${clock(run.created.us)} (${run.status})`})));
   part('runs').hidden = isCamera() || runs.length < 2;
   setRange(isCamera() ? 'day' : 'all');
   [group, looked, filmed, events] = [null, 0, Date.now(), []];
-  board.end();
-  closeForm();
   part('recording').hidden = !isCamera();
-  offerClasses();
-  await Promise.all([refresh(), loadRules(), isCamera() ? film.show(id) : film.show(null)]);
+  await Promise.all([zones.show(source, {runs, picture}), refresh(), film.show(isCamera() ? id : null)]);
 };
 
 const setRange = wanted => {
@@ -135,7 +132,7 @@ const refresh = async () => {
   showChart();
   showTotals();
   showEvents();
-  if (Date.now() - looked > 30000) { looked = Date.now(); await lookAgain(); }
+  if (Date.now() - looked > 30000) { looked = Date.now(); await zones.look(); }
 };
 
 const showGroups = () => {
@@ -171,7 +168,7 @@ const showChart = () => {
   const series = group ? seriesOf(length) : [];
   part('chart').hidden = !series.length;
   part('quiet').hidden = Boolean(series.length);
-  write(part('quiet'), rules.length ? 'Nothing happened at the zones and lines at this time.' : 'Draw a zone or a line below: what happens there is counted.');
+  write(part('quiet'), zones.some() ? 'Nothing happened at the zones and lines at this time.' : 'Draw a zone or a line below: what happens there is counted.');
   if (!series.length) return;
   const by = span.bucket < 60 ? `${span.bucket} s` : span.bucket < 3600 ? `${span.bucket / 60} min` : span.bucket < 86400 ? `${span.bucket / 3600} h` : `${span.bucket / 86400} d`;
   const {up} = GROUPS[group];
@@ -251,117 +248,13 @@ const more = async () => {
   showEvents();
 };
 
-// ---- Zones and lines ----
-
-const lookAgain = async () => {
-  if (!picture) ({picture} = await api(`/api/sources/${source.id}`));
-  board.look(picture && `${picture}?v=${Date.now()}`);
-  warm();
-};
-
-const warm = () => {
-  const on = element.querySelector('[name="heat"]').checked;
-  board.warm(on && span ? `/api/sources/${source.id}/heat.png?${query({from: span.from, to: span.to})}`.replace(`source=${source.id}&`, '') : null);
-};
-
-const loadRules = async () => {
-  rules = (await api(`/api/sources/${source.id}/rules`)).items;
-  board.rules(rules);
-  const told = rule => {
-    const {definition: is} = rule, found = [];
-    if (is.classes) found.push([is.classes].flat().join(', '));
-    if (rule.kind === 'line') found.push((is.directions ?? ['in', 'out']).join(' / '));
-    if (is.dwell_seconds) found.push(`staying ${is.dwell_seconds} s`);
-    if (is.loiter_seconds) found.push(`standing about ${is.loiter_seconds} s`);
-    if (is.count_above) found.push(`more than ${is.count_above}`);
-    if (is.speed_above) found.push(`faster than ${is.speed_above} m/s`);
-    if (rule.origin === 'settings') found.push('from the settings file');
-    return found.join(' · ');
-  };
-  part('rules').replaceChildren(...rules.map(rule => {
-    const made = make('li', {onpointerenter: () => board.choose(rule.name), onpointerleave: () => board.choose(null)},
-      make('i', {className: rule.kind}), make('span', {}, make('b', {textContent: rule.name}), make('small', {textContent: `${rule.kind}${told(rule) && ` · ${told(rule)}`}`})),
-      ...(rule.origin === 'drawn' ? [make('button', {type: 'button', className: 'sl-button danger', textContent: 'Remove', ariaLabel: `Remove ${rule.name}`, onclick: guarded(() => removeRule(rule))})] : []));
-    return made;
-  }), ...(rules.length ? [] : [make('li', {className: 'sl-quiet', textContent: 'No zone or line yet.'})]));
-};
-
-const removeRule = async rule => {
-  const sure = await ask({title: `Remove ${rule.name}?`, ok: 'Remove', danger: true, text: 'It is watched no longer. The events it has had stay.'});
-  if (sure === null) return;
-  await api(`/api/sources/${source.id}/rules/${rule.id}`, {method: 'DELETE'});
-  await loadRules();
-};
-
-const HOW = {
-  zone: ['Click the corners of the zone, three or more. Drag a corner to move it.', 'Arrow keys move, Enter sets a corner, Delete takes one away.'],
-  line: ['Click the two ends of the line. Drag an end to move it.', 'The arrow shows the first way across.'],
-};
-let drawn = null;  // {kind, corners} of what is being drawn
-
-const form = () => part('rule');
-const said = (text, trouble = false) => {
-  const place = form().querySelector('.sl-said');
-  write(place, text);
-  place.classList.toggle('sl-trouble', trouble);
-};
-
-const openForm = kind => {
-  form().hidden = false;
-  part('start').hidden = true;
-  form().reset();
-  for (const name of ['zone', 'line']) for (const one of form().querySelectorAll(`.${name}`)) one.hidden = kind !== name;
-  const taken = new Set(rules.map(rule => rule.name));
-  for (let number = 1; ; number += 1) if (!taken.has(`${kind} ${number}`)) { form().elements.name.value = `${kind} ${number}`; break; }
-  said('');
-  write(part('how'), HOW[kind].join(' '));
-  board.begin(kind);
-};
-const closeForm = () => {
-  form().hidden = true;
-  part('start').hidden = false;
-  write(part('how'), '');
-};
-
-const offerClasses = guarded(async () => {
-  const list = form().querySelector('datalist');
-  list.replaceChildren();
-  if (!runs.length) return;
-  const {models} = await api(`/api/runs/${runs[0].id}`);
-  list.replaceChildren(...(models.find(one => one.task === 'detect')?.classes ?? []).map(value => make('option', {value})));
-}, 'classes');
-
-const directions = () => [form().elements.first.value.trim() || 'in', form().elements.second.value.trim() || 'out'];
-
-const save = async () => {
-  const {elements} = form(), name = elements.name.value.trim();
-  if (!name) { elements.name.focus(); return said('Give it a name first.', true); }
-  const least = drawn.kind === 'zone' ? 3 : 2;
-  if (drawn.corners.length < least) return said(drawn.kind === 'zone' ? 'A zone needs three corners or more: click them on the picture.' : 'A line needs two ends: click them on the picture.', true);
-  const classes = elements.classes.value.split(',').map(one => one.trim()).filter(Boolean);
-  const definition = {anchor: elements.anchor.value, ...(classes.length ? {classes} : {})};
-  if (drawn.kind === 'zone') {
-    definition.polygon = drawn.corners;
-    for (const key of ['dwell_seconds', 'loiter_seconds', 'count_above', 'speed_above']) if (elements[key].value !== '') definition[key] = Number(elements[key].value);
-  } else {
-    Object.assign(definition, {start: drawn.corners[0], end: drawn.corners[1], directions: directions()});
-  }
-  said('Saving …');
-  try {
-    await api(`/api/sources/${source.id}/rules`, {method: 'POST', body: {name, kind: drawn.kind, definition}});
-  } catch (error) {
-    return said(error.message, true);
-  }
-  board.end();
-  closeForm();
-  write(part('how'), isCamera() ? `${name} is watched from now on.` : `${name} is counted once the video is processed or tracked again.`);
-  await loadRules();
-};
-
 // ---- Wiring ----
 
 const plot = chart(part('chart'));
-const board = sketch(part('sketch'), draft => { drawn = draft; });
+const zones = sightline.rules(element.querySelector('.sl-place'), {
+  guarded,
+  heat: () => span && `/api/sources/${source.id}/heat.png?${query({from: span.from, to: span.to})}`.replace(`source=${source.id}&`, ''),
+});
 const film = recording(part('recording'), complain);
 
 element.addEventListener('click', event => {
@@ -370,31 +263,16 @@ element.addEventListener('click', event => {
     setRange(wanted);
     if (wanted === 'custom' && !fields().from.value && span) [fields().from.value, fields().to.value] = [localTime(span.from), localTime(span.to)];
     events = [];
-    return void guarded(refresh)().then(warm);
+    return void guarded(refresh)().then(zones.warm);
   }
-  switch (event.target.closest('[data-do]')?.dataset.do) {
-    case 'zone': return openForm('zone');
-    case 'line': return openForm('line');
-    case 'look': return void guarded(lookAgain)();
-    case 'turn': return board.turn();
-    case 'cancel': board.end(); return closeForm();
-    case 'more': return void guarded(more)();
-  }
+  if (event.target.closest('[data-do="more"]')) guarded(more)();
 });
 element.addEventListener('change', event => {
   const {name, value} = event.target;
   if (name === 'source') guarded(choose)(value);
-  if (['run', 'bucket', 'from', 'to'].includes(name)) { events = []; guarded(refresh)().then(warm); }
-  if (name === 'heat') warm();
+  if (['run', 'bucket', 'from', 'to'].includes(name)) { events = []; guarded(refresh)().then(zones.warm); }
 });
-element.addEventListener('input', event => { if (['first', 'second'].includes(event.target.name)) board.directions(directions()); });
-element.addEventListener('submit', event => { event.preventDefault(); if (event.target === form()) save(); });
-element.addEventListener('keydown', event => {
-  if (event.key !== 'Escape' || form().hidden) return;
-  event.stopPropagation();
-  board.end();
-  closeForm();
-});
+element.addEventListener('submit', event => event.preventDefault());
 
 follow(element, SECONDS, guarded(async () => {
   await offerSources();
