@@ -10,13 +10,13 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from pipeline.api.failures import not_found, refused
-from pipeline.api.heat_picture import heat_png
 from pipeline.api.media import NEVER_KEPT
 from pipeline.api.objects import At, Limit, Name
 from pipeline.api.records import Moment
 from pipeline.api.scopes import reading
 from pipeline.api.services import Services
 from pipeline.events import EventKind
+from pipeline.heat_picture import heat_overlay
 from pipeline.store.event_queries import (
     EventCount,
     EventFilter,
@@ -170,7 +170,7 @@ def event_routes(services: Services) -> APIRouter:
     @router.get("/sources/{public_id}/heat.png")
     def heat_picture(public_id: UUID, asked: Heat) -> Response:
         """The same as a picture (PNG), to be laid over one of the source: clear where nobody stood."""
-        content = heat_png(found_heat(public_id, asked))
+        content = heat_overlay(found_heat(public_id, asked))
         return Response(content, media_type="image/png", headers={"cache-control": NEVER_KEPT})
 
     def found_heat(public_id: UUID, asked: _HeatQuery) -> FloatArray:

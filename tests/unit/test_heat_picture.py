@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
-from pipeline.heat_picture import WIDTH, heat_picture
+from pipeline.heat_picture import WIDTH, heat_overlay, heat_picture
 
 
 def test_heat_shows_where_it_is() -> None:
@@ -33,3 +34,18 @@ def test_the_background_keeps_its_size_and_shows_where_nobody_was() -> None:
     assert drawn.shape == background.shape
     assert (drawn[60:, 60:] == 200).all()
     assert (drawn[:5, :5] != 200).any()
+
+
+def test_what_is_laid_over_a_picture_is_clear_where_nobody_was() -> None:
+    heat = np.zeros((10, 20))
+    heat[2, 5], heat[8, 15] = 100, 1
+    laid = cv2.imdecode(np.frombuffer(heat_overlay(heat), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert laid.shape[1] == 2 * laid.shape[0]
+    assert laid.shape[2] == 4
+    cell = laid.shape[0] // 10
+    hot, cool, none = (
+        laid[int((row + 0.5) * cell), int((column + 0.5) * cell)] for row, column in ((2, 5), (8, 15), (4, 18))
+    )
+    assert hot[3] > cool[3] > none[3] == 0
+    assert hot[2] > hot[0]  # red: blue green red
+    assert not cv2.imdecode(np.frombuffer(heat_overlay(np.zeros((3, 4))), np.uint8), cv2.IMREAD_UNCHANGED)[..., 3].any()
