@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 
 from pipeline.errors import DependencyError, StoreError
 
-BUSY_SECONDS = 30.0  # how long a SQLite connection waits for another's lock
+BUSY_SECONDS = 30.0  # how long a connection waits for another's lock
 _CONNECT_SECONDS = 10  # how long to wait for a PostgreSQL server
 _BEGIN = "sightline_begin"  # execution option: how SQLite begins a transaction; empty for none
 
@@ -42,8 +42,8 @@ def read_address(url: str | Path) -> URL:
 def make_engine(address: URL, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
     """An engine that has not connected yet. Raises DependencyError where PostgreSQL's driver is missing.
 
-    `busy_seconds`: how long a SQLite connection waits for another's lock; a PostgreSQL server is waited for no longer
-    than that either, or 2 s, which is the least it takes.
+    `busy_seconds`: how long a connection waits for another's lock; a PostgreSQL server that does not answer is waited
+    for no longer than that either, or 2 s, which is the least it takes. The address may say otherwise.
     """
     if address.get_backend_name() == "sqlite":
         engine = create_engine(address, connect_args={"timeout": busy_seconds})
@@ -56,8 +56,14 @@ def make_engine(address: URL, *, busy_seconds: float = BUSY_SECONDS) -> Engine:
     except ImportError as error:
         raise DependencyError(f"a PostgreSQL store needs {error.name}: pip install 'sightline[postgres]'") from error
     connect = max(2, min(_CONNECT_SECONDS, round(busy_seconds)))
-    waiting = {} if "connect_timeout" in address.query else {"connect_timeout": connect}
-    return create_engine(address, pool_pre_ping=True, connect_args=waiting)
+    waiting: dict[str, object] = {
+        "connect_timeout": connect,
+        "tcp_user_timeout": 1000 * connect,  # milliseconds; a server that fell off the network answers never
+        **{"keepalives_idle": connect, "keepalives_interval": 1, "keepalives_count": 2},
+        "options": f"-c lock_timeout={round(1000 * busy_seconds)}",
+    }
+    own = {name: value for name, value in waiting.items() if name not in address.query}
+    return create_engine(address, pool_pre_ping=True, connect_args=own)
 
 
 def for_reading(engine: Engine) -> Engine:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
-from sqlalchemy import func, select
+import pytest
+from sqlalchemy import func, select, text
 
+from pipeline.errors import StoreError
 from pipeline.sources.feed import CameraState
+from pipeline.store.database import open_database
 from pipeline.store.states import CameraWish, RunStatus
-from pipeline.store.tables import DetectionChunk
+from pipeline.store.tables import Camera, DetectionChunk
+from pipeline.watch.patience import may_pass
 from tests.integration.rtsp_server import looped
 from tests.integration.watch.process import ServiceProcess, nothing_left
 
@@ -34,3 +39,17 @@ def test_a_service_on_postgres(tmp_path: Path, shared: Path, postgres_url: str) 
             assert connection.scalar(select(func.count()).select_from(DetectionChunk)) >= 1
         assert [reason for _, _, reason in service.gaps("gate")] == ["paused"]
     assert "s3cret" not in service.said()
+
+
+def test_a_table_that_is_locked_keeps_a_service_waiting_no_longer_than_it_said(postgres_url: str) -> None:
+    """Else its last words would wait for ever, and so would its end."""
+    with open_database(postgres_url) as other, open_database(postgres_url, busy_seconds=0.2) as service:
+        with other.write() as holder:
+            holder.execute(text("LOCK TABLE cameras IN ACCESS EXCLUSIVE MODE"))
+            begun = time.monotonic()
+            with pytest.raises(StoreError) as told, service.write("tell how the cameras are doing") as connection:
+                connection.execute(select(Camera.id))
+            assert time.monotonic() - begun < 2
+            assert may_pass(told.value)  # it is tried again
+        with service.read() as connection:
+            assert connection.execute(select(Camera.id)).all() == []
