@@ -13,7 +13,7 @@ from pipeline.sources.feed import CameraState
 from pipeline.store.cameras import LIVE
 from pipeline.store.database import Database
 from pipeline.store.public_id import PublicIds
-from pipeline.store.states import CameraOrigin, CameraWish, RequestedState
+from pipeline.store.states import CameraOrigin, CameraWish, RequestedState, RunStatus
 from pipeline.store.tables import Camera, Gap, Run, RunSource
 from pipeline.store.writer import now_microseconds
 from trackers import structures
@@ -141,6 +141,23 @@ def retire(database: Database, run: UUID) -> None:
     """Tell a service that does not answer to end, should it wake up again."""
     with database.write("end an earlier service") as connection:
         connection.execute(update(Run).where(Run.public_id == run).values(requested_state=RequestedState.STOP))
+
+
+def retire_earlier(database: Database, run: UUID) -> int:
+    """Tell all services that began before this one, and have told no end, to end. Returns how many there were.
+
+    Of services that are started at the same moment and do not see each other the last one stays.
+    """
+    with database.write("end earlier services") as connection:
+        own = connection.execute(select(Run.id, Run.project_id).where(Run.public_id == run)).one()
+        earlier = (
+            Run.project_id == own.project_id,
+            Run.id < own.id,
+            Run.kind == LIVE,
+            Run.status.in_((RunStatus.RUNNING, RunStatus.PAUSED)),
+            Run.requested_state != RequestedState.STOP,
+        )
+        return connection.execute(update(Run).where(*earlier).values(requested_state=RequestedState.STOP)).rowcount
 
 
 def _run_id(connection: Connection, run: UUID) -> int:

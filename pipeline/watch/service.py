@@ -21,7 +21,7 @@ from pipeline.run_record import media_folder, run_record
 from pipeline.secrets import Secrets
 from pipeline.sources.feed import Feed
 from pipeline.sources.outage_guard import OutageGuard
-from pipeline.store.camera_rows import enrol
+from pipeline.store.camera_rows import enrol, retire_earlier
 from pipeline.store.cameras import LIVE
 from pipeline.store.database import Database, open_database
 from pipeline.store.filters import PROJECT, Scope, scope_of
@@ -157,6 +157,8 @@ class Watch:
         record = replace(record, kind=LIVE, settings={**record.settings, MADE_BY: made_by}, parent=parent)
         writer = RunWriter.begin(database, record, media_folder=media, public_id=self._options.public_id)
         self._patience.insist(lambda: enrol(database, writer.public_id, cameras))
+        if others := self._patience.insist(lambda: retire_earlier(database, writer.public_id)):
+            _log.warning("%d services that were started at the same moment are told to end", others)
         return writer
 
     def _means(self, database: Database, writer: RunWriter, models: Models) -> Means:

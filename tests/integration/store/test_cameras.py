@@ -18,6 +18,7 @@ from pipeline.store.camera_rows import (
     enrol,
     last_seen,
     retire,
+    retire_earlier,
     take_up,
     tell_cameras,
 )
@@ -187,6 +188,19 @@ def test_the_newest_service_is_meant(database: Database, tmp_path: Path) -> None
     retire(database, before.public_id)
     assert before.heartbeat() is RequestedState.STOP
     assert now.heartbeat() is RequestedState.RUN
+
+
+def test_of_services_started_at_the_same_moment_one_stays(database: Database, tmp_path: Path) -> None:
+    first, ended, second = (service(database, tmp_path) for _ in range(3))
+    ended.finish_run(RunStatus.FINISHED)
+    assert retire_earlier(database, first.public_id) == 0
+    assert retire_earlier(database, second.public_id) == 1
+    assert retire_earlier(database, second.public_id) == 0
+    assert [one.heartbeat() for one in (first, ended, second)] == [
+        RequestedState.STOP,
+        RequestedState.RUN,
+        RequestedState.RUN,
+    ]
 
 
 def test_enrolling_twice_adds_nothing(database: Database, tmp_path: Path) -> None:
