@@ -22,7 +22,9 @@ def css() -> str:
 
 def head() -> str:
     """What stands in the page's head: the script that all tabs share, and what it can draw."""
-    return "".join(f"<script>{_read(f'{name}.js')}</script>" for name in ("page", "chart", "sketch", "rules", "recording"))
+    return "".join(
+        f"<script>{_read(f'{name}.js')}</script>" for name in ("page", "chart", "sketch", "rules", "recording")
+    )
 
 
 def script(name: str) -> str:
