@@ -358,10 +358,10 @@ def _last_over(database: Database, places: set[str]) -> RunDetail | None:
     if scope is None:
         return None
     with database.read("look for a run to resume") as connection:
-        for row in list_runs(scope, connection, limit=LATEST):
+        for row in list_runs(scope, connection, kind="files", limit=LATEST):
             detail = run_detail(scope, connection, row.public_id)
             own = set() if detail is None else {one.uri_redacted for one in detail.sources}
-            if row.kind != "files" or not own or not own <= places:
+            if not own or not own <= places:
                 continue
             if own == places or places - own <= finished_places(scope, connection, row.settings_hash):
                 return None if shown_status(row, now_microseconds()) is ShownStatus.FINISHED else detail

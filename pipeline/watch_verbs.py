@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from pipeline import logs
-from pipeline.errors import ConfigError, SightlineError, StoreError
+from pipeline.errors import BusyError, ConfigError, SightlineError, StoreError
 from pipeline.run_verbs import INCOMPLETE, DatabaseOption, JsonOption, opened_store
 from pipeline.stopping import stopping
 
@@ -60,7 +60,7 @@ def watch(
 
     Example: `sightline watch cameras.yaml --log-json`
 
-    Exit code 0: it was stopped. 1: it broke; start it again. 2: bad input, nothing was done.
+    Exit code 0: it was stopped. 1: it broke, or another is at work; start it again. 2: bad input, nothing was done.
     """
     from pipeline.page.access import read_password
     from pipeline.secrets import Secrets
@@ -99,9 +99,9 @@ def serve(settings: WatchSettings, secrets: Secrets, options: WatchOptions, *, l
         try:
             service.execute()
         except SightlineError as error:
-            if service.public_id is None:  # nothing was done
+            if service.public_id is None and not isinstance(error, BusyError):  # nothing was done, nor ever will be
                 raise
-            _log.error("the service broke: %s", " ".join(str(error).split()))
+            _log.error("the service cannot go on: %s", " ".join(str(error).split()))
             raise typer.Exit(INCOMPLETE) from error
     _log.info("run %s has ended", service.public_id)
     return service.stopped

@@ -64,7 +64,7 @@ class GapJson(BaseModel):
 
 
 class RecordingsJson(BaseModel):
-    """A page of what was recorded, in order of time, and all gaps of the time that was asked for."""
+    """A page of what was recorded, in order of time, and the gaps of the time that was asked for, the first 1000."""
 
     items: list[SegmentJson]
     gaps: list[GapJson]

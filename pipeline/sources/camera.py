@@ -17,6 +17,7 @@ from pipeline.sources.camera_address import shown, with_secret
 from pipeline.sources.camera_facts import CameraFacts, utc_now
 from pipeline.sources.feed import CameraState, DropReason, FeedStatus
 from pipeline.sources.frame_taker import FrameTaker
+from pipeline.sources.hardware import after_nothing
 from pipeline.sources.outage_guard import OutageGuard
 from pipeline.sources.reader_process import ReaderProcess
 from pipeline.sources.reader_watch import ReaderWatch
@@ -97,6 +98,7 @@ class Camera:
         self._facts = CameraFacts(CameraState.PAUSED if paused else CameraState.CONNECTING)
         self._reading = threading.Lock()  # guards the process and the order
         self._process: ReaderProcess | None = None
+        self._decoder = ""  # of the present connection, once it has opened
         self._started_at = utc_now()
         self._missing: set[str] = set()  # what keeps pictures away: "outage", "paused"
 
@@ -242,6 +244,7 @@ class Camera:
             except OSError as error:
                 return Lost(LossKind.BROKEN, f"no reading process can be started: {error.strerror or error}")
         self._facts.begin(process.ledger)
+        self._decoder = ""
         watch = ReaderWatch(
             process,
             open_seconds=order.open_seconds,
@@ -264,13 +267,26 @@ class Camera:
                     process.close()
         lived = None if watch.live_since is None else time.monotonic() - watch.live_since
         self._attempts.over(lived, by_us=lost is None)
+        if lived is None and lost is not None:
+            self._distrust_hardware()
         return lost
+
+    def _distrust_hardware(self) -> None:
+        """The connection opened, perhaps, but gave no picture."""
+        with self._reading:
+            wish = after_nothing(self._order.hardware, self._decoder)
+            if wish == self._order.hardware:
+                return
+            self._order = replace(self._order, hardware=wish)
+        said = "camera '%s': %s gave no picture; from now on it is decoded by software"
+        _log.warning(said, self.name, self._decoder, extra={"camera": self.name})
 
     def _hear(self, told: Told | Ring) -> None:
         match told:
             case Ring():
                 self._take_from(told)
             case Opened():
+                self._decoder = told.decoder
                 if told.note and told.decoder != self._facts.decoder:
                     _log.warning("camera '%s': %s", self.name, told.decoder, extra={"camera": self.name})
                 self._facts.opened(told)

@@ -49,6 +49,14 @@ def label(choice: Choice, wish: str, context: av.CodecContext) -> tuple[str, str
     return (f"{SOFTWARE} ({note})" if note else SOFTWARE), note
 
 
+def after_nothing(wish: str, decoder: str) -> str:
+    """What to wish for after a connection that opened and gave no picture, decoded by `decoder` (a `label`).
+
+    A device may open and yet decode nothing: too many streams, a form of the codec it does not know.
+    """
+    return "none" if decoder and not decoder.startswith(SOFTWARE) else wish
+
+
 def _open(name: str) -> HWAccel:
     return HWAccel(name, allow_software_fallback=True)
 

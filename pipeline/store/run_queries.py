@@ -26,9 +26,13 @@ def count_runs(scope: Scope, connection: Connection) -> int:
     return connection.execute(query).scalar_one()
 
 
-def list_runs(scope: Scope, connection: Connection, *, limit: int = 50, offset: int = 0) -> list[RunRow]:
-    """One page of runs, the newest first."""
+def list_runs(
+    scope: Scope, connection: Connection, *, kind: str | None = None, limit: int = 50, offset: int = 0
+) -> list[RunRow]:
+    """One page of runs, the newest first. `kind`: only of this one."""
     query = _runs(scope).order_by(Run.created_at.desc(), Run.id.desc()).limit(limit).offset(offset)
+    if kind is not None:
+        query = query.where(Run.kind == kind)
     return [RunRow(**row) for row in connection.execute(query).mappings()]
 
 
@@ -40,9 +44,7 @@ def run_row(scope: Scope, connection: Connection, run: UUID) -> RunRow | None:
 
 def newest_run(scope: Scope, connection: Connection, kind: str) -> RunRow | None:
     """The run of a kind that was made last; None where there is none."""
-    query = _runs(scope).where(Run.kind == kind).order_by(Run.created_at.desc(), Run.id.desc()).limit(1)
-    found = connection.execute(query).mappings().one_or_none()
-    return None if found is None else RunRow(**found)
+    return next(iter(list_runs(scope, connection, kind=kind, limit=1)), None)
 
 
 def run_detail(scope: Scope, connection: Connection, run: UUID) -> RunDetail | None:

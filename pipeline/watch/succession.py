@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from pipeline.camera_settings import CameraSettings
-from pipeline.errors import ConfigError
+from pipeline.errors import BusyError
 from pipeline.store.camera_rows import Enrolment, retire
 from pipeline.store.cameras import LIVE, CameraRow, list_cameras
 from pipeline.store.database import Database
@@ -25,7 +25,7 @@ WATCH, RUN = "watch", "run"  # who made a live run: a service with a cameras fil
 MADE_BY = "made_by"  # where a run's settings say that
 SILENT_SECONDS = 3.0  # a service beats twice a second; one that does not for so long is gone
 _LOOK_SECONDS = 0.1
-_LOOKED_THROUGH = 1000  # newest runs among which the last service is looked for
+_LOOKED_THROUGH = 1000  # newest live runs among which the last service is looked for
 
 _log = logging.getLogger(__name__)
 
@@ -33,14 +33,14 @@ _log = logging.getLogger(__name__)
 def take_over(database: Database, scope: Scope, *, silent_seconds: float = SILENT_SECONDS) -> UUID | None:
     """The live run before this one, whose process is gone, or is told to end should it wake up. None before the first.
 
-    Raises ConfigError if it is at work: two services would read every camera twice.
+    Raises BusyError if it is at work: two services would read every camera twice.
     """
     with database.read("look for another service") as connection:
         before = newest_run(scope, connection, LIVE)
     if before is None:
         return None
     if _may_live(before) and _beats(database, scope, before, silent_seconds):
-        raise ConfigError(
+        raise BusyError(
             f"a service is at work already (process {before.pid} on {before.host}); stop it first, or add cameras to "
             "it: sightline cameras add NAME URL"
         )
@@ -85,8 +85,8 @@ def enrolments(
 def _last_cameras(database: Database, scope: Scope) -> Sequence[CameraRow]:
     """Of the last service over a cameras file; nothing before the first."""
     with database.read("look for the cameras of the last service") as connection:
-        for run in list_runs(scope, connection, limit=_LOOKED_THROUGH):
-            if run.kind == LIVE and run.settings.get(MADE_BY) == WATCH:
+        for run in list_runs(scope, connection, kind=LIVE, limit=_LOOKED_THROUGH):
+            if run.settings.get(MADE_BY) == WATCH:
                 return list_cameras(scope, connection, run=run.public_id)
     return []
 

@@ -132,7 +132,7 @@ def test_there_is_only_one_service_on_a_store(service: ServiceProcess) -> None:
     with service:
         service.await_state("gate", CameraState.LIVE)
         done = sightline("watch", service.file, "--listen", "", "--database", service.url, folder=service.folder)
-        assert done.code == 2
+        assert done.code == 1  # whoever supervises it, tries again: the other may be about to end
         assert "a service is at work already" in done.err
         assert service.process.poll() is None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import av
 import pytest
 
-from pipeline.sources.hardware import SOFTWARE, Choice, choose, label
+from pipeline.sources.hardware import SOFTWARE, Choice, after_nothing, choose, label
 
 
 def test_software_is_always_there() -> None:
@@ -35,3 +35,17 @@ def test_a_codec_that_the_hardware_does_not_know() -> None:
     context = av.CodecContext.create("mjpeg", "r")  # without the accelerator
     assert label(choice, "cuda", context) == ("software (cuda does not decode mjpeg)", "cuda does not decode mjpeg")
     assert label(choice, "auto", context) == (SOFTWARE, "")
+
+
+@pytest.mark.parametrize(
+    ("wish", "decoder", "then"),
+    [
+        ("auto", "cuda", "none"),
+        ("vaapi", "vaapi", "none"),
+        ("auto", SOFTWARE, "auto"),
+        ("cuda", f"{SOFTWARE} (cuda does not decode mjpeg)", "cuda"),
+        ("auto", "", "auto"),  # it was not even opened
+    ],
+)
+def test_hardware_that_gave_no_picture_is_not_tried_again(wish: str, decoder: str, then: str) -> None:
+    assert after_nothing(wish, decoder) == then
