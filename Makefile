@@ -10,7 +10,8 @@ demo: install
 	$(BIN)/sightline demo --out demo
 
 test: lint types
-	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "alone and not long"
+	$(BIN)/python -m pytest -m "not alone and not long" -n 2 --dist loadfile
 
 test-long: install
 	$(BIN)/python -m pytest -m long

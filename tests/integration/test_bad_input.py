@@ -209,7 +209,7 @@ def test_square_brackets_are_no_markup(tmp_path: Path) -> None:
 
 def test_a_stream_is_refused_without_its_password(tmp_path: Path) -> None:
     done = sightline("run", "rtsp://me:s3cret@10.0.0.1/live", folder=tmp_path)
-    refused(done, "10.0.0.1", "stream", folder=tmp_path, left=set())
+    refused(done, "10.0.0.1", "password", "SIGHTLINE_SECRET_", folder=tmp_path, left=set())
     assert "s3cret" not in done.err
 
 

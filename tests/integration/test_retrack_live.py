@@ -96,7 +96,7 @@ def follow(database: Database, file: Path, *, parent: UUID | None) -> None:
     settings = Settings.model_validate({"store": {"database": str(file)}})
     kept = settings.model_dump(mode="json", exclude={"store": {"database"}})
     detector, looks = Passing(every=11), Looks()
-    record = RunRecord("live", kept | {"cameras": {}, "record": {}, "alerts": {}}, "hash", "0", parent=parent)
+    record = RunRecord("live", kept | {"cameras": {}, "record": {}}, "hash", "0", parent=parent)
     writer = RunWriter.begin(database, record, media_folder=file.parent / "media")
     writer.register_model(detector.card)
     embedder = writer.register_model(looks.card)

@@ -84,7 +84,7 @@ def test_setting_up_again_replaces_what_was_there() -> None:
         set_up(LogForm.PLAIN, level=logging.INFO)
         assert (root.level, own.level) == (logging.WARNING, logging.INFO)
         set_up(LogForm.RICH, secrets=["open-sesame"], console=Console(file=out, width=200))
-        assert len(root.handlers) == len(before) + 1
+        assert len([handler for handler in root.handlers if handler not in before]) == 1
         logging.getLogger("sightline.other").warning("the word is open-sesame")
     finally:
         for handler in list(root.handlers):

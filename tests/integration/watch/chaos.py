@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from sqlalchemy import select
@@ -32,11 +35,40 @@ class Blow:
     allowed: float  # seconds
 
 
+class Yardstick:
+    """How long this machine leaves a program waiting that only writes a little to the same disk, ten times a second."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "yardstick"
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._measure, name="yardstick")
+        self.longest = 0.0  # seconds between two writes
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _measure(self) -> None:
+        with self._file.open("wb", buffering=0) as file:
+            before = time.monotonic()
+            while not self._ended.wait(0.1):
+                file.write(b"x" * 4096)
+                os.fsync(file.fileno())
+                now = time.monotonic()
+                self.longest = max(self.longest, now - before)
+                before = now
+
+
 @dataclass
 class Report:
     """What became of it."""
 
     seconds: float = 0.0
+    machine_pause: float = 0.0  # seconds for which the machine itself stood still at most, by the yardstick
     blows: list[Blow] = field(default_factory=list)
     longest_pause: dict[str, float] = field(default_factory=dict)  # between two frames of cameras that nobody touched
     gaps: dict[str, list[tuple[float, str]]] = field(default_factory=dict)  # camera -> seconds and reason
@@ -60,6 +92,7 @@ class Report:
             shown = "" if pause is None else f"{pause:.2f}"
             others = f"{self.dropped[name]} | {self.damaged[name]} | {len(self.gaps[name])}"
             lines.append(f"| {name} | {count} | {others} | {shown} |")
+        lines += ["", f"longest pause of the machine itself: {self.machine_pause:.2f} s"]
         (folder / "chaos.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -6,12 +6,15 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select
 
 from pipeline.store.states import MediaKind
 from pipeline.store.tables import Media, RunSource
 from tests.integration.rtsp_server import Mount, RtspServer, looped
 from tests.integration.watch.process import ServiceProcess
+
+pytestmark = pytest.mark.alone
 
 MOTION = {"detector": {"backend": "motion"}}
 
