@@ -75,7 +75,7 @@ class Storing:
         """
         for lane in lanes:
             pending = self._pending.pop(lane, None)
-            if pending is not None and pending.at and not isinstance(failure, StoreError):
+            if pending is not None and not isinstance(failure, StoreError):
                 failure = self._last_cut(lane, pending) or failure
         until = time.monotonic() + CLOSING
         for lane in lanes:

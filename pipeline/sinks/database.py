@@ -16,7 +16,7 @@ from pipeline.sinks.dossiers import Dossiers
 from pipeline.sinks.gathering import Gathering, Moment, Sightings, frame_detections
 from pipeline.sinks.sequel import Sequel
 from pipeline.sinks.sighting import qualities
-from pipeline.store.chunk import ChunkData, CropColumns, EmbeddingColumns, FrameCounts, ObservationColumns
+from pipeline.store.chunk import ChunkData, ChunkRest, CropColumns, EmbeddingColumns, FrameCounts, ObservationColumns
 from pipeline.store.records import Checkpoint
 from trackers.structures import Detections, Gap, IntArray, Stage, State
 
@@ -30,6 +30,9 @@ class ResultWriter(Protocol):
 
     def write_chunk(self, run_source_id: int, chunk: ChunkData) -> bool:
         """Write everything of a chunk or nothing. Returns False if it was there already and was skipped."""
+
+    def write_rest(self, run_source_id: int, rest: ChunkRest) -> None:
+        """Write what waited for the end of a chunk whose frames are written."""
 
     def add_gap(self, run_source_id: int, gap: Gap) -> None:
         """Say that a source gave no pictures at its end."""
@@ -164,6 +167,8 @@ class DatabaseSink:
         """
         if self._gathering.frames:
             self._store(state, end)
+        elif end is ChunkEnd.WHOLE:
+            self._store_rest()
 
     def lost(self, gap: Gap) -> None:
         """The source is left while it gives no pictures. Raises StoreError."""
@@ -206,6 +211,18 @@ class DatabaseSink:
         self._before = last
         self._next_frame = chunk.end_frame
         self._gathering = Gathering()
+
+    def _store_rest(self) -> None:
+        """What waited for the chunk to become whole, which it does without another frame."""
+        crops = self._crops(first_only=False)
+        sightings, self._open, self._cut = self._open, Sightings.none(), []
+        self._provisional.clear()
+        embeddings = self._chosen(self._dossiers, sightings)
+        self._dossiers.forget(sightings.ended)
+        if crops is None and not embeddings:
+            return
+        exemplars_from = int(sightings.at[0]) if len(sightings.at) else None
+        self._writer.write_rest(self._run_source_id, ChunkRest(embeddings, exemplars_from, crops))
 
     def _crops(self, *, first_only: bool) -> CropColumns | None:
         """Pictures to store; `first_only`: of tracks that have none yet, while the others wait."""

@@ -210,6 +210,15 @@ class ChunkData:
             raise ContentError(f"frames {frames[0]}..{frames[-1]} lie outside {self.first_frame}..{self.end_frame}")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ChunkRest:
+    """Looks and pictures that waited for a chunk to become whole, where its last frames were stored without them."""
+
+    embeddings: tuple[EmbeddingColumns, ...] = ()  # at most one a model
+    exemplars_from: int | None = None  # exemplars stored from this time on (microseconds UTC) are replaced by these
+    crops: CropColumns | None = None
+
+
 def _check_lengths(columns: Any, count: int, *, but: tuple[str, ...] = ()) -> None:
     for column in fields(columns):
         value = getattr(columns, column.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, select, update
 from pipeline.errors import StoreError
 from pipeline.models.base import ModelCard
 from pipeline.store import adoption, chunk_rows, tables
-from pipeline.store.chunk import ChunkData, FrameCounts
+from pipeline.store.chunk import ChunkData, ChunkRest, FrameCounts
 from pipeline.store.crops import remove_crops
 from pipeline.store.database import Database
 from pipeline.store.deliveries import AlertTarget
@@ -264,6 +264,20 @@ class RunWriter:
         remove_crops(self._media_folder, obsolete)
         return True
 
+    def write_rest(self, run_source_id: int, rest: ChunkRest) -> None:
+        """Write what waited for the end of a chunk whose frames are stored. Doing it again changes nothing.
+
+        Raises StoreError, OutputError as `write_chunk` does.
+        """
+        with self._write("write the last looks of a source") as connection:
+            place = self._place(connection, run_source_id)
+            columns = [part.local_ids for part in rest.embeddings]
+            if rest.crops is not None:
+                columns.append(rest.crops.local_ids)
+            ids = stored_tracks(connection, place, {local_id for column in columns for local_id in column.tolist()})
+            obsolete = self._write_looks(connection, place, rest, ids)
+        remove_crops(self._media_folder, obsolete)
+
     def progress(self, run_source_id: int) -> SourceProgress:
         """How far the run is with a source. Raises StoreError if its checkpoint is damaged."""
         columns = (RunSource.status, RunSource.frames_read, RunSource.processed, RunSource.dropped, RunSource.repaired)
@@ -370,17 +384,23 @@ class RunWriter:
         chunk_rows.write_detections(connection, place, chunk)
         chunk_rows.write_observations(connection, place, chunk.observations, ids)
         chunk_rows.write_sessions(connection, place, chunk.sessions)
-        for embeddings in chunk.embeddings:
-            if chunk.exemplars_from is not None:
-                chunk_rows.remove_exemplars(connection, embeddings, ids, chunk.exemplars_from)
-            chunk_rows.write_embeddings(connection, embeddings, ids)
         if chunk.gaps is not None:
             chunk_rows.write_gaps(connection, place, chunk.gaps)
         if chunk.events is not None:
             chunk_rows.write_events(connection, place, chunk.events, ids, self._public_ids, alerts=self.alerts)
-        if chunk.crops is None:
+        return self._write_looks(connection, place, chunk, ids)
+
+    def _write_looks(
+        self, connection: Connection, place: Place, looks: ChunkData | ChunkRest, ids: Mapping[int, int]
+    ) -> list[str]:
+        """Features and pictures of tracks. Returns crops that are obsolete once the transaction has committed."""
+        for embeddings in looks.embeddings:
+            if looks.exemplars_from is not None:
+                chunk_rows.remove_exemplars(connection, embeddings, ids, looks.exemplars_from)
+            chunk_rows.write_embeddings(connection, embeddings, ids)
+        if looks.crops is None:
             return []
-        return chunk_rows.write_crops(connection, place, chunk.crops, ids, self._public_ids)
+        return chunk_rows.write_crops(connection, place, looks.crops, ids, self._public_ids)
 
     def _save_progress(self, connection: Connection, run_source_id: int, chunk: ChunkData) -> None:
         now = self._clock()

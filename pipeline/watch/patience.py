@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
 from pipeline.errors import OutputError, StoreError
 from pipeline.store.camera_rows import add_gap
-from pipeline.store.chunk import ChunkData
+from pipeline.store.chunk import ChunkData, ChunkRest
 from pipeline.store.database import Database
 from pipeline.store.writer import RunWriter
 from trackers.structures import Gap
@@ -122,6 +122,10 @@ class PatientWriter:
     def write_chunk(self, run_source_id: int, chunk: ChunkData) -> bool:
         """A chunk that came through although an error said otherwise is not written twice."""
         return self._patience.insist(lambda: self._writer.write_chunk(run_source_id, chunk))
+
+    def write_rest(self, run_source_id: int, rest: ChunkRest) -> None:
+        """Likewise."""
+        self._patience.insist(lambda: self._writer.write_rest(run_source_id, rest))
 
     def add_gap(self, run_source_id: int, gap: Gap) -> None:
         """Likewise."""

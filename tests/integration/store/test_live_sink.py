@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from pipeline.errors import StoreError
 from pipeline.models.base import ModelCard
@@ -131,6 +131,27 @@ def test_cut_every_few_frames_a_camera_leaves_what_whole_chunks_leave(database: 
     assert len(left[0]["embeddings"]) > 5
     assert left[1] == left[0]
     assert left[2] == left[0]
+
+
+@pytest.mark.parametrize("last_cut", [58, 59])
+def test_what_waited_for_its_chunk_is_stored_at_the_end(database: Database, tmp_path: Path, last_cut: int) -> None:
+    """Also where the last frames were cut already, and no other comes."""
+    left = []
+    for name, cuts in (("whole", ()), ("cut", (10, 35, last_cut))):
+        camera = Camera(database, tmp_path, name)
+        with camera.sink() as sink:
+            for index in range(60):
+                sink.write(result(index, end=ChunkEnd.CUT if index in cuts else ChunkEnd.NONE))
+            sink.cut({}, ChunkEnd.WHOLE)
+            sink.cut({}, ChunkEnd.WHOLE)  # there is nothing more to store
+        found = everything(camera)
+        del found["detections"]  # in the pieces in which they were cut
+        left.append(found)
+        with database.write() as connection:
+            connection.execute(delete(tables.Run))
+    assert left[0] == left[1]
+    assert len(left[0]["embeddings"]) > 2
+    assert left[0]["pictures"]
 
 
 def test_what_is_cut_can_be_read_at_once_and_has_no_holes(camera: Camera) -> None:
