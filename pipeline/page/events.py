@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from html import escape
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,13 @@ Updates = dict[Any, Any]  # component -> its new value
 def on(event: Callable[..., Any], act: Callable[..., Updates], inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
     """Let an event act. Nothing of it is an interface for programs: those have the HTTP API."""
     return event(act, inputs, outputs, api_visibility="private", show_progress="minimal", trigger_mode="always_last")
+
+
+def on_any(
+    events: Sequence[Callable[..., Any]], act: Callable[..., Updates], inputs: Sequence[Any], outputs: Sequence[Any]
+) -> Any:
+    """Let several events do the same, as one: wired each for itself, an older answer could come last and stay."""
+    return on(partial(gr.on, list(events)), act, inputs, outputs)
 
 
 def on_each(

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from pipeline.page import look
 from pipeline.page.edits import Edits, read_wish, told
-from pipeline.page.events import Updates, actor, ids, on, on_each, say, sent, troubles_told
+from pipeline.page.events import Updates, actor, ids, on, on_any, on_each, say, sent, troubles_told
 from pipeline.page.filters_form import FilterForm
 from pipeline.page.parts import hint
 from pipeline.page.similar_view import FOUND, SimilarView
@@ -46,8 +46,7 @@ class SearchTab:
     def wire(self) -> None:
         """What this tab does by itself."""
         inputs = [self.track, self.found, *self.form.fields]
-        for event in self.form.events:
-            on(event, self._filtered, [self.track, *self.form.fields], self.outputs)
+        on_any(self.form.events, self._filtered, [self.track, *self.form.fields], self.outputs)
         on(self.asked.found, self._of_picture, self.form.fields, [*self.outputs, self.found])  # the script's own event
         on_each(self.cards.edit, self._edit, inputs, self.outputs)
 

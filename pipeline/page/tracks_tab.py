@@ -8,7 +8,7 @@ import gradio as gr
 
 from pipeline.page import look
 from pipeline.page.edits import Edits, read_wish, told
-from pipeline.page.events import Updates, actor, ids, on, on_each, say, sent, troubles_told
+from pipeline.page.events import Updates, actor, ids, on_any, on_each, say, sent, troubles_told
 from pipeline.page.filters_form import FilterForm
 from pipeline.page.pager import Pager
 from pipeline.page.runs_view import Choice
@@ -39,8 +39,8 @@ class TracksTab:
 
     def wire(self) -> None:
         """What this tab does by itself."""
-        for event in [*self.form.events, self.order.input]:
-            on(event, lambda *values: self.show(0, *values), self.filters, self.outputs)
+        changes = [*self.form.events, self.order.input]
+        on_any(changes, lambda *values: self.show(0, *values), self.filters, self.outputs)
         on_each(self.cards.edit, self._edit, [self.pager.number, *self.filters], self.outputs)
         self.pager.wire(self.show, self.filters, self.outputs)
 
