@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from pipeline import camera_verbs, event_verbs, heat_verbs, logs, run_verbs, watch_verbs
+from pipeline import camera_verbs, event_verbs, heat_verbs, logs, run_verbs, track_verbs, watch_verbs
 from pipeline.alert_verbs import alerts_app
 from pipeline.errors import ConfigError, SightlineError
 from pipeline.recording_verbs import recordings_app
 from pipeline.redaction import redact
-from pipeline.run_verbs import DatabaseOption, RunArgument
+from pipeline.run_verbs import DatabaseOption, RunArgument, SetOption
 from pipeline.stopping import Stoppable, stopping
 
 if TYPE_CHECKING:
@@ -35,16 +35,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     add_completion=False,
 )
-evaluate_app = typer.Typer(help="Score results against ground truth.", no_args_is_help=True)
-app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(recordings_app, name="recordings")
-
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one setting; may be given several times."),
-]
-
 
 WorkersOption = Annotated[int, typer.Option(min=1, max=256, help="Processes that share the sources.")]
 PreviewOption = Annotated[bool, typer.Option("--preview", help="Keep the newest annotated picture for the page.")]
@@ -236,75 +228,6 @@ def retrack(
 
 
 @app.command()
-def track(
-    detections: Annotated[Path, typer.Argument(metavar="DET.txt", help="Detections as MOTChallenge text.")],
-    sequence: Annotated[Path, typer.Option(metavar="DIR", help="Folder of seqinfo.ini: frame rate and length.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Tracks as MOTChallenge text.")],
-    tracker: Annotated[Literal["deepsort", "bytetrack"], typer.Option(help="Which tracker.")] = "deepsort",
-    gmc: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Camera motion, `frame,a,b,tx,c,d,ty` a line.")
-    ] = None,
-    refine: Annotated[
-        bool, typer.Option("--refine", help="Then, with hindsight: link pieces, smooth boxes, fill holes.")
-    ] = False,
-    settings: SetOption = None,
-) -> None:
-    """Track detections that are already there: no video, no network.
-
-    Settings are the tracker's, `--set lost_seconds=2` or `--set tracker.lost_seconds=2`, or those of `--refine`:
-    `--set refine.fill_seconds=1`.
-
-    Example: `sightline track det.txt --sequence MOT17-09 --tracker bytetrack --out MOT17-09.txt`
-    """
-    from pipeline import build
-    from pipeline.config import load_settings
-    from pipeline.track_file import track_file
-
-    if any(one.removeprefix("tracker.").partition("=")[0].strip() == "name" for one in settings or []):
-        raise ConfigError("the tracker's name is given by --tracker, not by --set")
-    keys = [one if one.startswith(("tracker.", "refine.")) else f"tracker.{one}" for one in settings or []]
-    chosen = load_settings(None, [f"tracker.name={json.dumps(tracker)}", *keys])
-    if not refine and any(one.startswith("refine.") for one in keys):
-        raise ConfigError("settings under refine. change nothing without --refine; add it")
-    refiner = build.refiner(chosen.refine) if refine else None
-    summary = track_file(
-        detections, sequence, build.tracker(chosen.tracker), refiner=refiner, camera_motion=gmc, out=out
-    )
-    Console().print(
-        f"{summary.frames} frames, {summary.tracks} tracks, {summary.rows} boxes in {summary.seconds:.2f} s "
-        f"({1000 * summary.seconds / summary.frames:.2f} ms a frame) -> {out}",
-        soft_wrap=True,
-        highlight=False,
-    )
-
-
-@evaluate_app.command("mot")
-def evaluate_mot(
-    truth: Annotated[Path, typer.Option(metavar="PATH", help="Ground truth: a file, or a folder of sequences.")],
-    tracks: Annotated[Path, typer.Option(metavar="PATH", help="Results: a file, or a folder of SEQUENCE.txt.")],
-    benchmark: Annotated[
-        Literal["mot15", "mot16", "mot17", "mot20"] | None,
-        typer.Option(help="Whose rules.  [default: told by the columns of the ground truth]"),
-    ] = None,
-    json_out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")] = None,
-) -> None:
-    """HOTA, CLEAR and Identity scores of tracks; with two folders for every sequence and COMBINED.
-
-    Example: `sightline evaluate mot --truth data/mot17 --tracks results --benchmark mot17`
-    """
-    from pipeline.evaluation.benchmark import Benchmark, evaluate_files, evaluate_folders
-    from pipeline.evaluation.number_table import write_text
-    from pipeline.evaluation.report import to_dict, to_table
-
-    rules = None if benchmark is None else Benchmark(benchmark)
-    evaluate = evaluate_folders if truth.is_dir() else evaluate_files
-    result = evaluate(truth, tracks, benchmark=rules)
-    Console().print(to_table(result))
-    if json_out is not None:
-        write_text(json_out, json.dumps(to_dict(result), indent=2) + "\n")
-
-
-@app.command()
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where everything is written.")] = Path("demo"),
     seconds: Annotated[float, typer.Option(min=5, max=3600, help="Length of the scene.")] = 60.0,
@@ -347,6 +270,8 @@ def doctor(
         raise typer.Exit(INCOMPLETE)
 
 
+app.command()(track_verbs.track)
+app.add_typer(track_verbs.evaluate_app, name="evaluate")
 app.command()(event_verbs.events)
 app.command()(heat_verbs.heatmap)
 app.command()(camera_verbs.probe)

@@ -30,6 +30,10 @@ INCOMPLETE = 1  # exit code: something was done, but not all
 PROJECT = "default"
 _MIB = 1 << 20
 
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one setting; may be given several times."),
+]
 DatabaseOption = Annotated[
     str | None,
     typer.Option(

@@ -63,6 +63,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.event_verbs",
         "pipeline.heat_verbs",
         "pipeline.recording_verbs",
+        "pipeline.track_verbs",
         "pipeline.watch_verbs",
     ),
     ("pipeline.cli",),
@@ -90,6 +91,7 @@ READS_SETTINGS = {
     "pipeline.demo",
     "pipeline.api",
     "pipeline.run_verbs",
+    "pipeline.track_verbs",
     "pipeline.cli",
     "app_ui",
 }

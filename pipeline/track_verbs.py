@@ -1,0 +1,83 @@
+"""What the `sightline` command does with files of detections and tracks: track and evaluate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from pipeline.errors import ConfigError
+from pipeline.run_verbs import SetOption
+
+evaluate_app = typer.Typer(help="Score results against ground truth.", no_args_is_help=True)
+
+
+def track(
+    detections: Annotated[Path, typer.Argument(metavar="DET.txt", help="Detections as MOTChallenge text.")],
+    sequence: Annotated[Path, typer.Option(metavar="DIR", help="Folder of seqinfo.ini: frame rate and length.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Tracks as MOTChallenge text.")],
+    tracker: Annotated[Literal["deepsort", "bytetrack"], typer.Option(help="Which tracker.")] = "deepsort",
+    gmc: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Camera motion, `frame,a,b,tx,c,d,ty` a line.")
+    ] = None,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="Then, with hindsight: link pieces, smooth boxes, fill holes.")
+    ] = False,
+    settings: SetOption = None,
+) -> None:
+    """Track detections that are already there: no video, no network.
+
+    Settings are the tracker's, `--set lost_seconds=2` or `--set tracker.lost_seconds=2`, or those of `--refine`:
+    `--set refine.fill_seconds=1`.
+
+    Example: `sightline track det.txt --sequence MOT17-09 --tracker bytetrack --out MOT17-09.txt`
+    """
+    from pipeline import build
+    from pipeline.config import load_settings
+    from pipeline.track_file import track_file
+
+    if any(one.removeprefix("tracker.").partition("=")[0].strip() == "name" for one in settings or []):
+        raise ConfigError("the tracker's name is given by --tracker, not by --set")
+    keys = [one if one.startswith(("tracker.", "refine.")) else f"tracker.{one}" for one in settings or []]
+    chosen = load_settings(None, [f"tracker.name={json.dumps(tracker)}", *keys])
+    if not refine and any(one.startswith("refine.") for one in keys):
+        raise ConfigError("settings under refine. change nothing without --refine; add it")
+    refiner = build.refiner(chosen.refine) if refine else None
+    summary = track_file(
+        detections, sequence, build.tracker(chosen.tracker), refiner=refiner, camera_motion=gmc, out=out
+    )
+    Console().print(
+        f"{summary.frames} frames, {summary.tracks} tracks, {summary.rows} boxes in {summary.seconds:.2f} s "
+        f"({1000 * summary.seconds / summary.frames:.2f} ms a frame) -> {out}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@evaluate_app.command("mot")
+def evaluate_mot(
+    truth: Annotated[Path, typer.Option(metavar="PATH", help="Ground truth: a file, or a folder of sequences.")],
+    tracks: Annotated[Path, typer.Option(metavar="PATH", help="Results: a file, or a folder of SEQUENCE.txt.")],
+    benchmark: Annotated[
+        Literal["mot15", "mot16", "mot17", "mot20"] | None,
+        typer.Option(help="Whose rules.  [default: told by the columns of the ground truth]"),
+    ] = None,
+    json_out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")] = None,
+) -> None:
+    """HOTA, CLEAR and Identity scores of tracks; with two folders for every sequence and COMBINED.
+
+    Example: `sightline evaluate mot --truth data/mot17 --tracks results --benchmark mot17`
+    """
+    from pipeline.evaluation.benchmark import Benchmark, evaluate_files, evaluate_folders
+    from pipeline.evaluation.number_table import write_text
+    from pipeline.evaluation.report import to_dict, to_table
+
+    rules = None if benchmark is None else Benchmark(benchmark)
+    evaluate = evaluate_folders if truth.is_dir() else evaluate_files
+    result = evaluate(truth, tracks, benchmark=rules)
+    Console().print(to_table(result))
+    if json_out is not None:
+        write_text(json_out, json.dumps(to_dict(result), indent=2) + "\n")
