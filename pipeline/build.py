@@ -7,15 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.camera_settings import AlertSettings, CameraSettings, RecordSettings
-from pipeline.config import (
-    ByteTrackSettings,
-    DeepSortSettings,
-    DetectorSettings,
-    EmbedderSettings,
-    RefineSettings,
-    SourceSettings,
-    TrackerSettings,
-)
+from pipeline.config import DetectorSettings, EmbedderSettings, RefineSettings, SourceSettings
 from pipeline.errors import ConfigError, SourceError
 from pipeline.events import Analyst, Tally
 from pipeline.models.base import Detector, Embedder
@@ -27,6 +19,13 @@ from pipeline.secrets import Secret, Secrets
 from pipeline.sinks.base import Sink
 from pipeline.sinks.past import FileSink
 from pipeline.sources.base import Source
+from pipeline.tracker_settings import (
+    ByteTrackSettings,
+    DeepSortSettings,
+    OcSortSettings,
+    SortSettings,
+    TrackerSettings,
+)
 from trackers.structures import MultiObjectTracker
 from trackers.track_rows import Refiner
 
@@ -122,14 +121,22 @@ def tracker(settings: TrackerSettings) -> MultiObjectTracker:
     """A new tracker for one stream."""
     values = settings.model_dump(exclude={"name"})
     match settings:
-        case DeepSortSettings():
-            from trackers.deepsort import DeepSort
+        case SortSettings():
+            from trackers.sort import Sort
 
-            return DeepSort(**values)
+            return Sort(**values)
         case ByteTrackSettings():
             from trackers.bytetrack import ByteTrack
 
             return ByteTrack(**values)
+        case OcSortSettings():
+            from trackers.ocsort import OcSort
+
+            return OcSort(**values)
+        case DeepSortSettings():
+            from trackers.deepsort import DeepSort
+
+            return DeepSort(**values)
 
 
 def refiner(settings: RefineSettings) -> Refiner:

@@ -20,6 +20,7 @@ from pipeline.recording_verbs import recordings_app
 from pipeline.redaction import redact
 from pipeline.run_verbs import DatabaseOption, RunArgument, SetOption
 from pipeline.stopping import Stoppable, stopping
+from pipeline.tracker_names import TrackerName
 
 if TYPE_CHECKING:
     from pipeline.runs import Run
@@ -188,9 +189,7 @@ def resume(
 @app.command()
 def retrack(
     run: RunArgument,
-    tracker: Annotated[
-        Literal["deepsort", "bytetrack"] | None, typer.Option(help="Another tracker, with its own defaults.")
-    ] = None,
+    tracker: Annotated[TrackerName | None, typer.Option(help="Another tracker, with its own defaults.")] = None,
     settings: SetOption = None,
     refine: Annotated[
         bool, typer.Option("--refine", help="Link, smooth and complete the tracks with hindsight (settings: refine).")

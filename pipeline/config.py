@@ -24,6 +24,7 @@ from pydantic import (
 from pipeline.errors import ConfigError
 from pipeline.rule_settings import AnalyticsSettings
 from pipeline.section import ImageSize, Names, Seconds, Section, Share
+from pipeline.tracker_settings import TRACKERS, DeepSortSettings, TrackerSettings
 
 DATABASE_VARIABLE = "SIGHTLINE_DATABASE"  # environment: the database's address, which may hold a password
 
@@ -120,41 +121,6 @@ class EmbedderSettings(Section):
         if self.backend in ("none", "colour"):
             _refuse_unused(self, self.backend, ("backend", "min_score"))
         return self
-
-
-class DeepSortSettings(Section):
-    """Tracker by motion, overlap and looks."""
-
-    name: Literal["deepsort"] = "deepsort"
-    strong_score: Share = Field(0.4, description="detections from here are matched first")
-    weak_score: Share = Field(0.1, description="from here they may carry on a track that found no strong one")
-    new_score: Share = Field(0.5, description="from here they may start a track")
-    motion_weight: Share = Field(0.0, description="share of the motion distance in the appearance stage's cost")
-    appearance_limit: Annotated[float, Field(ge=0, le=2)] = Field(0.25, description="largest cosine distance")
-    overlap_limit: Share = Field(0.8, description="largest 1 - IoU")
-    weak_overlap_limit: Share = Field(0.5, description="largest 1 - IoU with a weak detection")
-    confirm_seconds: Seconds = Field(0.15, description="a track is confirmed when it was matched for so long")
-    tentative_seconds: Seconds = Field(0.0, description="a tentative track ends when unseen for longer")
-    lost_seconds: Seconds = Field(1.0, description="a confirmed track ends when unseen for longer")
-    gallery_budget: Annotated[int, Field(ge=1, le=10_000)] = Field(100, description="features kept of a track")
-
-
-class ByteTrackSettings(Section):
-    """Tracker by overlap alone."""
-
-    name: Literal["bytetrack"] = "bytetrack"
-    strong_score: Share = Field(0.6, description="detections from here are associated first")
-    weak_score: Share = Field(0.1, description="from here second")
-    new_score: Share = Field(0.7, description="from here they may start a track")
-    overlap_limit: Share = Field(0.8, description="largest 1 - IoU * score in the first association")
-    weak_overlap_limit: Share = Field(0.5, description="largest 1 - IoU in the second")
-    tentative_overlap_limit: Share = Field(0.7, description="largest 1 - IoU * score of a tentative track")
-    confirm_seconds: Seconds = Field(0.03, description="a track is confirmed when it was matched for so long")
-    tentative_seconds: Seconds = Field(0.0, description="a tentative track ends when unseen for longer")
-    lost_seconds: Seconds = Field(1.0, description="a confirmed track ends when unseen for longer")
-
-
-TrackerSettings = Annotated[DeepSortSettings | ByteTrackSettings, Field(discriminator="name")]
 
 
 class RefineSettings(Section):
@@ -316,8 +282,7 @@ def _apply(values: dict[str, Any], keys: list[str], value: Any) -> None:
 
 
 def _explain(error: Any, kind: type[Section]) -> str:
-    trackers = ("deepsort", "bytetrack")  # pydantic adds the union's tag to the path
-    keys = [str(key) for key in error["loc"] if key not in trackers]
+    keys = [str(key) for key in error["loc"] if key not in TRACKERS]  # pydantic adds the union's tag to the path
     path = ".".join(keys) or "settings"
     if error["type"] == "extra_forbidden":
         known = _keys_at(kind, [str(key) for key in error["loc"][:-1]])
@@ -325,7 +290,7 @@ def _explain(error: Any, kind: type[Section]) -> str:
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
         return f"unknown setting {path}; {hint}"
     if error["type"] == "union_tag_invalid":
-        return f"setting {path}.name: there is no tracker {error['ctx']['tag']!r}; known: {', '.join(trackers)}"
+        return f"setting {path}.name: there is no tracker {error['ctx']['tag']!r}; known: {', '.join(TRACKERS)}"
     if error["type"] in ("model_type", "model_attributes_type"):
         return f"setting {path} is a section; write {path}: {{key: value}}, or --set {path}.key=value"
     return f"setting {path}: {error['msg'].removeprefix('Value error, ')}"
@@ -333,10 +298,9 @@ def _explain(error: Any, kind: type[Section]) -> str:
 
 def _keys_at(kind: type[Section], path: list[str]) -> list[str]:
     """Names of the settings in the section at `path`."""
-    sections: dict[str, type[Section]] = {"deepsort": DeepSortSettings, "bytetrack": ByteTrackSettings}
     for key in path:
-        if key in sections:
-            kind = sections[key]
+        if key in TRACKERS:
+            kind = TRACKERS[key]
         elif key in kind.model_fields and isinstance(kind.model_fields[key].annotation, type):
             kind = kind.model_fields[key].annotation  # type: ignore[assignment]
     return list(kind.model_fields)

@@ -13,7 +13,7 @@ from uuid import UUID
 import numpy as np
 
 from pipeline import build
-from pipeline.config import Settings, TrackerSettings, change_settings, digest
+from pipeline.config import Settings, change_settings, digest
 from pipeline.errors import ConfigError
 from pipeline.events import Analyst, Events
 from pipeline.heart import Heart
@@ -35,6 +35,7 @@ from pipeline.store.states import RequestedState, RunStatus, SourceStatus
 from pipeline.store.stored_detections import RETRACK, stored_detections
 from pipeline.store.writer import RunWriter
 from pipeline.stored_frames import StoredFrames
+from pipeline.tracker_settings import TrackerSettings
 from trackers.structures import Detections, Frame, Stage, Tracks
 from trackers.track_rows import Recording, Refiner, TrackRows
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from pipeline.errors import ConfigError
 from pipeline.run_verbs import SetOption
+from pipeline.tracker_names import TrackerName
 
 evaluate_app = typer.Typer(help="Score results against ground truth.", no_args_is_help=True)
 
@@ -19,7 +20,7 @@ def track(
     detections: Annotated[Path, typer.Argument(metavar="DET.txt", help="Detections as MOTChallenge text.")],
     sequence: Annotated[Path, typer.Option(metavar="DIR", help="Folder of seqinfo.ini: frame rate and length.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Tracks as MOTChallenge text.")],
-    tracker: Annotated[Literal["deepsort", "bytetrack"], typer.Option(help="Which tracker.")] = "deepsort",
+    tracker: Annotated[TrackerName, typer.Option(help="Which tracker.")] = "deepsort",
     gmc: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Camera motion, `frame,a,b,tx,c,d,ty` a line.")
     ] = None,

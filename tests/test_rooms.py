@@ -16,9 +16,9 @@ from tests.conftest import ROOT
 # import from lower rooms. Neighbours in a room do not know each other. A longer name wins over its package's.
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("trackers",),
-    ("pipeline.errors", "pipeline.redaction", "pipeline.tally"),
+    ("pipeline.errors", "pipeline.redaction", "pipeline.tally", "pipeline.tracker_names"),
     ("pipeline.events", "pipeline.logs", "pipeline.secrets", "pipeline.section"),
-    ("pipeline.rule_settings", "pipeline.moments"),
+    ("pipeline.rule_settings", "pipeline.tracker_settings", "pipeline.moments"),
     # what the parts promise each other, and settings
     (
         "pipeline.models.base",
@@ -275,6 +275,8 @@ def test_packages_load_nothing_by_themselves() -> None:
     [
         ("trackers.deepsort", {"pipeline", "torch", "cv2"}),
         ("trackers.bytetrack", {"pipeline", "torch", "cv2"}),
+        ("trackers.sort", {"pipeline", "torch", "cv2"}),
+        ("trackers.ocsort", {"pipeline", "torch", "cv2"}),
         ("pipeline.cli", {"torch", "torchvision", "ultralytics", "openvino", "onnxruntime", "gradio", "ray"}),
         ("pipeline.config", {"torch", "trackers", "sqlalchemy"}),
         ("pipeline.build", {"torch", "torchvision", "ultralytics", "openvino", "onnxruntime", "gradio", "ray"}),

@@ -65,7 +65,7 @@ class Observations:
         recent = kept & (self.past_times >= seconds - self.span - _ROUNDING)
         first = np.where(recent, self.past_times, np.inf).argmin(axis=1)
         chosen = self.past[np.arange(len(self)), first]
-        return np.where(recent.any(axis=1)[:, None], chosen, self.boxes)
+        return np.where(recent.any(axis=1, keepdims=True), chosen, self.boxes)
 
     @property
     def directions(self) -> FloatArray:

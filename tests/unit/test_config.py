@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
-from pipeline.config import ByteTrackSettings, DeepSortSettings, Section, Settings, digest, find_config, load_settings
+from pipeline import build
+from pipeline.config import Settings, digest, find_config, load_settings
 from pipeline.errors import ConfigError
-from trackers.bytetrack import ByteTrack
-from trackers.deepsort import DeepSort
+from pipeline.tracker_names import TrackerName
+from pipeline.tracker_settings import TRACKERS, ByteTrackSettings, DeepSortSettings
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 # configs/catalog.yaml is a list of models, not of settings, and cameras.yaml a cameras file.
@@ -24,11 +26,17 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("section", "tracker"), [(DeepSortSettings, DeepSort), (ByteTrackSettings, ByteTrack)])
-def test_settings_of_a_tracker_are_its_constructor(section: type[Section], tracker: type) -> None:
-    parameters = inspect.signature(tracker).parameters
+@pytest.mark.parametrize("name", TRACKERS)
+def test_settings_of_a_tracker_are_its_constructor(name: str) -> None:
+    settings = load_settings(None, [f"tracker.name={name}"]).tracker
+    assert settings.name == name
+    parameters = inspect.signature(type(build.tracker(settings))).parameters
     expected = {name: parameter.default for name, parameter in parameters.items() if name != "model"}
-    assert section().model_dump(exclude={"name"}) == expected
+    assert settings.model_dump(exclude={"name"}) == expected
+
+
+def test_every_tracker_is_named_once() -> None:
+    assert tuple(TRACKERS) == get_args(TrackerName)
 
 
 def test_without_a_file_the_defaults_hold() -> None:
@@ -108,7 +116,11 @@ def test_set_reaches_sections_of_sections() -> None:
         pytest.param(
             "detector.motion.min_are=1", "unknown setting detector.motion.min_are; did you mean 'min_area'?", id="deep"
         ),
-        pytest.param("tracker.name=sort9", "there is no tracker 'sort9'; known: deepsort, bytetrack", id="no tracker"),
+        pytest.param(
+            "tracker.name=sort9",
+            "there is no tracker 'sort9'; known: sort, bytetrack, ocsort, deepsort",
+            id="no tracker",
+        ),
         pytest.param("tracker=bytetrack", "setting tracker is a section", id="a section is not a value"),
         pytest.param("detector.min_score=2", "setting detector.min_score: ", id="out of range"),
         pytest.param("detector.min_score=.nan", "setting detector.min_score: ", id="not a number"),

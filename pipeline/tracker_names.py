@@ -1,0 +1,7 @@
+"""The trackers there are, by the names that settings and commands know them by."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+TrackerName = Literal["sort", "bytetrack", "ocsort", "deepsort"]
