@@ -15,6 +15,7 @@ from rich.text import Text
 
 from pipeline import camera_verbs, event_verbs, heat_verbs, logs, run_verbs, track_verbs, watch_verbs
 from pipeline.alert_verbs import alerts_app
+from pipeline.benchmark_verbs import benchmark_app
 from pipeline.errors import ConfigError, SightlineError
 from pipeline.recording_verbs import recordings_app
 from pipeline.redaction import redact
@@ -271,6 +272,7 @@ def doctor(
 
 app.command()(track_verbs.track)
 app.add_typer(track_verbs.evaluate_app, name="evaluate")
+app.add_typer(benchmark_app, name="benchmark")
 app.command()(event_verbs.events)
 app.command()(heat_verbs.heatmap)
 app.command()(camera_verbs.probe)

@@ -54,12 +54,13 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.runs",),
     ("pipeline.run_control",),
     # what people see
-    ("pipeline.doctor", "pipeline.demo"),
+    ("pipeline.doctor", "pipeline.demo", "pipeline.tracker_benchmark"),
     ("pipeline.console", "pipeline.page", "pipeline.run_tables"),
     ("pipeline.api", "pipeline.watch"),
     ("pipeline.run_verbs", "pipeline.camera_verbs", "pipeline.stopping", "pipeline.watch_tables"),
     (
         "pipeline.alert_verbs",
+        "pipeline.benchmark_verbs",
         "pipeline.event_verbs",
         "pipeline.heat_verbs",
         "pipeline.recording_verbs",
@@ -92,6 +93,8 @@ READS_SETTINGS = {
     "pipeline.api",
     "pipeline.run_verbs",
     "pipeline.track_verbs",
+    "pipeline.tracker_benchmark.accuracy",
+    "pipeline.tracker_benchmark.own_trackers",
     "pipeline.cli",
     "app_ui",
 }
