@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -14,6 +15,8 @@ from tests.unit.trackers.scenes import assert_same, person, random_walk, see, wa
 from trackers import kalman
 from trackers.bytetrack import ByteTrack
 from trackers.deepsort import DeepSort
+from trackers.ocsort import OcSort
+from trackers.sort import Sort
 from trackers.structures import Detections, Evidence, FloatArray, MultiObjectTracker, Stage, State, Tracks
 
 DIMENSION = 8
@@ -25,6 +28,8 @@ every_tracker = pytest.mark.parametrize(
         pytest.param(DeepSort, DIMENSION, id="deepsort with features"),
         pytest.param(lambda: DeepSort(model=kalman.XYSR7), DIMENSION, id="deepsort xysr7"),
         pytest.param(ByteTrack, None, id="bytetrack"),
+        pytest.param(Sort, None, id="sort"),
+        pytest.param(OcSort, None, id="ocsort"),
     ],
 )
 every_seed = given(seed=st.integers(0, 2**32))
@@ -158,12 +163,46 @@ def spoiled(seed: int, frames: int, dimension: int | None) -> Iterator[Detection
 def test_bad_input_is_survived(make: Make, dimension: int | None) -> None:
     rng = np.random.default_rng(5)
     tracker, ended, newest, time = make(), set[int](), 0, 0.0
-    for frame in spoiled(6, 2000, dimension):
+    for frame in spoiled(6, 10_000, dimension):
         newest = check(tracker.update(frame, time), frame, ended, newest)
         time += 10 ** rng.uniform(-6, -1) if rng.random() < 0.98 else 10 ** rng.uniform(0, 6)
     for name, array in tracker.to_arrays().items():
         assert np.isfinite(array).all(), name
-    assert newest > 100
+    assert newest > 1000
+
+
+def assert_memory_is_flat(tracker: MultiObjectTracker, dimension: int | None, frames: int) -> None:
+    """The same second of video over and over: who leaves is forgotten, so the second half takes no more than the first.
+
+    What Python and numpy hold is traced, not only what the tracker would save.
+    """
+    video = list(random_walk(9, 50, dimension=dimension))
+    sizes, traced, newest = list[int](), list[int](), 0
+    tracemalloc.start()
+    try:
+        for index in range(frames):
+            tracks = tracker.update(video[index % len(video)], index / 30)
+            newest = max(newest, int(tracks.ids.max(initial=0)))
+            if (index + 1) % len(video) == 0:
+                sizes.append(sum(array.nbytes for array in tracker.to_arrays().values()))
+                traced.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    half = len(sizes) // 2
+    assert newest > frames / 100  # people came and went all the time
+    assert max(sizes[half:]) <= max(sizes[1:half])
+    assert max(traced[half:]) <= max(traced[1:half]) + 100_000
+
+
+@every_tracker
+def test_memory_stays_flat(make: Make, dimension: int | None) -> None:
+    assert_memory_is_flat(make(), dimension, 1000)
+
+
+@pytest.mark.long
+@every_tracker
+def test_memory_stays_flat_over_an_hour(make: Make, dimension: int | None) -> None:
+    assert_memory_is_flat(make(), dimension, 100_000)
 
 
 @every_tracker
