@@ -44,7 +44,7 @@ class OcSortSettings(Section):
     weak_score: Share = Field(0.1, description="from here they may carry on a track that found no strong one; 1: none")
     overlap_limit: Share = Field(0.7, description="largest 1 - IoU with the predicted box")
     weak_overlap_limit: Share = Field(0.5, description="largest 1 - IoU with a weak detection")
-    recovery_limit: Share = Field(0.7, description="largest 1 - IoU with the box measured last; 0: no such stage")
+    recovery_limit: Share = Field(0.7, description="largest 1 - IoU with the box measured last")
     direction_weight: Share = Field(0.2, description="share of the direction in the cost, beside 1 - IoU")
     direction_seconds: Seconds = Field(0.1, description="time between the two boxes that tell a track's direction")
     confirm_seconds: Seconds = Field(0.1, description="a track is confirmed when it was matched for so long")
