@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from trackers.geometry import iou_matrix
-from trackers.structures import BoolArray, Detections, FloatArray, IntArray
+from trackers.geometry import iou_matrix, iou_pairs, meeting
+from trackers.structures import BoolArray, Detections, FloatArray, Index, IntArray
 
 CostFunction = Callable[[IntArray, IntArray], FloatArray]  # (track rows n, detection rows m) -> (n, m)
 
@@ -33,20 +34,58 @@ def same_class(tracks: IntArray, detections: IntArray) -> BoolArray:
     return np.asarray(tracks[:, None] == detections[None, :])
 
 
-def overlap(boxes: FloatArray, labels: IntArray, detections: Detections) -> CostFunction:
-    """1 - IoU of tracks, given by predicted boxes (n, 4) and labels (n,), with detections of their class."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """The pairs of a track and a detection that may belong together; no other pair can be. Row i is one pair.
 
-    def cost(rows: IntArray, columns: IntArray) -> FloatArray:
-        distance = iou_cost(boxes[rows], detections.boxes[columns])
-        return forbid(distance, same_class(labels[rows], detections.labels[columns]))
+    Of a thousand tracks and a thousand detections only some thousand pairs are near each other, so that keeping those
+    is much cheaper than a matrix of all. As a CostFunction it gives that matrix, infinite where there is no pair.
+    """
 
-    return cost
+    rows: IntArray  # (p,) track
+    columns: IntArray  # (p,) detection
+    cost: FloatArray  # (p,)
+    shape: tuple[int, int]  # number of tracks and of detections
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __call__(self, rows: IntArray, columns: IntArray) -> FloatArray:
+        matrix = np.full(self.shape, np.inf)
+        matrix[self.rows, self.columns] = self.cost
+        return matrix.take(rows, axis=0).take(columns, axis=1)
+
+    def __getitem__(self, index: Index) -> Candidates:
+        return Candidates(self.rows[index], self.columns[index], self.cost[index], self.shape)
+
+    @classmethod
+    def of(cls, cost: FloatArray, *, limit: float) -> Candidates:
+        """Those of a matrix (n, m) that cost up to `limit`."""
+        flat = np.flatnonzero((cost <= limit) & np.isfinite(cost))
+        rows, columns = np.divmod(flat, cost.shape[1])
+        return cls(rows, columns, cost.reshape(-1)[flat], cost.shape)
 
 
-def scored_overlap(boxes: FloatArray, labels: IntArray, detections: Detections) -> CostFunction:
+def overlap(boxes: FloatArray, labels: IntArray, detections: Detections) -> Candidates:
+    """1 - IoU of tracks, given by predicted boxes (n, 4) and labels (n,), with detections of their class they touch."""
+    usable = np.flatnonzero(detections.usable)
+    seen = detections.boxes[usable].astype(np.float64)
+    rows, near = meeting(boxes, seen)
+    columns = usable[near]
+    alike = np.flatnonzero(labels[rows] == detections.labels[columns])
+    rows, near, columns = rows[alike], near[alike], columns[alike]
+    return Candidates(rows, columns, 1 - iou_pairs(boxes[rows], seen[near]), (len(boxes), len(detections)))
+
+
+def scored(candidates: Candidates, scores: FloatArray) -> Candidates:
+    """The same pairs, of which that with the surer detection is the cheaper; `scores` (m,). See `fuse_scores`."""
+    cost = 1 - (1 - candidates.cost) * scores[candidates.columns]
+    return Candidates(candidates.rows, candidates.columns, cost, candidates.shape)
+
+
+def scored_overlap(boxes: FloatArray, labels: IntArray, detections: Detections) -> Candidates:
     """`overlap`, in which of two detections that overlap a track alike the surer one is the cheaper."""
-    plain = overlap(boxes, labels, detections)
-    return lambda rows, columns: fuse_scores(plain(rows, columns), detections.scores[columns])
+    return scored(overlap(boxes, labels, detections), detections.scores)
 
 
 def assign(cost: FloatArray, *, limit: float) -> tuple[IntArray, IntArray]:
@@ -55,17 +94,55 @@ def assign(cost: FloatArray, *, limit: float) -> tuple[IntArray, IntArray]:
     Leaving a row and a column unpaired costs `limit`, so no pair dearer than that is made; infinite, it makes as many
     pairs as can be. NaN and infinity in `cost` are pairs that cannot be.
     """
-    allowed = np.isfinite(cost) & (cost <= limit)
-    rows, columns = np.nonzero(allowed)
-    if len(rows) == len(set(rows.tolist())) == len(set(columns.tolist())):  # nobody has a choice
+    return assign_candidates(Candidates.of(cost, limit=limit), limit=limit)
+
+
+def assign_candidates(candidates: Candidates, *, limit: float) -> tuple[IntArray, IntArray]:
+    """`assign` for pairs of which each costs up to `limit`.
+
+    A pair that gains more over leaving both sides alone than the best other pair of its row and the best other pair of
+    its column together is in every cheapest pairing: whatever these two gain without it, it gains more. In most scenes
+    that settles most pairs and leaves few for the assignment algorithm.
+    """
+    rows, columns, cost = candidates.rows, candidates.columns, candidates.cost
+    if len(rows) == 0:
         return rows, columns
-    rows, columns = np.flatnonzero(allowed.any(axis=1)), np.flatnonzero(allowed.any(axis=0))
-    inner = np.ix_(rows, columns)
-    dearest, cheapest = cost[allowed].max(), cost[allowed].min()
-    most = min(len(rows), len(columns)) * (dearest - cheapest) + abs(dearest) + 1  # no pair is worth giving up for more
-    i, j = linear_sum_assignment(np.where(allowed[inner], cost[inner], min(limit, most)))
-    kept = allowed[inner][i, j]
-    return rows[i[kept]], columns[j[kept]]
+    dearest, cheapest = cost.max(), cost.min()
+    most = min(len(rows), *candidates.shape) * (dearest - cheapest) + abs(dearest) + 1  # worth more than any saving
+    gain = min(limit, most) - cost
+    tracks, detections = candidates.shape
+    sure = gain > _best_rival(rows, gain, tracks) + _best_rival(columns, gain, detections)
+    settled, taken = rows[sure], columns[sure]
+    open_row, open_column = np.ones(tracks, dtype=bool), np.ones(detections, dtype=bool)
+    open_row[settled], open_column[taken] = False, False
+    left = np.flatnonzero(open_row[rows] & open_column[columns])
+    if len(left):
+        i, j = _most_gained(rows[left], columns[left], gain[left])
+        settled, taken = np.concatenate([settled, i]), np.concatenate([taken, j])
+    order = np.argsort(settled)
+    return settled[order], taken[order]
+
+
+def _best_rival(sides: IntArray, gain: FloatArray, count: int) -> FloatArray:
+    """What the best other pair of the same side gains, for each of the pairs (p,); 0 if it has no other."""
+    best, second = np.zeros(count), np.zeros(count)
+    np.maximum.at(best, sides, gain)
+    leading = gain == best[sides]
+    np.maximum.at(second, sides[~leading], gain[~leading])
+    alone = np.bincount(sides[leading], minlength=count) == 1
+    return np.where(leading & alone[sides], second[sides], best[sides])
+
+
+def _most_gained(rows: IntArray, columns: IntArray, gain: FloatArray) -> tuple[IntArray, IntArray]:
+    """The one-to-one choice among pairs that gains most in all, by scipy's assignment over their rows and columns."""
+    own_rows, i = np.unique(rows, return_inverse=True)
+    own_columns, j = np.unique(columns, return_inverse=True)
+    gains = np.zeros((len(own_rows), len(own_columns)))
+    possible = np.zeros(gains.shape, dtype=bool)
+    gains[i, j], possible[i, j] = gain, True
+    i, j = linear_sum_assignment(gains, maximize=True)
+    chosen = possible[i, j]
+    return own_rows[i[chosen]], own_columns[j[chosen]]
 
 
 def surest_first(mask: BoolArray, detections: Detections) -> IntArray:
@@ -87,13 +164,19 @@ class Pairing:
 
     def match(self, tracks: BoolArray, detections: BoolArray, cost: CostFunction, *, limit: float) -> None:
         """Pair the free ones among `tracks` (n,) and `detections` (m,), both given as masks over all rows."""
-        rows = np.flatnonzero(tracks & self._open & (self.detection_of < 0))
-        columns = np.flatnonzero(detections & self.free)
-        if len(rows) == 0 or len(columns) == 0:
-            return
-        i, j = assign(cost(rows, columns), limit=limit)
-        self.detection_of[rows[i]] = columns[j]
-        self.free[columns[j]] = False
+        tracks = tracks & self._open & (self.detection_of < 0)
+        detections = detections & self.free
+        if isinstance(cost, Candidates):
+            keep = tracks[cost.rows] & detections[cost.columns] & (cost.cost <= limit) & np.isfinite(cost.cost)
+            rows, columns = assign_candidates(cost[np.flatnonzero(keep)], limit=limit)
+        else:
+            rows, columns = np.flatnonzero(tracks), np.flatnonzero(detections)
+            if len(rows) == 0 or len(columns) == 0:
+                return
+            i, j = assign(cost(rows, columns), limit=limit)
+            rows, columns = rows[i], columns[j]
+        self.detection_of[rows] = columns
+        self.free[columns] = False
 
     @property
     def matched(self) -> IntArray:

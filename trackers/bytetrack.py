@@ -8,7 +8,7 @@ never match, and overlapping duplicates of tracks are not removed.
 from __future__ import annotations
 
 from trackers import kalman
-from trackers.association import Pairing, overlap, scored_overlap, surest_first
+from trackers.association import Pairing, overlap, scored, surest_first
 from trackers.structures import Detections, FloatArray, ImageArray, Stage, State, Tracks
 from trackers.track_table import TrackTable
 
@@ -61,7 +61,7 @@ class ByteTrack:
         pairing = Pairing(len(table), len(detections), without=outlasted)
         tracked = table.stages == Stage.CONFIRMED
         by_overlap = overlap(table.boxes, table.labels, detections)
-        by_score = scored_overlap(table.boxes, table.labels, detections)
+        by_score = scored(by_overlap, detections.scores)
         pairing.match(table.confirmed, strong, by_score, limit=self.overlap_limit)
         pairing.match(tracked, weak, by_overlap, limit=self.weak_overlap_limit)
         pairing.match(~table.confirmed, strong, by_score, limit=self.tentative_overlap_limit)

@@ -15,15 +15,41 @@ def areas(boxes: FloatArray) -> FloatArray:
 
 def intersections(a: FloatArray, b: FloatArray) -> FloatArray:
     """Area shared by each pair (n, m), square pixels."""
-    width = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])
-    height = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])
-    return np.asarray(np.maximum(width, 0) * np.maximum(height, 0))
+    return _shared(a.T[:, :, None], b.T[:, None, :])
 
 
 def iou_matrix(a: FloatArray, b: FloatArray) -> FloatArray:
     """Intersection over union of each pair (n, m); 0 where both boxes are empty."""
     shared = intersections(a, b)
     union = areas(a)[:, None] + areas(b)[None, :] - shared
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
+
+
+def meeting(a: FloatArray, b: FloatArray) -> tuple[IntArray, IntArray]:
+    """Rows of `a` and of `b` of all pairs of boxes that have a point in common (p,), by row of `a`; finite boxes only.
+
+    A sweep: of the boxes `b` sorted by their left edges only those are looked at that begin neither right of a box of
+    `a` nor further left of it than the widest of them reaches.
+    """
+    order = np.argsort(b[:, 0], kind="stable")
+    left = b[order, 0]
+    widest = (b[:, 2] - b[:, 0]).max(initial=0)
+    first = np.searchsorted(left, a[:, 0] - widest)
+    counts = np.maximum(np.searchsorted(left, a[:, 2], side="right") - first, 0)
+    ends = np.cumsum(counts)
+    rows = np.repeat(np.arange(len(a)), counts)
+    columns = order[np.arange(len(rows)) + np.repeat(first + counts - ends, counts)]
+    (a_left, a_top, _, a_bottom), (_, b_top, b_right, b_bottom) = a.T, b.T
+    touching = np.flatnonzero(
+        (b_top[columns] <= a_bottom[rows]) & (b_bottom[columns] >= a_top[rows]) & (b_right[columns] >= a_left[rows])
+    )
+    return rows[touching], columns[touching]
+
+
+def iou_pairs(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Intersection over union of box i of `a` and box i of `b` (n,); 0 where both are empty."""
+    shared = _shared(a.T, b.T)
+    union = areas(a) + areas(b) - shared
     return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
 
 
@@ -79,3 +105,10 @@ def suppress(boxes: FloatArray, scores: FloatArray, labels: IntArray, *, iou: fl
         if kept[row]:
             kept[row + 1 :] &= ~clash[row, row + 1 :]
     return order[kept]
+
+
+def _shared(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Area shared by boxes given as columns x1 y1 x2 y2 that are broadcast against each other."""
+    width = np.minimum(a[2], b[2]) - np.maximum(a[0], b[0])
+    height = np.minimum(a[3], b[3]) - np.maximum(a[1], b[1])
+    return np.asarray(np.maximum(width, 0) * np.maximum(height, 0))

@@ -18,11 +18,13 @@ from enum import Enum
 
 import numpy as np
 
-from trackers.structures import FloatArray
+from trackers.geometry import meeting
+from trackers.structures import FloatArray, IntArray
 
 MEASURED = 4  # components of a measurement
 GATE_95 = 9.487729036781154  # 0.95 quantile of chi-square with 4 degrees of freedom (Wojke et al. 2017, sec. 2.2)
 _ROUNDING = 1e-12  # share of its variance that a component never shares with others; see `update`
+_OTHERS = 1 - np.eye(MEASURED, 2 * MEASURED) - np.eye(MEASURED, 2 * MEASURED, MEASURED)  # not itself, not its velocity
 
 
 class BoxForm(Enum):
@@ -97,30 +99,34 @@ XYSR7 = MotionModel(
 def to_measurements(model: MotionModel, boxes: FloatArray) -> FloatArray:
     """Boxes (n, 4) in the model's form (n, 4), float64."""
     boxes = np.asarray(boxes, np.float64)
-    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+    measured = np.empty((len(boxes), MEASURED))
+    measured[:, :2] = (boxes[:, :2] + boxes[:, 2:]) / 2
+    sides = boxes[:, 2:] - boxes[:, :2]
+    width, height = sides[:, 0], sides[:, 1]
     match model.form:
         case BoxForm.XYAH:
-            return np.column_stack([x, y, width / height, height])
+            measured[:, 2], measured[:, 3] = width / height, height
         case BoxForm.XYWH:
-            return np.column_stack([x, y, width, height])
+            measured[:, 2:] = sides
         case BoxForm.XYSR:
-            return np.column_stack([x, y, width * height, width / height])
+            measured[:, 2], measured[:, 3] = width * height, width / height
+    return measured
 
 
 def to_boxes(model: MotionModel, mean: FloatArray) -> FloatArray:
     """The boxes (n, 4) that states (n, >= 4) stand for. A side that was predicted below zero is taken as zero."""
-    x, y, third, fourth = mean[:, :MEASURED].T
+    centre, sides = mean[:, :2], mean[:, 2:MEASURED]
     match model.form:
         case BoxForm.XYAH:
-            width, height = third * fourth, fourth
-        case BoxForm.XYWH:
-            width, height = third, fourth
+            sides = np.stack([sides[:, 0] * sides[:, 1], sides[:, 1]], axis=1)
         case BoxForm.XYSR:
-            width = np.sqrt(np.maximum(third * fourth, 0))
-            height = np.divide(third, width, out=np.zeros_like(third), where=width > 0)
-    half_width, half_height = np.maximum(width, 0) / 2, np.maximum(height, 0) / 2
-    return np.column_stack([x - half_width, y - half_height, x + half_width, y + half_height])
+            width = np.sqrt(np.maximum(sides[:, 0] * sides[:, 1], 0))
+            height = np.divide(sides[:, 0], width, out=np.zeros_like(width), where=width > 0)
+            sides = np.stack([width, height], axis=1)
+        case BoxForm.XYWH:
+            pass
+    half = np.maximum(sides, 0) / 2
+    return np.concatenate([centre - half, centre + half], axis=1)
 
 
 def initiate(model: MotionModel, boxes: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -145,19 +151,22 @@ def predict(
     `heights` (n,): box height at each track's last measurement, pixels.
     """
     k = model.velocities
-    step = np.broadcast_to(np.asarray(seconds, np.float64), (len(mean),))[:, None]
+    step = np.asarray(seconds, np.float64).reshape(-1, 1)
     mean, covariance = mean.copy(), covariance.copy()
     mean[:, :k] += step * mean[:, MEASURED:]
     covariance[:, :k, :] += step[:, :, None] * covariance[:, MEASURED:, :]  # F P
     covariance[:, :, :k] += step[:, :, None] * covariance[:, :, MEASURED:]  # F P F^T
     variance = model.scales(heights) ** 2
-    drift = variance * np.square(model.drift_std)
-    acceleration = (variance * np.square(model.acceleration_std))[:, :k]
-    _diagonal(covariance[:, :MEASURED, :MEASURED])[...] += drift * step
-    _diagonal(covariance[:, :k, :k])[...] += acceleration * step**3 / 3
-    _diagonal(covariance[:, :k, MEASURED:])[...] += acceleration * step**2 / 2
-    _diagonal(covariance[:, MEASURED:, :k])[...] += acceleration * step**2 / 2
-    _diagonal(covariance[:, MEASURED:, MEASURED:])[...] += acceleration * step
+    drift = np.square(model.drift_std) * step
+    acceleration = np.square(model.acceleration_std[:k]) * step
+    position, shared, mirrored, velocity = _bands(model, covariance)
+    position += variance * drift
+    variance = variance[:, :k]
+    position[:, :k] += variance * (acceleration * step**2 / 3)
+    gained = variance * (acceleration * step / 2)
+    shared += gained
+    mirrored += gained
+    velocity += variance * acceleration
     return mean, covariance
 
 
@@ -167,25 +176,34 @@ def measurement_variance(model: MotionModel, heights: FloatArray) -> FloatArray:
 
 
 def update(
-    model: MotionModel, mean: FloatArray, covariance: FloatArray, boxes: FloatArray
+    model: MotionModel,
+    mean: FloatArray,
+    covariance: FloatArray,
+    boxes: FloatArray,
+    *,
+    noise: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Correct states (n, d) by their measured boxes (n, 4).
 
-    K = P H^T S^-1, x' = x + K (z - H x), P' = (I - K H) P (I - K H)^T + K R K^T. The last is Joseph's form, which
-    stays positive definite under rounding as long as no two components of P are wholly correlated, as position and
-    velocity become when a box shrinks from thousands of pixels to one. Hence each variance grows by 1e-12 of itself.
+    K = P H^T S^-1, x' = x + K (z - H x), P' = P - K S K^T, where S = H P H^T + R. `noise` (n,) or (n, 1), 0 or more:
+    factor on R of each row, as in NSA, R (1 - c) for a detection of score c (Du et al. 2021, NSA Kalman filter).
+
+    R is diagonal, so that the four numbers of a box may be taken in one after the other, each with a scalar S
+    (Bar-Shalom, Li & Kirubarajan 2001, ch. 7). Subtracting stays positive definite under rounding as long as no two
+    components of P are wholly correlated, as position and velocity become when a box shrinks from thousands of pixels
+    to one. Hence each variance grows by 1e-12 of itself first, which is far more than rounding takes away.
     """
-    noise = measurement_variance(model, _heights(boxes))
-    identity = np.eye(model.size)
-    covariance = covariance * (1 + _ROUNDING * identity)
-    innovation = to_measurements(model, boxes) - mean[:, :MEASURED]
-    innovation_covariance = _innovation_covariance(covariance, noise)
-    gain = np.linalg.solve(innovation_covariance, covariance[:, :MEASURED, :]).transpose(0, 2, 1)
-    mean = mean + np.einsum("nij,nj->ni", gain, innovation)
-    keep = np.repeat(identity[None], len(mean), axis=0)
-    keep[:, :, :MEASURED] -= gain
-    covariance = keep @ covariance @ keep.transpose(0, 2, 1) + (gain * noise[:, None, :]) @ gain.transpose(0, 2, 1)
-    return mean, (covariance + covariance.transpose(0, 2, 1)) / 2
+    variance = measurement_variance(model, _heights(boxes))
+    if noise is not None:
+        variance *= noise.reshape(-1, 1)
+    measured = to_measurements(model, boxes)
+    mean, covariance = mean.copy(), covariance.copy()
+    position, _, _, velocity = _bands(model, covariance)
+    position *= 1 + _ROUNDING
+    velocity *= 1 + _ROUNDING
+    correct = _correct_apart if _uncoupled(covariance) else _correct_in_turn
+    correct(model, mean, covariance, measured, variance)
+    return mean, covariance
 
 
 def squared_mahalanobis(
@@ -195,10 +213,35 @@ def squared_mahalanobis(
 
     `heights` (n,): box height at each track's last measurement, which scales R.
     """
-    covariances = _innovation_covariance(covariance, measurement_variance(model, heights))
-    differences = to_measurements(model, boxes)[None, :, :] - mean[:, None, :MEASURED]
-    whitened = differences @ np.linalg.inv(covariances)
-    return np.asarray((whitened * differences).sum(axis=2))
+    system = _innovation_system(covariance, measurement_variance(model, heights))
+    differences = to_measurements(model, boxes).T[:, None, :] - mean.T[:MEASURED, :, None]
+    return _squared_lengths(differences, system[..., None])
+
+
+def gated_pairs(
+    model: MotionModel,
+    mean: FloatArray,
+    covariance: FloatArray,
+    boxes: FloatArray,
+    heights: FloatArray,
+    *,
+    gate: float = GATE_95,
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Rows i (p,) of states and j (p,) of boxes of all pairs with d1(i, j) <= `gate`, and d1 (p,).
+
+    Exact, though it looks only at boxes with their centres near a track's: d1 is at least dx^2 / S_xx.
+    """
+    variance = measurement_variance(model, heights)
+    measured = to_measurements(model, boxes)
+    spread = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)[:, :2] + variance[:, :2])
+    reach = spread * (np.sqrt(gate) * (1 + 1e-9))  # rounding
+    centres = measured[:, :2]
+    around = np.concatenate([mean[:, :2] - reach, mean[:, :2] + reach], axis=1)
+    rows, columns = meeting(around, np.concatenate([centres, centres], axis=1))
+    system = _innovation_system(covariance, variance)
+    distances = _squared_lengths(measured.T[:, columns] - mean.T[:MEASURED, rows], system[:, :, rows])
+    inside = np.flatnonzero(distances <= gate)
+    return rows[inside], columns[inside], distances[inside]
 
 
 def warp(
@@ -216,21 +259,95 @@ def warp(
     full[MEASURED:, MEASURED:] = linear[: model.velocities, : model.velocities]
     mean = mean @ full.T
     mean[:, :2] += affine[:, 2]
-    return mean, full @ covariance @ full.T
+    for _ in range(2):  # (L (L P)^T)^T, each time as one product of all rows
+        covariance = (covariance.reshape(-1, model.size) @ full.T).reshape(covariance.shape).transpose(0, 2, 1)
+    return mean, np.ascontiguousarray(covariance)
+
+
+def _correct_apart(
+    model: MotionModel, mean: FloatArray, covariance: FloatArray, measured: FloatArray, variance: FloatArray
+) -> None:
+    """The update in place where components are uncoupled: all four at once."""
+    k = model.velocities
+    position, shared, mirrored, velocity = _bands(model, covariance)
+    innovation_variance = position + variance
+    weighted = (measured - mean[:, :MEASURED]) / innovation_variance
+    mean[:, :MEASURED] += position * weighted
+    mean[:, MEASURED:] += shared * weighted[:, :k]
+    velocity -= shared * shared / innovation_variance[:, :k]
+    left = variance / innovation_variance
+    position *= left
+    shared *= left[:, :k]
+    mirrored[...] = shared
+
+
+def _correct_in_turn(
+    model: MotionModel,  # noqa: ARG001  as in _correct_apart
+    mean: FloatArray,
+    covariance: FloatArray,
+    measured: FloatArray,
+    variance: FloatArray,
+) -> None:
+    """The update in place whatever is coupled: one component after the other."""
+    for component in range(MEASURED):
+        shared = covariance[:, component, :].copy()  # P h^T
+        innovation_variance = shared[:, component] + variance[:, component]
+        innovation = measured[:, component] - mean[:, component]
+        mean += shared * (innovation / innovation_variance)[:, None]
+        shared /= np.sqrt(innovation_variance)[:, None]
+        covariance -= shared[:, :, None] * shared[:, None, :]
+    covariance += covariance.transpose(0, 2, 1).copy()
+    covariance /= 2
+
+
+def _bands(model: MotionModel, covariance: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Views of what covariances (n, d, d) say of each component alone, through which they can be changed.
+
+    Variances of the components (n, 4), covariances with their velocities (n, k), right of the diagonal and below it,
+    and variances of the velocities (n, k).
+    """
+    size, k = model.size, model.velocities
+    flat, down = covariance.reshape(len(covariance), size * size), size + 1  # `down`: one row down, one column right
+    below = MEASURED * size
+    return (
+        flat[:, : MEASURED * down : down],
+        flat[:, MEASURED : MEASURED + k * down : down],
+        flat[:, below : below + k * down : down],
+        flat[:, MEASURED * down :: down],
+    )
+
+
+def _uncoupled(covariance: FloatArray) -> bool:
+    """Whether every watched component is correlated with its own velocity alone, as while no camera turns."""
+    others = _OTHERS[:, : covariance.shape[2]]
+    return not (np.abs(covariance[:, :MEASURED]).reshape(len(covariance), others.size) @ others.ravel()).any()
 
 
 def _heights(boxes: FloatArray) -> FloatArray:
     return np.asarray(boxes[:, 3] - boxes[:, 1], np.float64)
 
 
-def _innovation_covariance(covariance: FloatArray, noise: FloatArray) -> FloatArray:
-    """S = H P H^T + R (n, 4, 4)."""
-    covariances = covariance[:, :MEASURED, :MEASURED].copy()
-    _diagonal(covariances)[...] += noise
-    return covariances
+def _innovation_system(covariance: FloatArray, variance: FloatArray) -> FloatArray:
+    """S = H P H^T + R = L D L^T with D on the diagonal and L, whose diagonal is 1, below it (4, 4, n)."""
+    system = covariance[:, :MEASURED, :MEASURED].transpose(1, 2, 0).copy()
+    for i in range(MEASURED):
+        system[i, i] += variance[:, i]
+    for i in range(MEASURED - 1):
+        below = slice(i + 1, MEASURED)
+        system[below, i] /= system[i, i]
+        system[below, below] -= system[below, i, None] * system[i, below]
+    return system
 
 
-def _diagonal(matrices: FloatArray) -> FloatArray:
-    """A view of the diagonals (n, k) of matrices (n, k, k), through which they can be changed."""
-    view: FloatArray = np.einsum("nii->ni", matrices)
-    return view
+def _squared_lengths(differences: FloatArray, system: FloatArray) -> FloatArray:
+    """y^T S^-1 y of differences y (4, ...), which are used up, with S as in `_innovation_system` (4, 4, ...)."""
+    total = np.zeros(differences.shape[1:])
+    for i, component in enumerate(differences):
+        for j in range(i):
+            if system[i, j].any():
+                component -= system[i, j] * differences[j]  # y' = L^-1 y
+    for i, component in enumerate(differences):
+        component *= component
+        component /= system[i, i]
+        total += component
+    return total
