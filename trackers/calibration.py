@@ -29,8 +29,8 @@ from trackers.structures import BoolArray, Detections, FloatArray, IntArray, Sta
 
 FORMAT = 1  # version of to_arrays()
 _ROUNDING = 1e-6  # seconds; times are sums of frame intervals
-_FIRST_FIT = 3  # frames learned from; too little to believe, which is what the prior is for
-_GROWTH = 1.3  # frames learned from at a fit, over those at the fit before: all fits together cost little
+_FIRST_FIT = 125  # detections learned from: five bins of the smallest size
+_GROWTH = 1.3  # detections learned from at a fit, over those at the fit before: all fits together cost little
 _BIN = 25  # detections at least in a bin
 _LEAST_SECONDS = 10.0  # learned from before the map is frozen
 
@@ -53,13 +53,15 @@ class ScoreCalibration:
         *,
         known: tuple[Sequence[float], Sequence[float]] | None = None,
         step_seconds: float = 0.06,
-        reach_seconds: float = 0.6,
+        reach_seconds: float = 0.5,
         overlap: float = 0.3,
         bins: int = 20,
-        prior_weight: float = 5.0,
+        prior_weight: float = 10.0,
         enough: int = 20_000,
     ) -> None:
         """`known`: scores, rising, and their precisions 0..1, not falling; between them the map is linear."""
+        if not prior_weight > 0:
+            raise ValueError(f"a prior is worth some detections, not {prior_weight}")
         self.step_seconds = step_seconds  # frames closer than this to the last one learned from are passed over
         self.reach_seconds = reach_seconds  # how far along a chain to look for a high score; a longer gap breaks it
         self.overlap = overlap  # smallest IoU of neighbours on a chain
@@ -75,8 +77,7 @@ class ScoreCalibration:
     def _forget(self) -> None:
         """Nothing has been learned from, or nothing more is going to be."""
         self._time = -np.inf  # seconds, of the last frame learned from
-        self._frames = 0  # learned from
-        self._next_fit = _FIRST_FIT  # number of frames learned from
+        self._next_fit = _FIRST_FIT  # number of detections learned from
         self._next_chain = 0
         self._last = Detections.empty()  # of the last frame learned from
         self._last_chains: IntArray = np.zeros(0, np.int64)
@@ -102,7 +103,6 @@ class ScoreCalibration:
             "scores": self.knots[0].copy(),
             "precisions": self.knots[1].copy(),
             "time": np.array(self._time),
-            "frames": np.array(self._frames),
             "next_fit": np.array(self._next_fit),
             "next_chain": np.array(self._next_chain),
             "last.boxes": self._last.boxes.copy(),
@@ -116,7 +116,7 @@ class ScoreCalibration:
             raise ValueError(f"calibration was saved in format {int(state['format'])}, this version reads {FORMAT}")
         self.frozen = bool(state["frozen"])
         self.knots = state["scores"].copy(), state["precisions"].copy()
-        self._time, self._frames = float(state["time"]), int(state["frames"])
+        self._time = float(state["time"])
         self._next_fit, self._next_chain = int(state["next_fit"]), int(state["next_chain"])
         boxes = state["last.boxes"].copy()
         self._last = Detections(boxes, np.zeros(len(boxes), np.float32), state["last.labels"].copy())
@@ -149,9 +149,9 @@ class ScoreCalibration:
         scores = detections.scores.astype(np.float64)
         self._seen.append(_Sightings(scores, np.full(len(scores), seconds), chains, before))
         self._last, self._last_chains = detections, chains
-        self._time, self._frames, self._count = seconds, self._frames + 1, self._count + len(scores)
-        if self._frames >= self._next_fit:
-            self._next_fit = int(np.ceil(self._frames * _GROWTH))
+        self._time, self._count = seconds, self._count + len(scores)
+        if self._count >= self._next_fit:
+            self._next_fit = int(np.ceil(self._count * _GROWTH))
             self._fit()
 
     def _fit(self) -> None:
