@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -21,6 +22,8 @@ from pipeline.sources.base import StartOrigin, microseconds
 from pipeline.sources.feed import CameraState, DropReason, FeedStatus
 from pipeline.store.filters import Scope
 from pipeline.store.states import RequestedState
+from pipeline.tracker_benchmark.peers.shots import Entry
+from pipeline.tracker_benchmark.worker import TrackerError
 from trackers.structures import Detections, Evidence, FloatArray, Frame, Gap, ImageArray, Stage, State, Tracks
 
 START = datetime(2026, 11, 2, 8, 30, tzinfo=UTC)
@@ -373,3 +376,20 @@ class FakePictures:
     def vector_of(self, picture: ImageArray, scope: Scope, *, model_id: int) -> FloatArray:
         self.shapes.append(picture.shape)
         return self._vector
+
+
+class FakeTrackerWorker:
+    """Answers as a process of trackers does, at once: the seconds it was told for each tracker, by turns."""
+
+    def __init__(self, seconds: dict[str, list[list[float]]]) -> None:
+        self.seconds = seconds  # by tracker: of each turn, of each frame; an empty turn fails
+        self.asked: list[str] = []
+
+    def time(self, entry: Entry, frames: Path, *, skip: int, limit: float) -> list[float]:
+        """As `Worker.time`."""
+        assert frames.is_file()
+        self.asked.append(entry.name)
+        turn = self.seconds[entry.name].pop(0)
+        if not turn:
+            raise TrackerError("it fell over")
+        return turn

@@ -75,7 +75,7 @@ def _draw_speed(axes: Axes, timed: Sequence[Timing], objects: Sequence[int]) -> 
         ends.append((*found[-1], contestant))
     ends.sort(key=lambda end: end[1])
     low, high = axes.get_ylim()
-    heights = _spread(np.log([value for _, value, _ in ends]), (np.log(low), np.log(high)))
+    heights = spread(np.log([value for _, value, _ in ends]), (np.log(low), np.log(high)))
     for (count, value, contestant), height in zip(ends, np.exp(heights), strict=True):
         axes.annotate(
             contestant.name,
@@ -128,7 +128,7 @@ def _draw_accuracy(axes: Axes, group: Group, results: Sequence[Result]) -> None:
     axes.set_title(f"HOTA in %, {group.name}", color=_TEXT, loc="left", fontsize=11)
 
 
-def _spread(wanted: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+def spread(wanted: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
     """Places for labels as near as may be to where they belong, which rises, and nowhere over one another.
 
     They are moved by isotonic regression: labels that would collide stand side by side around their own mean.

@@ -89,12 +89,13 @@ class Worker:
 
     def time(self, entry: Entry, frames: Path, *, skip: int, limit: float) -> list[float]:
         """Seconds each frame took from the `skip`-th on, a new tracker from the first. TrackerError."""
-        wanted = {"do": "time", "entry": entry.name, "frames": str(frames), "skip": skip, "limit": limit}
+        wanted = {"do": "time", "entry": entry.name, "frames": str(frames.absolute()), "skip": skip, "limit": limit}
         return [float(one) for one in self._ask(wanted)["seconds"]]
 
     def track(self, entry: Entry, frames: Path, out: Path, *, motion: bool) -> float:
         """Track a file into `out` (columns of serving.track_frames); seconds it took. TrackerError."""
-        wanted = {"do": "track", "entry": entry.name, "frames": str(frames), "out": str(out), "motion": motion}
+        files = {"frames": str(frames.absolute()), "out": str(out.absolute())}  # it works in another folder
+        wanted = {"do": "track", "entry": entry.name, "motion": motion, **files}
         return float(self._ask(wanted)["seconds"])
 
     def _ask(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +164,8 @@ class Worker:
 
 def peer_worker(python: str, *, folder: Path) -> Worker:
     """Other people's trackers, of this interpreter's environment: isolated, so nothing of ours is in its path."""
-    return Worker([python, "-I", str(Path(peer.__file__).resolve())], folder=folder)
+    program = str(Path(python).absolute()) if os.sep in python else python  # not resolved: a link may be what it says
+    return Worker([program, "-I", str(Path(peer.__file__).resolve())], folder=folder)
 
 
 def own_worker(names: Sequence[str], *, folder: Path) -> Worker:
