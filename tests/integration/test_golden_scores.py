@@ -15,6 +15,8 @@ from pipeline.evaluation.sequences import SequenceBoxes, read_detections, read_t
 from pipeline.evaluation.sidecars import read_seqinfo
 from trackers.bytetrack import ByteTrack
 from trackers.deepsort import DeepSort
+from trackers.ocsort import OcSort
+from trackers.sort import Sort
 from trackers.structures import Detections, MultiObjectTracker
 
 
@@ -64,7 +66,12 @@ def score_all(folder: Path, make: Callable[[], MultiObjectTracker], benchmark: B
 
 @pytest.mark.parametrize(
     ("make", "hota", "idf1"),
-    [pytest.param(DeepSort, 54.0, 66.0, id="deepsort"), pytest.param(ByteTrack, 53.0, 64.0, id="bytetrack")],
+    [
+        pytest.param(DeepSort, 54.0, 66.0, id="deepsort"),
+        pytest.param(ByteTrack, 53.0, 64.0, id="bytetrack"),
+        pytest.param(OcSort, 50.7, 61.2, id="ocsort"),
+        pytest.param(Sort, 52.6, 64.3, id="sort"),
+    ],
 )
 def test_mot17_val(shared: Path, make: Callable[[], MultiObjectTracker], hota: float, idf1: float) -> None:
     scores = score_all(shared / "data" / "mot17-val", make, Benchmark.MOT17)
@@ -72,10 +79,18 @@ def test_mot17_val(shared: Path, make: Callable[[], MultiObjectTracker], hota: f
     assert scores.identity.idf1 * 100 >= idf1
 
 
-@pytest.mark.parametrize("make", [DeepSort, ByteTrack])
-def test_mot15(shared: Path, make: Callable[[], MultiObjectTracker]) -> None:
+@pytest.mark.parametrize(
+    ("make", "hota"),
+    [
+        pytest.param(DeepSort, 37.0, id="deepsort"),
+        pytest.param(ByteTrack, 37.0, id="bytetrack"),
+        pytest.param(OcSort, 36.4, id="ocsort"),
+        pytest.param(Sort, 36.1, id="sort"),
+    ],
+)
+def test_mot15(shared: Path, make: Callable[[], MultiObjectTracker], hota: float) -> None:
     scores = score_all(shared / "data" / "mot15", make, Benchmark.MOT15)
-    assert scores.hota.hota * 100 >= 37.0
+    assert scores.hota.hota * 100 >= hota
 
 
 def test_pets_through_a_small_detector(shared: Path) -> None:

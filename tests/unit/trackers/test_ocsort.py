@@ -77,8 +77,8 @@ def test_who_stands_still_has_no_direction() -> None:
 
 @pytest.mark.parametrize(("weight", "row"), [(0.0, 0), (0.2, 1)])
 def test_of_two_that_overlap_alike_the_one_ahead_is_taken(weight: float, row: int) -> None:
-    # Last seen at 112 and predicted at about 114. Behind by 4 px is back to where it came from, an angle of pi; of 40 px
-    # 36 / 44 overlap. Ahead by 4.2 px it is 35.8 / 44.2: 0.182 and 0.190. The direction adds 0.09 and -0.09.
+    # Last seen at 112 and predicted at about 114. Behind by 4 px is back to where it came from, an angle of pi; of its
+    # width 36 / 44 overlap. Ahead by 4.2 px it is 35.8 / 44.2: 0.182 and 0.190. The direction adds 0.09 and -0.09.
     tracker, twin = (make(direction_weight=weight, direction_seconds=0.034) for _ in range(2))  # the way of one frame
     for one in (tracker, twin):
         walk(one, 5, by=3)
