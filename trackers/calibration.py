@@ -10,7 +10,9 @@ are right, but what is real behaves otherwise than what is not. Three steps lear
    words), solved by expectation maximisation. It finds where noise ends even if the noise never goes away.
 3. A score is as precise as its detections often have a high one near them on their chain, within `reach_seconds`: a
    person half hidden was or will be seen well, a shadow never is. How often the high ones themselves have one counts
-   as always, and the result is made to rise with the score (isotonic regression).
+   as always. Scores that mostly have one are high themselves, and it is asked again: where nearly all detections are
+   right, the mixture parts the good from the very good. The result is made to rise with the score (isotonic
+   regression).
 
 Only the order of scores enters, so another scale of the same scores gives the same precisions. Until much has been seen
 a prior counts as `prior_weight` detections a bin: a score taken at its word, which is what detectors are trained for.
@@ -32,6 +34,8 @@ _ROUNDING = 1e-6  # seconds; times are sums of frame intervals
 _FIRST_FIT = 125  # detections learned from: five bins of the smallest size
 _GROWTH = 1.3  # detections learned from at a fit, over those at the fit before: all fits together cost little
 _BIN = 25  # detections at least in a bin
+_MOSTLY = 0.75  # the support from which on a score that the mixture calls low is high all the same
+_WIDENINGS = 2  # times that is asked
 _LEAST_SECONDS = 10.0  # learned from before the map is frozen
 
 
@@ -158,23 +162,19 @@ class ScoreCalibration:
         """The map from all that has been seen."""
         seen = self._gathered()
         bins, centres = _binned(seen.scores, min(self.bins, len(seen.scores) // _BIN))
-        count = len(centres)
-        if count < 2:
+        if len(centres) < 2:
             return
-        high_kind = _high_kind(_successions(seen, bins, count))
-        lowest_high = int(np.searchsorted(high_kind, 0.5)) if high_kind[-1] >= 0.5 else count - 1
-        supported = _near_high(seen, bins >= lowest_high, self.reach_seconds)
+        lowest = min(int(np.searchsorted(_high_kind(_successions(seen, bins, len(centres))), 0.5)), len(centres) - 1)
+        support, weight = _support(seen, bins, lowest, self.reach_seconds)
+        for _ in range(_WIDENINGS):
+            rising = isotonic_regression(support, weights=weight + self.prior_weight).x
+            lowest = min(lowest, int(np.searchsorted(rising, _MOSTLY)))
+            support, weight = _support(seen, bins, lowest, self.reach_seconds)
 
-        newest, oldest = seen.times[-1], seen.times[0]
-        told = seen.times <= newest - min(self.reach_seconds, (newest - oldest) / 2)  # what came after them is known
-        total = np.bincount(bins[told], minlength=count)
-        share = np.bincount(bins[told & supported], minlength=count) / np.maximum(total, 1)
-        best = float((share * total)[lowest_high:].sum() / max(total[lowest_high:].sum(), 1))
-        weight = total * best**2  # chains that break, by low frame rate or fast motion, tell little
-        learned = np.minimum(share / max(best, 1e-9), 1)
-        blended = (weight * learned + self.prior_weight * np.clip(centres, 0, 1)) / (weight + self.prior_weight)
-        self.knots = centres, isotonic_regression(blended, weights=weight + self.prior_weight).x
-        if self._count >= self.enough and newest - oldest >= _LEAST_SECONDS:
+        trust = weight + self.prior_weight
+        blended = (weight * support + self.prior_weight * np.clip(centres, 0, 1)) / trust
+        self.knots = centres, isotonic_regression(blended, weights=trust).x
+        if self._count >= self.enough and seen.times[-1] - seen.times[0] >= _LEAST_SECONDS:
             self.frozen = True
             self._forget()
 
@@ -241,6 +241,23 @@ def _high_kind(successions: FloatArray, *, rounds: int = 100) -> FloatArray:
         joint = odds[:, None] * ratio
         high = ((joint / (1 + joint) * successions).sum(axis=1) + 0.5) / (total + 1)
     return np.asarray(isotonic_regression(high, weights=total + 1).x)
+
+
+def _support(seen: _Sightings, bins: IntArray, lowest: int, reach: float) -> tuple[FloatArray, FloatArray]:
+    """How often each bin's detections have a high one near, against those that are high, and how many tell so (k,).
+
+    High are the bins from `lowest` on. Only detections count of which it is known what came after. Where chains break,
+    by low frame rate or fast motion, even high ones often have none near, and all of them tell less.
+    """
+    count = int(bins.max()) + 1
+    newest, oldest = seen.times[-1], seen.times[0]
+    told = seen.times <= newest - min(reach, (newest - oldest) / 2)
+    total = np.bincount(bins[told], minlength=count)
+    near = np.bincount(bins[told & _near_high(seen, bins >= lowest, reach)], minlength=count)
+    usual = near[lowest:].sum() / max(total[lowest:].sum(), 1)
+    expected = total * usual
+    support = np.divide(near, expected, out=np.zeros(count), where=expected > 0)
+    return np.minimum(support, 1), expected * usual
 
 
 def _near_high(seen: _Sightings, high: BoolArray, reach: float) -> BoolArray:
