@@ -131,7 +131,6 @@ def _track_peer(result: Result, group: Group, sequence: str, out: Path) -> None:
         read_detections(group.detections(sequence)),
         frames=info.length,
         frame_rate=info.frame_rate,
-        size=(info.width, info.height),
         camera_motion=read_camera_motion(motion) if motion is not None and result.moved else None,
     )
     try:

@@ -18,14 +18,13 @@ def write_frames(
     *,
     frames: int,
     frame_rate: float,
-    size: tuple[int, int],
     features: FloatArray | None = None,
     camera_motion: dict[int, FloatArray] | None = None,
 ) -> None:
     """Write detections of frames 1 to `frames`, of which some may be empty; peers/shots.py reads them.
 
-    `size`: width, height in pixels. `features`: (n, d) of the detections, in their order. `camera_motion`: affine maps
-    (2, 3) from the frame before, by frame.
+    `features`: (n, d) of the detections, in their order. `camera_motion`: affine maps (2, 3) from the frame before, by
+    frame.
     """
     order = np.argsort(detections.frames, kind="stable")
     motion = np.full((frames, 2, 3), np.nan)
@@ -38,7 +37,6 @@ def write_frames(
         "scores": detections.scores[order].astype(np.float32),
         "motion": motion,
         "frame_rate": np.array(frame_rate),
-        "size": np.array(size),
     }
     if features is not None:
         columns["features"] = features[order]

@@ -117,6 +117,5 @@ def _write_crowd(path: Path, objects: int, trial: Trial) -> None:
         crowd.detections,
         frames=crowd.frames,
         frame_rate=FRAME_RATE,
-        size=(crowd.width, crowd.height),
         features=crowd.features,
     )

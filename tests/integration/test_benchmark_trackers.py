@@ -150,7 +150,7 @@ def test_sightlines_own_package_is_not_taken_for_the_other_of_its_name(tmp_path:
 
 def test_a_process_that_dies_takes_no_one_with_it(peers: Path, tmp_path: Path) -> None:
     frames = tmp_path / "frames.npz"
-    write_frames(frames, SequenceBoxes.empty(), frames=3, frame_rate=10.0, size=(9, 9))
+    write_frames(frames, SequenceBoxes.empty(), frames=3, frame_rate=10.0)
     (tmp_path / "dies").touch()
     with open_contest(["sort"], [str(peers)], folder=tmp_path) as contest:
         by_name = {each.name: each for each in contest.contestants}

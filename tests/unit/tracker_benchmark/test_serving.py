@@ -43,7 +43,7 @@ def frame_file(folder: Path, *, described: bool = False) -> Path:
     path = folder / "frames.npz"
     features = np.eye(3, dtype=np.float32) if described else None
     motion = {2: np.array([[1, 0, 5], [0, 1, 6.0]]), 9: np.eye(2, 3)}
-    write_frames(path, boxes, frames=4, frame_rate=8.0, size=(10, 10), features=features, camera_motion=motion)
+    write_frames(path, boxes, frames=4, frame_rate=8.0, features=features, camera_motion=motion)
     return path
 
 
