@@ -32,7 +32,7 @@ from trackers.structures import BoolArray, Detections, FloatArray, IntArray, Sta
 FORMAT = 1  # version of to_arrays()
 _ROUNDING = 1e-6  # seconds; times are sums of frame intervals
 _FIRST_FIT = 125  # detections learned from: five bins of the smallest size
-_GROWTH = 1.3  # detections learned from at a fit, over those at the fit before: all fits together cost little
+_GROWTH = 1.4  # detections learned from at a fit, over those at the fit before: all fits together cost little
 _BIN = 25  # detections at least in a bin
 _MOSTLY = 0.75  # the support from which on a score that the mixture calls low is high all the same
 _WIDENINGS = 2  # times that is asked
@@ -195,7 +195,8 @@ def _mutual(a: Detections, b: Detections, overlap: float) -> tuple[IntArray, Int
     """Rows of `a` and of `b` that are each other's best by IoU among those of their class."""
     if len(a) == 0 or len(b) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    iou = iou_matrix(a.boxes, b.boxes) * (a.labels[:, None] == b.labels[None, :])
+    iou = iou_matrix(a.boxes, b.boxes)
+    iou[a.labels[:, None] != b.labels[None, :]] = 0
     best, back = iou.argmax(axis=1), iou.argmax(axis=0)
     every = np.arange(len(a))
     rows = np.flatnonzero((back[best] == every) & (iou[every, best] >= overlap))
@@ -227,10 +228,11 @@ def _successions(seen: _Sightings, bins: IntArray, count: int) -> FloatArray:
     return np.concatenate([pairs + pairs.T, alone[:, None]], axis=1).astype(np.float64)
 
 
-def _high_kind(successions: FloatArray, *, rounds: int = 100) -> FloatArray:
+def _high_kind(successions: FloatArray, *, rounds: int = 100, still: float = 1e-3) -> FloatArray:
     """Share of the high kind in each bin (k,), not falling, from what follows what (k, k + 1).
 
     Expectation: P(kind | bin i, outcome j) ~ P(kind | i) P(j | kind). Maximisation: both from the expected counts.
+    At most so many `rounds`, until none moves a share by more than `still`.
     """
     total = successions.sum(axis=1)
     high = np.clip((np.cumsum(total) - total / 2) / max(total.sum(), 1), 0.02, 0.98)  # to begin with, the rank
@@ -239,7 +241,9 @@ def _high_kind(successions: FloatArray, *, rounds: int = 100) -> FloatArray:
         if_high, if_low = high @ successions + 1e-3, (1 - high) @ successions + 1e-3
         ratio = (if_high / if_high.sum()) / (if_low / if_low.sum())
         joint = odds[:, None] * ratio
-        high = ((joint / (1 + joint) * successions).sum(axis=1) + 0.5) / (total + 1)
+        before, high = high, ((joint / (1 + joint) * successions).sum(axis=1) + 0.5) / (total + 1)
+        if np.abs(high - before).max() < still:
+            break
     return np.asarray(isotonic_regression(high, weights=total + 1).x)
 
 
