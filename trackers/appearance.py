@@ -10,18 +10,25 @@ from trackers.structures import BoolArray, FloatArray, IntArray, State
 class Gallery:
     """The last `budget` features of every track, and their exponential running mean. Row i is track i.
 
-    Memory is (tracks, budget, dimension) float32; `dimension` is learned from the first features.
+    Memory is (tracks, budget, dimension) float32, far too much to move whenever a track is born or ends. So exemplars
+    lie in a pool in which a track keeps its slot for life. `dimension` is learned from the first features.
     """
 
     def __init__(self, *, budget: int = 100, momentum: float = 0.9) -> None:
         self.budget = budget  # L_k of Wojke et al. 2017, sec. 2.2
         self.momentum = momentum  # weight of the past in the running mean
-        self.exemplars = np.zeros((0, budget, 0), np.float32)
-        self.counts = np.zeros(0, np.int64)  # features ever taken in; exemplar number k lies at k % budget
+        self._pool = np.zeros((0, budget, 0), np.float32)  # (slots, budget, d)
+        self._slots = np.zeros(0, np.int64)  # each track's row of the pool
+        self.counts = np.zeros(0, np.int64)  # features ever taken in; number k lies at k % budget
         self.means = np.zeros((0, 0), np.float32)  # unit length, zero while a track has no feature
 
     def __len__(self) -> int:
         return len(self.counts)
+
+    @property
+    def exemplars(self) -> FloatArray:
+        """A copy of what is remembered of every track (n, budget, d), of which only the filled rows mean something."""
+        return self._pool[self._slots]
 
     def start(self, tracks: int, features: FloatArray | None) -> None:
         """Append rows for new tracks with their first features (tracks, d), or none."""
@@ -29,9 +36,8 @@ class Gallery:
             return
         if features is not None:
             self._widen(features.shape[1])
-        dimension = self.means.shape[1]
-        self.exemplars = np.concatenate([self.exemplars, np.zeros((tracks, self.budget, dimension), np.float32)])
-        self.means = np.concatenate([self.means, np.zeros((tracks, dimension), np.float32)])
+        self._slots = np.concatenate([self._slots, self._free_slots(tracks)])
+        self.means = np.concatenate([self.means, np.zeros((tracks, self.means.shape[1]), np.float32)])
         self.counts = np.concatenate([self.counts, np.zeros(tracks, np.int64)])
         if features is not None:
             self.add(np.arange(len(self) - tracks, len(self)), features)
@@ -41,33 +47,57 @@ class Gallery:
         self._widen(features.shape[1])
         finite = _finite(features)
         rows, features = rows[finite], features[finite]
-        self.exemplars[rows, self.counts[rows] % self.budget] = features
-        weight = np.where(self.counts[rows] == 0, 0.0, self.momentum)[:, None]
-        mixed = weight * self.means[rows] + (1 - weight) * features
+        counts, means = self.counts[rows], self.means[rows]
+        self._pool[self._slots[rows], counts % self.budget] = features
+        weight = np.where(counts == 0, 0.0, self.momentum)[:, None]
+        mixed = weight * means + (1 - weight) * features
         length = np.linalg.norm(mixed, axis=1, keepdims=True)
         self.means[rows] = np.divide(mixed, length, out=np.zeros_like(mixed), where=length > 0)
-        self.counts[rows] += 1
+        self.counts[rows] = counts + 1
 
     def keep(self, mask: BoolArray) -> None:
         """Forget the other tracks."""
         if mask.all():
             return
-        self.exemplars, self.means, self.counts = self.exemplars[mask], self.means[mask], self.counts[mask]
+        self._slots, self.means, self.counts = self._slots[mask], self.means[mask], self.counts[mask]
 
     def cost(self, rows: IntArray, features: FloatArray) -> FloatArray:
         """d2(i, j) = min_k 1 - r_j . r_k(i) of track i and feature j (n, m), 0..2 (Wojke et al. 2017, eq. 3).
 
         Infinite for a track that has no feature yet, and for a feature that is not finite.
         """
+        shape = len(rows), len(features)
+        every = np.indices(shape).reshape(2, -1)
+        return self.pair_cost(rows[every[0]], every[1], features).reshape(shape)
+
+    def pair_cost(self, rows: IntArray, columns: IntArray, features: FloatArray) -> FloatArray:
+        """`cost` of the pairs of track `rows` (p,) and feature `columns` (p,) alone: (p,)."""
         self._widen(features.shape[1])
-        finite = _finite(features)
-        filled = np.minimum(self.counts[rows], self.budget)
-        deepest = int(filled.max(initial=0))
-        everyone = np.array_equal(rows, np.arange(len(self)))  # then there is nothing to copy
-        exemplars = self.exemplars[:, :deepest] if everyone else self.exemplars[rows, :deepest]
-        similarity = exemplars @ np.where(finite[:, None], features, 0).T
-        similarity[np.arange(deepest)[None, :] >= filled[:, None]] = -np.inf
-        return np.where(finite, 1 - similarity.max(axis=1, initial=-np.inf), np.inf)
+        cost = np.full(len(rows), np.inf)
+        known = np.flatnonzero((self.counts[rows] > 0) & _finite(features)[columns])
+        if len(known) == 0:
+            return cost
+        rows, columns = rows[known], columns[known]
+        slots = self._slots[rows]
+        deepest = int(np.minimum(self.counts[rows].max(), self.budget))
+        asked = np.unique(slots)
+        if 2 * len(asked) > asked[-1]:  # cheaper to compare a few in vain than to copy exemplars
+            asked = np.arange(asked[-1] + 1)
+            exemplars = self._pool[: len(asked), :deepest]
+        else:
+            exemplars = self._pool[asked, :deepest]
+        filled = np.zeros(len(asked), np.int64)
+        group = np.searchsorted(asked, slots)
+        filled[group] = self.counts[rows]
+        place = _places(group)
+        looks = np.zeros((len(asked), place.max() + 1, features.shape[1]), np.float32)
+        looks[group, place] = features[columns]
+        similarity = looks @ exemplars.transpose(0, 2, 1)
+        empty = np.arange(deepest) >= filled[:, None]
+        if empty.any():
+            np.copyto(similarity, -np.inf, where=empty[:, None, :])
+        cost[known] = 1 - similarity.max(axis=2)[group, place]
+        return cost
 
     def mean_cost(self, rows: IntArray, features: FloatArray) -> FloatArray:
         """1 - cosine of each feature (m, d) and each track's running mean (n, m), 0..2; infinite as in `cost`."""
@@ -82,7 +112,7 @@ class Gallery:
         deepest = int(np.minimum(self.counts, self.budget).max(initial=0))
         return {
             "budget": np.array(self.budget),
-            "exemplars": self.exemplars[:, :deepest].copy(),
+            "exemplars": self._pool[self._slots, :deepest],
             "means": self.means.copy(),
             "counts": self.counts.copy(),
         }
@@ -94,8 +124,8 @@ class Gallery:
                 f"the saved gallery holds up to {int(state['budget'])} exemplars a track, not {self.budget}"
             )
         tracks, deepest, dimension = state["exemplars"].shape
-        self.exemplars = np.zeros((tracks, self.budget, dimension), np.float32)
-        self.exemplars[:, :deepest] = state["exemplars"]
+        self._pool, self._slots = np.zeros((tracks, self.budget, dimension), np.float32), np.arange(tracks)
+        self._pool[:, :deepest] = state["exemplars"]
         self.means, self.counts = state["means"].copy(), state["counts"].copy()
 
     def _widen(self, dimension: int) -> None:
@@ -105,8 +135,28 @@ class Gallery:
             return
         if self.counts.any():
             raise ValueError(f"features have {dimension} numbers, those before had {known}")
-        self.exemplars = np.zeros((len(self), self.budget, dimension), np.float32)
+        self._pool, self._slots = np.zeros((len(self), self.budget, dimension), np.float32), np.arange(len(self))
         self.means = np.zeros((len(self), dimension), np.float32)
+
+    def _free_slots(self, count: int) -> IntArray:
+        """The first slots that no track has (count,); the pool doubles when they run out."""
+        needed = len(self) + count
+        if needed > len(self._pool):
+            larger = np.zeros((max(needed, 2 * len(self._pool)), *self._pool.shape[1:]), np.float32)
+            larger[: len(self._pool)] = self._pool
+            self._pool = larger
+        free = np.ones(needed, dtype=bool)
+        free[self._slots[self._slots < needed]] = False
+        return np.flatnonzero(free)[:count]
+
+
+def _places(groups: IntArray) -> IntArray:
+    """How many pairs of the same group come before each of the pairs (p,)."""
+    order = np.argsort(groups, kind="stable")
+    sizes = np.bincount(groups)
+    places = np.empty_like(order)
+    places[order] = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return places
 
 
 def _finite(features: FloatArray) -> BoolArray:

@@ -11,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from trackers.geometry import iou_matrix, iou_pairs, meeting
 from trackers.structures import BoolArray, Detections, FloatArray, Index, IntArray
 
+_FEW = 64  # pairs from which it pays to settle the sure ones first
 CostFunction = Callable[[IntArray, IntArray], FloatArray]  # (track rows n, detection rows m) -> (n, m)
 
 
@@ -66,15 +67,21 @@ class Candidates:
         return cls(rows, columns, cost.reshape(-1)[flat], cost.shape)
 
 
-def overlap(boxes: FloatArray, labels: IntArray, detections: Detections) -> Candidates:
-    """1 - IoU of tracks, given by predicted boxes (n, 4) and labels (n,), with detections of their class they touch."""
-    usable = np.flatnonzero(detections.usable)
-    seen = detections.boxes[usable].astype(np.float64)
-    rows, near = meeting(boxes, seen)
-    columns = usable[near]
-    alike = np.flatnonzero(labels[rows] == detections.labels[columns])
-    rows, near, columns = rows[alike], near[alike], columns[alike]
-    return Candidates(rows, columns, 1 - iou_pairs(boxes[rows], seen[near]), (len(boxes), len(detections)))
+def overlap(
+    boxes: FloatArray, labels: IntArray, detections: Detections, *, among: BoolArray | None = None
+) -> Candidates:
+    """1 - IoU of tracks, given by predicted boxes (n, 4) and labels (n,), with detections of their class they touch.
+
+    `among`: the detections (m,) that are looked at, usable ones all; None for every usable one.
+    """
+    seen = (detections.usable if among is None else among).nonzero()[0]
+    found = detections.boxes[seen].astype(np.float64)
+    rows, near = meeting(boxes, found)
+    columns = seen[near]
+    alike = labels[rows] == detections.labels[columns]
+    if not alike.all():
+        rows, near, columns = rows[alike], near[alike], columns[alike]
+    return Candidates(rows, columns, 1 - iou_pairs(boxes[rows], found[near]), (len(boxes), len(detections)))
 
 
 def scored(candidates: Candidates, scores: FloatArray) -> Candidates:
@@ -111,12 +118,14 @@ def assign_candidates(candidates: Candidates, *, limit: float) -> tuple[IntArray
     most = min(len(rows), *candidates.shape) * (dearest - cheapest) + abs(dearest) + 1  # worth more than any saving
     gain = min(limit, most) - cost
     tracks, detections = candidates.shape
+    if len(rows) <= _FEW:
+        return _most_gained(rows, columns, gain)
     sure = gain > _best_rival(rows, gain, tracks) + _best_rival(columns, gain, detections)
     settled, taken = rows[sure], columns[sure]
     open_row, open_column = np.ones(tracks, dtype=bool), np.ones(detections, dtype=bool)
     open_row[settled], open_column[taken] = False, False
-    left = np.flatnonzero(open_row[rows] & open_column[columns])
-    if len(left):
+    left = open_row[rows] & open_column[columns]
+    if left.any():
         i, j = _most_gained(rows[left], columns[left], gain[left])
         settled, taken = np.concatenate([settled, i]), np.concatenate([taken, j])
     order = np.argsort(settled)
@@ -135,8 +144,8 @@ def _best_rival(sides: IntArray, gain: FloatArray, count: int) -> FloatArray:
 
 def _most_gained(rows: IntArray, columns: IntArray, gain: FloatArray) -> tuple[IntArray, IntArray]:
     """The one-to-one choice among pairs that gains most in all, by scipy's assignment over their rows and columns."""
-    own_rows, i = np.unique(rows, return_inverse=True)
-    own_columns, j = np.unique(columns, return_inverse=True)
+    own_rows, own_columns = np.unique(rows), np.unique(columns)
+    i, j = np.searchsorted(own_rows, rows), np.searchsorted(own_columns, columns)
     gains = np.zeros((len(own_rows), len(own_columns)))
     possible = np.zeros(gains.shape, dtype=bool)
     gains[i, j], possible[i, j] = gain, True
@@ -168,7 +177,7 @@ class Pairing:
         detections = detections & self.free
         if isinstance(cost, Candidates):
             keep = tracks[cost.rows] & detections[cost.columns] & (cost.cost <= limit) & np.isfinite(cost.cost)
-            rows, columns = assign_candidates(cost[np.flatnonzero(keep)], limit=limit)
+            rows, columns = assign_candidates(cost[keep.nonzero()[0]], limit=limit)
         else:
             rows, columns = np.flatnonzero(tracks), np.flatnonzero(detections)
             if len(rows) == 0 or len(columns) == 0:
@@ -181,4 +190,4 @@ class Pairing:
     @property
     def matched(self) -> IntArray:
         """Rows of the tracks that have a detection (k,)."""
-        return np.flatnonzero(self.detection_of >= 0)
+        return (self.detection_of >= 0).nonzero()[0]

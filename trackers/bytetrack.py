@@ -60,7 +60,7 @@ class ByteTrack:
         table.predict(seconds, camera_motion, without=outlasted)
         pairing = Pairing(len(table), len(detections), without=outlasted)
         tracked = table.stages == Stage.CONFIRMED
-        by_overlap = overlap(table.boxes, table.labels, detections)
+        by_overlap = overlap(table.boxes, table.labels, detections, among=strong | weak)
         by_score = scored(by_overlap, detections.scores)
         pairing.match(table.confirmed, strong, by_score, limit=self.overlap_limit)
         pairing.match(tracked, weak, by_overlap, limit=self.weak_overlap_limit)

@@ -15,7 +15,7 @@ import numpy as np
 
 from trackers import kalman
 from trackers.appearance import Gallery
-from trackers.association import Pairing, forbid, overlap, same_class, surest_first
+from trackers.association import Candidates, Pairing, overlap, surest_first
 from trackers.structures import CONFIRMED, BoolArray, Detections, FloatArray, ImageArray, IntArray, State, Tracks
 from trackers.track_table import TrackTable
 
@@ -71,7 +71,7 @@ class DeepSort:
         table.predict(seconds, camera_motion, without=outlasted)
         pairing = Pairing(len(table), len(detections), without=outlasted)
         tracked = table.stages == CONFIRMED
-        by_overlap = overlap(table.boxes, table.labels, detections)
+        by_overlap = overlap(table.boxes, table.labels, detections, among=strong | weak)
         self._match_cascade(pairing, detections, strong)
         pairing.match(table.confirmed, strong, by_overlap, limit=self.overlap_limit)
         pairing.match(tracked, weak, by_overlap, limit=self.weak_overlap_limit)
@@ -106,25 +106,25 @@ class DeepSort:
         """Listing 1: tracks seen more recently choose first, by appearance within the motion gate."""
         if detections.features is None:
             return
-        table = self.table
-        cost = np.full((len(table), len(detections)), np.inf)
-        rows, columns = np.flatnonzero(table.confirmed), np.flatnonzero(among)
-        cost[np.ix_(rows, columns)] = self._gated_appearance(rows, detections[columns])
-        for seen_at in sorted(set(table.seen_at[rows].tolist()), reverse=True):
-            level = table.confirmed & (table.seen_at == seen_at)
-            pairing.match(level, among, lambda i, j: cost[np.ix_(i, j)], limit=np.inf)
+        candidates = self._gated_appearance(detections, among)
+        confirmed, seen_at = self.table.confirmed, self.table.seen_at
+        for last in np.unique(seen_at[candidates.rows])[::-1]:
+            pairing.match(confirmed & (seen_at == last), among, candidates, limit=np.inf)
 
-    def _gated_appearance(self, rows: IntArray, detections: Detections) -> FloatArray:
-        """c = lambda d1 + (1 - lambda) d2 where d1 <= t1 and d2 <= t2 (eqs. 5 and 6), infinite elsewhere (n, m)."""
+    def _gated_appearance(self, detections: Detections, among: BoolArray) -> Candidates:
+        """c = lambda d1 + (1 - lambda) d2 of pairs with d1 <= t1 and d2 <= t2 (eqs. 5 and 6)."""
         table = self.table
         assert detections.features is not None
-        d1 = kalman.squared_mahalanobis(
-            table.model, table.mean[rows], table.covariance[rows], detections.boxes, table.heights[rows]
+        tracks, seen = np.flatnonzero(table.confirmed), np.flatnonzero(among)
+        i, j, d1 = kalman.gated_pairs(
+            table.model, table.mean[tracks], table.covariance[tracks], detections.boxes[seen], table.heights[tracks]
         )
-        d2 = self.gallery.cost(rows, detections.features)
-        gate = (d1 <= kalman.GATE_95) & (d2 <= self.appearance_limit)
-        gate &= same_class(table.labels[rows], detections.labels)
-        return forbid(self.motion_weight * d1 + (1 - self.motion_weight) * d2, gate)
+        rows, columns = tracks[i], seen[j]
+        alike = table.labels[rows] == detections.labels[columns]
+        rows, columns, d1 = rows[alike], columns[alike], d1[alike]
+        d2 = self.gallery.pair_cost(rows, columns, detections.features)
+        cost = np.where(d2 <= self.appearance_limit, self.motion_weight * d1 + (1 - self.motion_weight) * d2, np.inf)
+        return Candidates(rows, columns, cost, (len(table), len(detections)))
 
     def _remember(self, pairing: Pairing, detections: Detections, strong: BoolArray, born: IntArray) -> None:
         """Take the features of strong matches and of new tracks into the gallery."""

@@ -40,9 +40,9 @@ def meeting(a: FloatArray, b: FloatArray) -> tuple[IntArray, IntArray]:
     rows = np.repeat(np.arange(len(a)), counts)
     columns = order[np.arange(len(rows)) + np.repeat(first + counts - ends, counts)]
     (a_left, a_top, _, a_bottom), (_, b_top, b_right, b_bottom) = a.T, b.T
-    touching = np.flatnonzero(
+    touching = (
         (b_top[columns] <= a_bottom[rows]) & (b_bottom[columns] >= a_top[rows]) & (b_right[columns] >= a_left[rows])
-    )
+    ).nonzero()[0]
     return rows[touching], columns[touching]
 
 

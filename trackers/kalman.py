@@ -115,17 +115,18 @@ def to_measurements(model: MotionModel, boxes: FloatArray) -> FloatArray:
 
 def to_boxes(model: MotionModel, mean: FloatArray) -> FloatArray:
     """The boxes (n, 4) that states (n, >= 4) stand for. A side that was predicted below zero is taken as zero."""
-    centre, sides = mean[:, :2], mean[:, 2:MEASURED]
+    centre, half = mean[:, :2], mean[:, 2:MEASURED] / 2
     match model.form:
         case BoxForm.XYAH:
-            sides = np.stack([sides[:, 0] * sides[:, 1], sides[:, 1]], axis=1)
+            half[:, 0] *= mean[:, 3]
         case BoxForm.XYSR:
-            width = np.sqrt(np.maximum(sides[:, 0] * sides[:, 1], 0))
-            height = np.divide(sides[:, 0], width, out=np.zeros_like(width), where=width > 0)
-            sides = np.stack([width, height], axis=1)
+            area, aspect = mean[:, 2], mean[:, 3]
+            width = np.sqrt(np.maximum(area * aspect, 0))
+            half[:, 0] = width / 2
+            half[:, 1] = np.divide(area, 2 * width, out=np.zeros_like(width), where=width > 0)
         case BoxForm.XYWH:
             pass
-    half = np.maximum(sides, 0) / 2
+    half = np.maximum(half, 0)
     return np.concatenate([centre - half, centre + half], axis=1)
 
 
@@ -240,7 +241,7 @@ def gated_pairs(
     rows, columns = meeting(around, np.concatenate([centres, centres], axis=1))
     system = _innovation_system(covariance, variance)
     distances = _squared_lengths(measured.T[:, columns] - mean.T[:MEASURED, rows], system[:, :, rows])
-    inside = np.flatnonzero(distances <= gate)
+    inside = (distances <= gate).nonzero()[0]
     return rows[inside], columns[inside], distances[inside]
 
 

@@ -89,13 +89,20 @@ class TrackTable:
         self.opening = bool(np.isneginf(self.time))
         self.time = seconds
 
-    def correct(self, pairing: Pairing, detections: Detections) -> None:
-        """Give the matched tracks their detections; the others become lost, unless they are tentative."""
+    def correct(self, pairing: Pairing, detections: Detections, *, noise: FloatArray | None = None) -> None:
+        """Give the matched tracks their detections; the others become lost, unless they are tentative.
+
+        `noise` (m,): factor on the measurement variance of each detection; see kalman.update.
+        """
         rows = pairing.matched
         taken = pairing.detection_of[rows]
         boxes = detections.boxes[taken].astype(np.float64)
         self.mean[rows], self.covariance[rows] = kalman.update(
-            self.model, self.mean[rows], self.covariance[rows], boxes
+            self.model,
+            self.mean[rows],
+            self.covariance[rows],
+            boxes,
+            noise=None if noise is None else noise[taken],
         )
         self.heights[rows] = boxes[:, 3] - boxes[:, 1]
         self.scores[rows] = detections.scores[taken]

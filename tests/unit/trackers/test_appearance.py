@@ -33,6 +33,54 @@ def test_cost_is_the_smallest_cosine_distance_to_any_exemplar() -> None:
     np.testing.assert_allclose(gallery.cost(rows(1), unit(EAST)), [[2]], atol=1e-6)
 
 
+def by_definition(gallery: Gallery, row: int, feature: FloatArray) -> float:
+    filled = min(int(gallery.counts[row]), gallery.budget)
+    return min((1 - float(feature @ known) for known in gallery.exemplars[row, :filled]), default=np.inf)
+
+
+@pytest.mark.parametrize("asked", [1, 3, 40])
+def test_costs_of_pairs_agree_with_the_definition(asked: int) -> None:
+    """While tracks are born and end in any order, so that slots are used again."""
+    rng = np.random.default_rng(asked)
+
+    def some(count: int) -> FloatArray:
+        vectors = rng.normal(size=(count, 8))
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    gallery = Gallery(budget=4)
+    for _ in range(60):
+        born = int(rng.integers(0, 4))
+        gallery.start(born, some(born) if rng.random() < 0.8 else None)
+        seen = np.flatnonzero(rng.random(len(gallery)) < 0.6)
+        gallery.add(seen, some(len(seen)))
+        stay = rng.random(len(gallery)) < 0.9
+        gallery.keep(stay)
+        features = some(7)
+        features[3, 1] = np.nan
+        picked = rng.integers(0, max(len(gallery), 1), asked if len(gallery) else 0)
+        columns = rng.integers(0, 7, len(picked))
+        expected = [
+            np.inf if column == 3 else by_definition(gallery, row, features[column])
+            for row, column in zip(picked.tolist(), columns.tolist(), strict=True)
+        ]
+        np.testing.assert_allclose(gallery.pair_cost(picked, columns, features), expected, atol=1e-6)
+        everyone = np.arange(len(gallery))
+        matrix = gallery.cost(everyone, features)
+        np.testing.assert_allclose(matrix[picked, columns], expected, atol=1e-6)
+    assert len(gallery) > 5
+
+
+def test_a_reused_place_remembers_nothing_of_who_had_it_before() -> None:
+    gallery = Gallery(budget=2)
+    gallery.start(2, unit(EAST, NORTH))
+    gallery.add(rows(0), unit(EAST))
+    gallery.keep(np.array([False, True]))
+    gallery.start(1, None)
+    assert gallery.cost(rows(0, 1), unit(EAST)).tolist() == [[1], [np.inf]]
+    gallery.add(rows(1), unit(WEST))
+    assert gallery.cost(rows(1), unit(EAST)).tolist() == [[2]]
+
+
 def test_the_oldest_exemplar_goes_when_the_budget_is_spent() -> None:
     gallery = Gallery(budget=2)
     gallery.start(1, unit(EAST))

@@ -114,6 +114,59 @@ def test_where_all_pairs_are_allowed_scipy_gives_the_same(seed: int, rows: int, 
     assert pairs(cost, float(min(rows, columns))) == list(zip(i.tolist(), j.tolist(), strict=True))
 
 
+@given(st.integers(0, 2**32), st.integers(1, 120), st.integers(1, 120), st.sampled_from([0.3, 0.7, 1.0]), st.booleans())
+def test_among_many_pairs_none_is_settled_too_early(
+    seed: int, rows: int, columns: int, limit: float, tied: bool
+) -> None:
+    """Each row finds its own column cheap and some others near it, as in a crowd; or many costs are equal."""
+    rng = np.random.default_rng(seed)
+    cost = np.where(rng.random((rows, columns)) < 4 / columns, rng.random((rows, columns)), INF)
+    own = np.arange(min(rows, columns))
+    cost[own, own] = 0.5 * rng.random(len(own))
+    if tied:
+        cost = np.round(cost * 4) / 4
+    chosen = pairs(cost, limit)
+    assert len({i for i, _ in chosen}) == len({j for _, j in chosen}) == len(chosen)
+    dense = np.where(cost <= limit, cost, limit)
+    i, j = linear_sum_assignment(dense)
+    assert all(cost[pair] <= limit for pair in chosen)
+    assert total(cost, chosen, limit) == pytest.approx(dense[i, j].sum(), abs=1e-9)
+
+
+def test_candidates_are_a_matrix_without_its_infinities() -> None:
+    cost = np.array([[0.3, INF, 0.1], [NAN, 0.2, 0.9]])
+    candidates = association.Candidates.of(cost, limit=0.5)
+    assert candidates.shape == (2, 3)
+    assert candidates.rows.tolist() == [0, 0, 1]
+    assert candidates.columns.tolist() == [0, 2, 1]
+    assert candidates.cost.tolist() == [0.3, 0.1, 0.2]
+    assert candidates(np.array([1, 0]), np.array([2, 1, 0])).tolist() == [[INF, 0.2, INF], [0.1, INF, 0.3]]
+    kept = candidates[candidates.cost > 0.15]
+    assert (kept.rows.tolist(), kept.columns.tolist(), kept.shape) == ([0, 1], [0, 1], (2, 3))
+    assert association.scored(candidates, np.array([1.0, 0.5, 0.0])).cost.tolist() == pytest.approx([0.3, 1.0, 0.6])
+    assert len(association.Candidates.of(np.zeros((0, 3)), limit=1.0)) == 0
+
+
+@given(st.integers(0, 2**32), st.integers(0, 8), st.integers(0, 8), st.floats(0, 1))
+def test_candidates_are_paired_as_their_matrix_is(seed: int, tracks: int, detections: int, limit: float) -> None:
+    rng = np.random.default_rng(seed)
+    cost = np.where(rng.random((tracks, detections)) < 0.5, rng.random((tracks, detections)), INF)
+    some, others = rng.random(tracks) < 0.7, rng.random(detections) < 0.7
+    ours, theirs = Pairing(tracks, detections), Pairing(tracks, detections)
+    ours.match(some, others, association.Candidates.of(cost, limit=INF), limit=limit)
+    theirs.match(some, others, table(cost), limit=limit)
+    np.testing.assert_array_equal(ours.detection_of, theirs.detection_of)
+    np.testing.assert_array_equal(ours.free, theirs.free)
+
+
+def test_a_candidate_of_infinite_cost_is_none() -> None:
+    pairing = Pairing(2, 1)
+    costs = np.array([INF, NAN])
+    hopeless = association.Candidates(np.array([0, 1]), np.array([0, 0]), costs, (2, 1))
+    pairing.match(np.ones(2, dtype=bool), np.ones(1, dtype=bool), hopeless, limit=INF)
+    assert len(pairing.matched) == 0
+
+
 def test_iou_cost_by_hand() -> None:
     cost = association.iou_cost(np.array([[0.0, 0, 10, 10]]), np.array([[5.0, 0, 15, 10], [0, 0, 10, 10]]))
     np.testing.assert_allclose(cost, [[2 / 3, 0]])
@@ -141,6 +194,16 @@ def test_overlap_costs_look_at_the_rows_asked_for() -> None:
     assert plain(NO_ROWS, np.array([1])).shape == (0, 1)
     scored = association.scored_overlap(tracks, labels, seen)
     np.testing.assert_allclose(scored(np.array([1, 2, 0]), np.array([1])), [[1 - 0.5 / 3], [0.5], [INF]])
+
+
+def test_overlap_looks_at_usable_detections_or_those_given() -> None:
+    tracks = np.array([[0.0, 0, 10, 10]])
+    seen = see((0, 0, 10, 10), (0, 0, INF, 10), (NAN, 0, 10, 10), (0, 0, 10, 5), (20, 0, 30, 10))
+    plain = association.overlap(tracks, np.array([0]), seen)
+    assert plain.columns.tolist() == [0, 3]  # the last one touches nobody
+    assert plain.cost.tolist() == [0, 0.5]
+    mask = np.array([False, False, False, True, True])
+    assert association.overlap(tracks, np.array([0]), seen, among=mask).columns.tolist() == [3]
 
 
 def table(cost: FloatArray) -> association.CostFunction:

@@ -106,6 +106,28 @@ def test_boxes_as_large_as_usable_ones_get_do_not_overflow_single_precision() ->
     assert np.isfinite(geometry.giou_matrix(huge, huge)).all()
 
 
+@given(scenes.boxes(most=12), scenes.boxes(most=12))
+def test_boxes_that_meet_are_found_once_and_no_others(a: FloatArray, b: FloatArray) -> None:
+    rows, columns = geometry.meeting(a, b)
+    met = (
+        (a[:, None, :2] <= b[None, :, 2:]).all(axis=2) & (b[None, :, :2] <= a[:, None, 2:]).all(axis=2)
+        if len(a) and len(b)
+        else np.zeros((len(a), len(b)), dtype=bool)
+    )
+    assert sorted(zip(rows.tolist(), columns.tolist(), strict=True)) == list(zip(*met.nonzero(), strict=True))
+    assert (np.diff(rows) >= 0).all()
+    np.testing.assert_array_equal(geometry.iou_pairs(a[rows], b[columns]), geometry.iou_matrix(a, b)[rows, columns])
+
+
+def test_meeting_by_hand() -> None:
+    a = np.array([[0.0, 0, 10, 10], [100, 100, 110, 110]])
+    b = np.array([[90.0, 90, 99, 99], [10, 10, 20, 20], [5, 5, 5, 5], [-1000, 105, 1000, 106], [2, 11, 8, 20]])
+    rows, columns = geometry.meeting(a, b)  # a corner in common, a point inside, a beam through
+    assert sorted(zip(rows.tolist(), columns.tolist(), strict=True)) == [(0, 1), (0, 2), (1, 3)]
+    assert geometry.iou_pairs(a[:1], b[:1]).tolist() == [0]
+    assert geometry.iou_pairs(b[2:3], b[2:3]).tolist() == [0]  # both empty
+
+
 def test_clipping_cuts_at_the_borders() -> None:
     boxes = np.array([[-5, -5, 5, 5], [95, 45, 105, 55], [200, 200, 300, 300], [1, 2, 3, 4]], np.float32)
     clipped = geometry.clip_boxes(boxes, 100, 50)

@@ -271,6 +271,87 @@ def test_covariance_stays_positive_definite_for_objects_that_jump_in_size(model:
 
 
 @every_model
+def test_noise_is_a_factor_on_the_measurement_variance(model: MotionModel) -> None:
+    mean, covariance, _ = warm(model)
+    boxes = kalman.to_boxes(model, mean) + 7.0
+    factors = np.array([0.0, 0.1, 1.0, 3.0, 50.0])
+    for noise in (factors, factors[:, None]):
+        corrected, sharper = kalman.update(model, mean, covariance, boxes, noise=noise)
+        for row, factor in enumerate(factors):
+            oracle = KalmanFilter(dim_x=model.size, dim_z=4)
+            oracle.x, oracle.P, oracle.H = mean[row, :, None].copy(), covariance[row].copy(), np.eye(4, model.size)
+            height = heights_of(boxes)[row]
+            oracle.update(measured(model, boxes[row])[:, None], R=factor * Matrices(model).measurement_noise(height))
+            assert (np.abs(corrected[row] - oracle.x[:, 0]) <= TOLERANCE * np.abs(oracle.x).max()).all()
+            scale = np.sqrt(np.diag(covariance[row]))
+            assert (np.abs(sharper[row] - oracle.P) <= TOLERANCE * np.outer(scale, scale)).all()
+    plain, same = (
+        kalman.update(model, mean, covariance, boxes),
+        kalman.update(model, mean, covariance, boxes, noise=np.ones(5)),
+    )
+    np.testing.assert_array_equal(plain[0], same[0])
+    np.testing.assert_array_equal(plain[1], same[1])
+
+
+@every_model
+def test_components_apart_and_in_turn_agree(model: MotionModel) -> None:
+    """A hair of correlation between two components makes the update take the general way."""
+    mean, covariance, _ = warm(model)
+    boxes = kalman.to_boxes(model, mean) + np.array([3.0, -4, 9, 5])
+    coupled = covariance.copy()
+    coupled[:, 0, 1] = coupled[:, 1, 0] = 1e-14 * np.sqrt(covariance[:, 0, 0] * covariance[:, 1, 1])
+    apart = kalman.update(model, mean, covariance, boxes)
+    turned = kalman.update(model, mean, coupled, boxes)
+    assert turned[1][:, 0, 5].any() != apart[1][:, 0, 5].any()  # so it did
+    for row in range(len(mean)):
+        assert_close(apart[0][row], turned[0][row])
+        assert_close(apart[1][row], turned[1][row])
+
+
+@every_model
+def test_a_turning_camera_keeps_to_filterpy(model: MotionModel) -> None:
+    """With warps components are correlated, and stay so."""
+    rng = np.random.default_rng(4)
+    boxes = random_boxes(rng, 3)
+    heights = heights_of(boxes)
+    mean, covariance = kalman.initiate(model, boxes)
+    matrices, affine = Matrices(model), np.array([[1.01, -0.03, 5], [0.03, 1.01, -2]])
+    for _ in range(40):
+        mean, covariance = kalman.predict(model, mean, covariance, 0.04, heights)
+        mean, covariance = kalman.warp(model, mean, covariance, affine)
+        boxes = kalman.to_boxes(model, mean) + rng.normal(0, 2, (3, 1))
+        before = mean, covariance
+        mean, covariance = kalman.update(model, mean, covariance, boxes)
+        for row, height in enumerate(heights_of(boxes)):
+            oracle = KalmanFilter(dim_x=model.size, dim_z=4)
+            oracle.x, oracle.P, oracle.H = before[0][row, :, None].copy(), before[1][row].copy(), np.eye(4, model.size)
+            oracle.update(measured(model, boxes[row])[:, None], R=matrices.measurement_noise(height))
+            assert_close(mean[row], oracle.x[:, 0])
+            assert_close(covariance[row], oracle.P)
+        heights = heights_of(boxes)
+    assert (np.abs(covariance[:, 0, 1]) > 0).all()
+    assert_positive_definite(covariance)
+
+
+@every_model
+@pytest.mark.parametrize("turned", [False, True])
+def test_gated_pairs_are_those_of_the_matrix(model: MotionModel, turned: bool) -> None:
+    rng = np.random.default_rng(6)
+    mean, covariance, heights = warm(model, 40, seed=7)
+    if turned:
+        mean, covariance = kalman.warp(model, mean, covariance, np.array([[0.9, -0.4, 300], [0.4, 0.9, 0]]))
+    boxes = np.concatenate([kalman.to_boxes(model, mean)] * 3) + rng.normal(0, 8, (120, 4))
+    matrix = kalman.squared_mahalanobis(model, mean, covariance, boxes, heights)
+    for gate in (0.5, kalman.GATE_95, 1e9):
+        rows, columns, distances = kalman.gated_pairs(model, mean, covariance, boxes, heights, gate=gate)
+        assert set(zip(rows.tolist(), columns.tolist(), strict=True)) == set(
+            zip(*np.nonzero(matrix <= gate), strict=True)
+        )
+        np.testing.assert_allclose(distances, matrix[rows, columns], rtol=1e-9)
+        assert 0 < len(rows) <= matrix.size
+
+
+@every_model
 def test_covariance_settles_when_one_box_is_measured_forever(model: MotionModel) -> None:
     box = np.array([[0.0, 0, 10_000, 1]])
     mean, covariance = kalman.initiate(model, box)
@@ -410,6 +491,8 @@ def test_no_object_at_all(model: MotionModel) -> None:
     assert kalman.squared_mahalanobis(model, mean, covariance, three, np.zeros(0)).shape == (0, 3)
     one, spread = kalman.initiate(model, np.array([[0.0, 0, 1, 1]]))
     assert kalman.squared_mahalanobis(model, one, spread, none, np.ones(1)).shape == (1, 0)
+    assert [len(found) for found in kalman.gated_pairs(model, one, spread, none, np.ones(1))] == [0, 0, 0]
+    assert [len(found) for found in kalman.gated_pairs(model, mean, covariance, three, np.zeros(0))] == [0, 0, 0]
 
 
 @every_model

@@ -170,6 +170,26 @@ def test_a_matched_track_reports_its_detection() -> None:
     assert middle[2] == 900
 
 
+def test_each_detection_brings_its_own_noise() -> None:
+    seen = see(person(13), person(520))
+    alone = []
+    for noise in (0.25, 4.0):
+        table = TrackTable(kalman.XYWH8)
+        step(table, see(person(500), person(0)), 0.0)
+        table.predict(0.1)
+        pairing = Pairing(2, 2)
+        pairing.detection_of[:] = [1, 0]
+        expected = kalman.update(
+            table.model, table.mean, table.covariance, seen.boxes[::-1], noise=np.array([1, noise])
+        )
+        table.correct(pairing, seen, noise=np.array([noise, 1.0]))
+        np.testing.assert_array_equal(table.mean, expected[0])
+        np.testing.assert_array_equal(table.covariance, expected[1])
+        alone.append(table.mean[:, 0])
+    assert alone[0][0] == alone[1][0]  # of the detection whose noise was 1
+    assert alone[0][1] > alone[1][1]  # the surer one pulls further from 0 towards 13
+
+
 def test_which_rows_stay_is_told() -> None:
     table = TrackTable(kalman.XYWH8)
     step(table, see(person(0), person(500), person(900)), 0.0)
