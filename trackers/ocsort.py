@@ -15,13 +15,15 @@ different classes never match.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from trackers import kalman
-from trackers.association import CostFunction, Pairing, forbid, overlap, surest_first
+from trackers.association import Candidates, Pairing, overlap, surest_first
 from trackers.observations import Observations, centres, unit_vectors
 from trackers.reupdate import Anchors, replay
-from trackers.structures import Detections, FloatArray, ImageArray, IntArray, State, Tracks
+from trackers.structures import Detections, FloatArray, ImageArray, State, Tracks
 from trackers.track_table import TrackTable
 
 NO_OVERLAP = 1.0  # 1 - IoU of boxes that share nothing: what a track without a detection costs
@@ -116,24 +118,19 @@ class OcSort:
         self.observations.from_arrays(_part(state, "observations"))
         self.anchors.from_arrays(_part(state, "anchors"))
 
-    def _momentum(self, by_overlap: CostFunction, detections: Detections, seconds: float) -> CostFunction:
-        """C = C_IoU + lambda C_v (eq. 8), infinite beyond the largest 1 - IoU.
+    def _momentum(self, by_overlap: Candidates, detections: Detections, seconds: float) -> Candidates:
+        """C = C_IoU + lambda C_v (eq. 8) of the pairs up to the largest 1 - IoU.
 
         C_v = score (angle / pi - 1/2) of the angle between the way a track went and the way it would have gone to the
         detection, both between measured boxes; where there is no telling it is a right one. The paper has the angle.
         """
-        went = self.observations.directions
-        origins = centres(self.observations.before(seconds))
-
-        def cost(rows: IntArray, columns: IntArray) -> FloatArray:
-            plain = by_overlap(rows, columns)
-            found = centres(detections.boxes[columns].astype(np.float64))
-            would_go = unit_vectors(found[None] - origins[rows, None])
-            angle = np.arccos(np.clip(np.einsum("nmk,nk->nm", would_go, went[rows]), -1, 1))
-            turn = detections.scores[columns] * (angle / np.pi - 0.5)
-            return forbid(plain + self.direction_weight * turn, plain <= self.overlap_limit)
-
-        return cost
+        pairs = by_overlap[by_overlap.cost <= self.overlap_limit]
+        origins = centres(self.observations.before(seconds))[pairs.rows]
+        found = centres(detections.boxes[pairs.columns].astype(np.float64))
+        went, would_go = self.observations.directions[pairs.rows], unit_vectors(found - origins)
+        angle = np.arccos(np.clip((went * would_go).sum(axis=1), -1, 1))
+        turn = detections.scores[pairs.columns] * (angle / np.pi - 0.5)
+        return dataclasses.replace(pairs, cost=pairs.cost + self.direction_weight * turn)
 
     def _reupdate(self, pairing: Pairing, detections: Detections) -> None:
         """Tell the filters of the tracks that were found again what they missed."""

@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.trackers.scenes import Box, assert_same, person, see, watch
 from trackers import kalman
+from trackers.association import Candidates
 from trackers.ocsort import OcSort
 from trackers.reupdate import replay
 from trackers.structures import Detections, Stage, Tracks
@@ -51,9 +52,8 @@ def test_a_pair_must_overlap_however_well_its_direction_fits(shift: float, match
 
 def momentum(tracker: OcSort, detections: Detections, seconds: float) -> list[float]:
     """The direction's part of the first stage's cost, for the first track and each detection."""
-    rows, columns = np.array([0]), np.arange(len(detections))
-    cost = tracker._momentum(lambda i, j: np.zeros((len(i), len(j))), detections, seconds)
-    return [float(one) for one in cost(rows, columns)[0]]
+    pairs = Candidates.of(np.zeros((1, len(detections))), limit=0)
+    return [float(one) for one in tracker._momentum(pairs, detections, seconds).cost]
 
 
 def test_the_direction_costs_what_its_angle_is_worth() -> None:
