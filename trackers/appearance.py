@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from trackers.association import distinct
 from trackers.structures import BoolArray, FloatArray, IntArray, State
 
 
@@ -46,12 +47,13 @@ class Gallery:
         """Take in one new feature (k, d) for each of the tracks `rows` (k,); one that is not finite is left out."""
         self._widen(features.shape[1])
         finite = _finite(features)
-        rows, features = rows[finite], features[finite]
+        if not finite.all():
+            rows, features = rows[finite], features[finite]
         counts, means = self.counts[rows], self.means[rows]
         self._pool[self._slots[rows], counts % self.budget] = features
-        weight = np.where(counts == 0, 0.0, self.momentum)[:, None]
+        weight = np.where(counts == 0, 0, self.momentum).astype(np.float32)[:, None]
         mixed = weight * means + (1 - weight) * features
-        length = np.linalg.norm(mixed, axis=1, keepdims=True)
+        length = np.sqrt(np.einsum("nd,nd->n", mixed, mixed))[:, None]
         self.means[rows] = np.divide(mixed, length, out=np.zeros_like(mixed), where=length > 0)
         self.counts[rows] = counts + 1
 
@@ -80,7 +82,7 @@ class Gallery:
         rows, columns = rows[known], columns[known]
         slots = self._slots[rows]
         deepest = int(np.minimum(self.counts[rows].max(), self.budget))
-        asked = np.unique(slots)
+        asked = distinct(slots)
         if 2 * len(asked) > asked[-1]:  # cheaper to compare a few in vain than to copy exemplars
             asked = np.arange(asked[-1] + 1)
             exemplars = self._pool[: len(asked), :deepest]

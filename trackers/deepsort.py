@@ -71,8 +71,8 @@ class DeepSort:
         table.predict(seconds, camera_motion, without=outlasted)
         pairing = Pairing(len(table), len(detections), without=outlasted)
         tracked = table.stages == CONFIRMED
-        by_overlap = overlap(table.boxes, table.labels, detections, among=strong | weak)
         self._match_cascade(pairing, detections, strong)
+        by_overlap = overlap(table.boxes, table.labels, detections, among=(strong | weak) & pairing.free)
         pairing.match(table.confirmed, strong, by_overlap, limit=self.overlap_limit)
         pairing.match(tracked, weak, by_overlap, limit=self.weak_overlap_limit)
         pairing.match(~table.confirmed, strong, by_overlap, limit=self.overlap_limit)

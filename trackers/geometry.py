@@ -50,7 +50,7 @@ def iou_pairs(a: FloatArray, b: FloatArray) -> FloatArray:
     """Intersection over union of box i of `a` and box i of `b` (n,); 0 where both are empty."""
     shared = _shared(a.T, b.T)
     union = areas(a) + areas(b) - shared
-    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
+    return np.asarray(shared / np.maximum(union, np.finfo(union.dtype).tiny))
 
 
 def giou_matrix(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -158,16 +158,16 @@ def predict(
     covariance[:, :k, :] += step[:, :, None] * covariance[:, MEASURED:, :]  # F P
     covariance[:, :, :k] += step[:, :, None] * covariance[:, :, MEASURED:]  # F P F^T
     variance = model.scales(heights) ** 2
-    drift = np.square(model.drift_std) * step
     acceleration = np.square(model.acceleration_std[:k]) * step
+    drift = np.square(model.drift_std) * step
+    drift[:, :k] += acceleration * (step * step / 3)
     position, shared, mirrored, velocity = _bands(model, covariance)
     position += variance * drift
-    variance = variance[:, :k]
-    position[:, :k] += variance * (acceleration * step**2 / 3)
-    gained = variance * (acceleration * step / 2)
+    gained = variance[:, :k] * acceleration
+    velocity += gained
+    gained *= step / 2
     shared += gained
     mirrored += gained
-    velocity += variance * acceleration
     return mean, covariance
 
 

@@ -85,7 +85,10 @@ class TrackTable:
             )
             if camera_motion is not None:
                 mean, covariance = kalman.warp(self.model, mean, covariance, camera_motion)
-            self.mean[rows], self.covariance[rows] = mean, covariance
+            if len(mean) == len(self):
+                self.mean, self.covariance = mean, covariance
+            else:
+                self.mean[rows], self.covariance[rows] = mean, covariance
         self.opening = bool(np.isneginf(self.time))
         self.time = seconds
 
@@ -139,7 +142,7 @@ class TrackTable:
         }
         for name in _COLUMNS:
             column = getattr(self, name)
-            setattr(self, name, np.concatenate([column, born[name].astype(column.dtype)]))
+            setattr(self, name, np.concatenate([column, born[name].astype(column.dtype, copy=False)]))
         self.next_id += count
 
     def turn_over(
@@ -172,8 +175,9 @@ class TrackTable:
         """Drop the other rows."""
         if mask.all():
             return
+        rows = mask.nonzero()[0]
         for name in _COLUMNS:
-            setattr(self, name, getattr(self, name)[mask])
+            setattr(self, name, getattr(self, name).take(rows, axis=0))
 
     def report(self, rows: IntArray, ended: BoolArray) -> Tracks:
         """The table as Tracks. `rows` (n,): row of each track's detection in this frame, -1 if none."""
