@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import av
 import cv2
@@ -21,6 +22,7 @@ from pipeline.evaluation.sequences import read_tracks
 from pipeline.store import tables
 from pipeline.store.database import Database, open_database
 from pipeline.store.packing import unpack_detections
+from pipeline.tracker_names import TrackerName
 from tests.integration.command import environment, sightline
 from tests.integration.conftest import RealRun
 
@@ -194,7 +196,7 @@ def test_several_sources_share_a_run_and_name_their_files(pets: Path, tmp_path: 
 
 def test_track_and_evaluate_commands_score_as_the_library_does(shared: Path, tmp_path: Path) -> None:
     sequence = shared / "data" / "mot17-val" / "MOT17-09"
-    for tracker in ("deepsort", "bytetrack"):
+    for tracker in get_args(TrackerName):
         done = sightline(
             *("track", sequence / "det" / "det.txt", "--sequence", sequence, "--tracker", tracker),
             *("--gmc", sequence / "gmc.txt", "--set", "lost_seconds=1.5", "--out", f"{tracker}.txt"),
