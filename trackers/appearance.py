@@ -112,9 +112,11 @@ class Gallery:
     def to_arrays(self) -> State:
         """Everything but the settings; of the exemplars only as many as the fullest track has."""
         deepest = int(np.minimum(self.counts, self.budget).max(initial=0))
+        exemplars = self._pool[self._slots, :deepest]
+        exemplars[np.arange(deepest) >= self.counts[:, None]] = 0  # what a slot's earlier track left there
         return {
             "budget": np.array(self.budget),
-            "exemplars": self._pool[self._slots, :deepest],
+            "exemplars": exemplars,
             "means": self.means.copy(),
             "counts": self.counts.copy(),
         }
