@@ -53,6 +53,11 @@ def iou_pairs(a: FloatArray, b: FloatArray) -> FloatArray:
     return np.asarray(shared / np.maximum(union, np.finfo(union.dtype).tiny))
 
 
+def intersection_pairs(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Area shared by box i of `a` and box i of `b` (n,), square pixels."""
+    return _shared(a.T, b.T)
+
+
 def giou_matrix(a: FloatArray, b: FloatArray) -> FloatArray:
     """Generalised IoU of each pair (n, m), -1..1 (Rezatofighi et al. 2019, algorithm 1)."""
     shared = intersections(a, b)

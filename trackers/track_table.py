@@ -23,6 +23,7 @@ from trackers.structures import (
 
 FORMAT = 1  # version of to_arrays()
 _DETECTED, _PREDICTED = np.int8(Evidence.DETECTED), np.int8(Evidence.PREDICTED)
+_SHADOWED = np.int8(Evidence.SHADOWED)
 _ROUNDING = 1e-9  # seconds; times are sums of frame intervals
 _COLUMNS = ("ids", "labels", "scores", "stages", "started_at", "seen_at", "hits", "heights", "mean", "covariance")
 
@@ -152,22 +153,28 @@ class TrackTable:
         born: IntArray,
         *,
         outlasted: BoolArray | None = None,
+        shadowed: BoolArray | None = None,
+        spared: BoolArray | None = None,
         tentative: float,
         lost: float,
     ) -> tuple[Tracks, BoolArray]:
         """End a frame: start tracks from the detections `born` (rows), report all, drop those unseen for too long.
 
-        `outlasted`: tracks (n,) that end whatever their patience. `tentative`, `lost`: patience in seconds. On the
-        very first frame tracks are born confirmed. Returns the report and which of its rows stay in the table.
+        `outlasted`: tracks (n,) that end whatever their patience. `tentative`, `lost`: patience in seconds. `spared`:
+        tracks (n,) that stay beyond it. `shadowed`: lost tracks (n,) known to be where they are predicted, behind
+        another; they are reported as located. On the very first frame tracks are born confirmed. Returns the report
+        and which of its rows stay in the table.
         """
         if len(born):
             self.start(detections[born], Stage.CONFIRMED if self.opening else Stage.TENTATIVE)
         rows = np.concatenate([pairing.detection_of, born])
         patience = np.where(self.confirmed, lost, tentative)
         kept = self.time - self.seen_at <= patience + _ROUNDING
+        if spared is not None:
+            kept[: len(spared)] |= spared
         if outlasted is not None:
             kept[: len(outlasted)] &= ~outlasted
-        tracks = self.report(rows, ~kept)
+        tracks = self.report(rows, ~kept, shadowed)
         self.keep(kept)
         return tracks, kept
 
@@ -179,15 +186,21 @@ class TrackTable:
         for name in _COLUMNS:
             setattr(self, name, getattr(self, name).take(rows, axis=0))
 
-    def report(self, rows: IntArray, ended: BoolArray) -> Tracks:
-        """The table as Tracks. `rows` (n,): row of each track's detection in this frame, -1 if none."""
+    def report(self, rows: IntArray, ended: BoolArray, shadowed: BoolArray | None = None) -> Tracks:
+        """The table as Tracks. `rows` (n,): row of each track's detection in this frame, -1 if none.
+
+        `shadowed`: the first tracks (k,) of the table, k <= n, that are located behind others.
+        """
+        stages, evidence = self.stages.copy(), np.where(rows >= 0, _DETECTED, _PREDICTED)
+        if shadowed is not None:
+            stages[: len(shadowed)][shadowed], evidence[: len(shadowed)][shadowed] = CONFIRMED, _SHADOWED
         return Tracks(
             boxes=self.boxes.astype(np.float32),
             scores=self.scores.copy(),
             labels=self.labels.copy(),
             ids=self.ids.copy(),
-            stages=np.where(ended, np.int8(ENDED), self.stages),
-            evidence=np.where(rows >= 0, _DETECTED, _PREDICTED),
+            stages=np.where(ended, np.int8(ENDED), stages),
+            evidence=evidence,
             rows=rows,
         )
 

@@ -1,0 +1,67 @@
+"""Who hides whom: of two boxes that overlap, the one that reaches lower in the picture stands nearer to the camera.
+
+That holds for things that stand on one ground, seen by a camera above it; it is how Khan et al. 2006 (sec. 4) order
+people, too. Which share of a box is covered follows from the boxes alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trackers.geometry import areas, intersection_pairs, meeting
+from trackers.structures import BoolArray, FloatArray, IntArray, State
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cover:
+    """How much of each box is hidden. Row i of both columns is the same box."""
+
+    share: FloatArray  # (n,) of its area, 0..1, that lies inside the one box that hides most of it
+    by: IntArray  # (n,) row of that box, -1 where nothing hides it
+
+
+def cover(boxes: FloatArray, visible: BoolArray) -> Cover:
+    """What hides each box (n, 4): of those that are `visible` (n,), the one in front of it that takes most of it."""
+    share, by = np.zeros(len(boxes)), np.full(len(boxes), -1)
+    front = visible.nonzero()[0]
+    hidden, near = meeting(boxes, boxes[front])
+    behind = boxes[front[near], 3] > boxes[hidden, 3]
+    hidden, front = hidden[behind], front[near[behind]]
+    shares = intersection_pairs(boxes[hidden], boxes[front]) / np.maximum(areas(boxes[hidden]), np.finfo(float).tiny)
+    order = np.lexsort((-front, shares))  # the greatest comes last and stays; of equal ones the older track
+    share[hidden[order]], by[hidden[order]] = shares[order], front[order]
+    return Cover(share, np.where(share > 0, by, -1))
+
+
+class Encounters:
+    """Pairs of tracks of which one has hidden the other, and that have not been told apart since."""
+
+    def __init__(self) -> None:
+        self.ids = np.zeros((0, 2), np.int64)  # (k, 2) of the hidden and of the hiding track
+
+    def begin(self, hidden: IntArray, front: IntArray) -> None:
+        """Note that tracks `hidden` (k,) are behind tracks `front` (k,); ids."""
+        if len(hidden):
+            self.ids = np.unique(np.concatenate([self.ids, np.column_stack([hidden, front])]), axis=0)
+
+    def end(self, over: BoolArray) -> None:
+        """Forget the pairs `over` (k,)."""
+        if over.any():
+            self.ids = self.ids[~over]
+
+    def rows(self, ids: IntArray) -> IntArray:
+        """Rows (k, 2) of the pairs in a table of tracks with these rising `ids` (n,); pairs with a gone track go."""
+        if len(self.ids) == 0:
+            return self.ids
+        self.end(~np.isin(self.ids, ids).all(axis=1))
+        return np.searchsorted(ids, self.ids)
+
+    def to_arrays(self) -> State:
+        """The pairs."""
+        return {"ids": self.ids.copy()}
+
+    def from_arrays(self, state: State) -> None:
+        """The inverse of `to_arrays`."""
+        self.ids = state["ids"].copy()
