@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -44,11 +45,14 @@ WorkersOption = Annotated[int, typer.Option(min=1, max=256, help="Processes that
 PreviewOption = Annotated[bool, typer.Option("--preview", help="Keep the newest annotated picture for the page.")]
 
 
-def main() -> None:
-    """Run the command line. Errors Sightline raises on purpose become one line and exit code 2."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the command line. Errors Sightline raises on purpose become one line and exit code 2.
+
+    `words`: what follows `sightline`; None: of this process.
+    """
     logs.set_up()
     try:
-        app()
+        app(words)
     except SightlineError as error:
         _say_error(error)
         sys.exit(BAD_INPUT)

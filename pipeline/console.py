@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -21,13 +21,15 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.addresses import Addresses
-from pipeline.demo import DemoReport
 from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome, SourceStart
 from pipeline.report import STAGES
-from pipeline.retrack import Retracked
 from pipeline.store.chunk import CHUNK_FRAMES
-from pipeline.store.records import AdoptedSource
 from pipeline.store.states import SourceStatus
+
+if TYPE_CHECKING:  # slow to load, and not every command needs them
+    from pipeline.demo import DemoReport
+    from pipeline.retrack import Retracked
+    from pipeline.store.records import AdoptedSource
 
 _STYLES = {
     SourceStatus.FINISHED: "green",

@@ -23,7 +23,7 @@ from pipeline.store import tables
 from pipeline.store.database import Database, open_database
 from pipeline.store.packing import unpack_detections
 from pipeline.tracker_names import TrackerName
-from tests.integration.command import environment, sightline
+from tests.integration.command import call_main, environment, sightline
 from tests.integration.conftest import RealRun
 
 FRAMES = 795
@@ -117,6 +117,14 @@ def test_annotated_video_has_every_frame_at_its_time(real_run: RealRun, pets: Pa
             return [float(frame.time) for frame in container.decode(video=0)]
 
     assert times(real_run.folder / "tracks.mp4") == pytest.approx(times(pets / "video.mp4"), abs=0.001)
+
+
+def test_exports_of_a_run_with_networks(real_run: RealRun, tmp_path: Path) -> None:
+    """All of PETS with a CNN, a ReID network and DeepSORT."""
+    for wanted in ("tracks.txt", "tracks.csv"):
+        done = call_main("export", "last", "--out", tmp_path / wanted, folder=real_run.folder)
+        assert done.code == 0, done.err
+        assert (tmp_path / wanted).read_bytes() == (real_run.folder / wanted).read_bytes()
 
 
 def test_queues_and_chunks_change_nothing_in_the_files(pets: Path, people: list[str], tmp_path: Path) -> None:

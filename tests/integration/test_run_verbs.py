@@ -19,8 +19,7 @@ from pipeline.store.database import open_database
 from pipeline.store.filters import scope_of
 from pipeline.store.queries import page_objects
 from tests.clips import write_clip
-from tests.integration.command import Finished, sightline
-from tests.integration.conftest import RealRun
+from tests.integration.command import Finished, call_main, sightline
 
 FRAMES = 120
 FORMATS = {"mot": "txt", "csv": "csv", "coco": "json", "parquet": "parquet"}
@@ -34,7 +33,7 @@ class Place:
     ids: list[str]  # the newest first
 
     def call(self, *words: object, fails: int = 0) -> Finished:
-        done = sightline(*words, folder=self.folder)
+        done = call_main(*words, folder=self.folder)
         assert done.code == fails, done.out + done.err
         return done
 
@@ -74,7 +73,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Place:
         folder=folder,
     )
     assert done.code == 0, done.err
-    return Place(folder, [json.loads(sightline("runs", "--json", folder=folder).out)[0]["id"]])
+    return Place(folder, [json.loads(call_main("runs", "--json", folder=folder).out)[0]["id"]])
 
 
 def test_exports_are_the_files_that_the_run_wrote(made: Place, tmp_path: Path) -> None:
@@ -86,14 +85,6 @@ def test_exports_are_the_files_that_the_run_wrote(made: Place, tmp_path: Path) -
             made.call("export", run, "--out", out, *more)
             assert out.read_bytes() == (made.folder / wanted).read_bytes()
             assert len(out.read_bytes()) > 1000
-
-
-def test_exports_of_a_run_with_networks(real_run: RealRun, tmp_path: Path) -> None:
-    """All of PETS with a CNN, a ReID network and DeepSORT."""
-    for wanted in ("tracks.txt", "tracks.csv"):
-        done = sightline("export", "last", "--out", tmp_path / wanted, folder=real_run.folder)
-        assert done.code == 0, done.err
-        assert (tmp_path / wanted).read_bytes() == (real_run.folder / wanted).read_bytes()
 
 
 def test_runs(made: Place) -> None:
