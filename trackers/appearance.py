@@ -109,6 +109,13 @@ class Gallery:
         cost[(self.counts[rows] == 0)[:, None] | ~finite] = np.inf
         return np.asarray(cost)
 
+    def mean_pair_cost(self, rows: IntArray, columns: IntArray, features: FloatArray) -> FloatArray:
+        """`mean_cost` of the pairs of track `rows` (p,) and feature `columns` (p,) alone: (p,)."""
+        self._widen(features.shape[1])
+        cost = 1 - np.einsum("pd,pd->p", self.means[rows], np.nan_to_num(features)[columns])
+        cost[(self.counts[rows] == 0) | ~_finite(features)[columns]] = np.inf
+        return np.asarray(cost)
+
     def to_arrays(self) -> State:
         """Everything but the settings; of the exemplars only as many as the fullest track has."""
         deepest = int(np.minimum(self.counts, self.budget).max(initial=0))

@@ -100,6 +100,17 @@ def heightened(candidates: Candidates, boxes: FloatArray, detections: Detections
     return Candidates(candidates.rows, candidates.columns, cost, candidates.shape)
 
 
+def alike_in_score(candidates: Candidates, tracks: FloatArray, detections: FloatArray, weight: float) -> Candidates:
+    """The same pairs, dearer by `weight` times the difference of scores, of tracks (n,) and detections (m,).
+
+    The confidence cost of Yang et al. 2024 (Hybrid-SORT), with a track's last score for its predicted one.
+    """
+    if weight == 0:
+        return candidates
+    difference = np.abs(tracks[candidates.rows] - detections[candidates.columns])
+    return Candidates(candidates.rows, candidates.columns, candidates.cost + weight * difference, candidates.shape)
+
+
 def scored(candidates: Candidates, scores: FloatArray) -> Candidates:
     """The same pairs, of which that with the surer detection is the cheaper; `scores` (m,). See `fuse_scores`."""
     cost = 1 - (1 - candidates.cost) * scores[candidates.columns]
@@ -197,7 +208,7 @@ class Pairing:
 
     def match(self, tracks: BoolArray, detections: BoolArray, cost: CostFunction, *, limit: float) -> None:
         """Pair the free ones among `tracks` (n,) and `detections` (m,), both given as masks over all rows."""
-        tracks = tracks & self._open & (self.detection_of < 0)
+        tracks = self.open_tracks(tracks)
         detections = detections & self.free
         if isinstance(cost, Candidates):
             keep = tracks[cost.rows] & detections[cost.columns] & (cost.cost <= limit) & np.isfinite(cost.cost)
@@ -210,6 +221,14 @@ class Pairing:
             rows, columns = rows[i], columns[j]
         self.detection_of[rows] = columns
         self.free[columns] = False
+
+    def open_tracks(self, tracks: BoolArray) -> BoolArray:
+        """Which of these `tracks` (n,) may still get a detection (n,)."""
+        return np.asarray(tracks & self._open & (self.detection_of < 0))
+
+    def exchange(self, one: int, other: int) -> None:
+        """Let two tracks change detections."""
+        self.detection_of[[one, other]] = self.detection_of[[other, one]]
 
     @property
     def matched(self) -> IntArray:

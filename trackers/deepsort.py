@@ -1,12 +1,14 @@
-"""DeepSORT (Wojke, Bewley & Paulus 2017), with the low-score second association of ByteTrack (Zhang et al. 2022).
+"""DeepSORT (Wojke, Bewley & Paulus 2017), with what trackers since then have found to help; the default tracker.
 
-Each frame: predict; match confirmed tracks by looks and motion, recently seen ones first; match what is left by
-overlap; let weak detections carry on the tracks still without one; start new tracks and end old ones. Life is counted
-in seconds. Without features the cascade is skipped.
+Each frame: weigh the detections; predict; match confirmed tracks by looks and motion, recently seen ones first; match
+what is left by overlap; let weak detections carry on the tracks still without one; look for lost ones where they were
+last seen, and by looks alone; tell apart who has walked past whom; find out who is behind whom; start new tracks and
+end old ones. Life is counted in seconds. Without features the stages that go by looks are skipped.
 
-Where this departs from the paper: the overlap stage takes lost tracks too, not only those seen in the last frame (sec.
-2.4), which with four pairs of networks on PETS09-S2L1 and TUD-Campus gains 0.7 to 3.6 HOTA seven times and loses 0.2
-once; the motion model is in seconds (see kalman.py); a track and a detection of different classes never match.
+Departures from the paper: thresholds are precisions (calibration.py), not scores; the overlap stage takes lost tracks
+too, not only those seen in the last frame (sec. 2.4), and asks how alike heights are; the motion model is in seconds
+(kalman.py); a lost box keeps its size; a track and a detection of different classes never match. docs/tracking.md has
+the equations, the sources, and what each stage is worth.
 """
 
 from __future__ import annotations
@@ -14,10 +16,16 @@ from __future__ import annotations
 import numpy as np
 
 from trackers import kalman
-from trackers.appearance import Gallery
-from trackers.association import Candidates, Pairing, overlap, surest_first
-from trackers.structures import CONFIRMED, BoolArray, Detections, FloatArray, ImageArray, IntArray, State, Tracks
+from trackers.association import Candidates, Pairing, alike_in_score, heightened, overlap, surest_first
+from trackers.calibration import ScoreCalibration
+from trackers.observations import Observations
+from trackers.occlusion import cover
+from trackers.recognition import Recognition
+from trackers.structures import CONFIRMED, LOST, BoolArray, Detections, FloatArray, ImageArray, IntArray, State, Tracks
 from trackers.track_table import TrackTable
+
+_ROUNDING = 1e-9  # seconds; times are sums of frame intervals
+_SUREST = 0.0025  # least factor on a measurement's variance: no detector is free of error
 
 
 class DeepSort:
@@ -26,31 +34,65 @@ class DeepSort:
     def __init__(
         self,
         *,
-        strong_score: float = 0.4,
-        weak_score: float = 0.1,
-        new_score: float = 0.5,
+        calibration: ScoreCalibration | None = None,
+        strong_score: float = 0.35,
+        weak_score: float = 0.25,
+        new_score: float = 0.45,
+        noise_by_score: float = 0.0,
         motion_weight: float = 0.0,
         appearance_limit: float = 0.25,
-        overlap_limit: float = 0.8,
-        weak_overlap_limit: float = 0.5,
-        confirm_seconds: float = 0.15,
+        mean_weight: float = 1.0,
+        overlap_limit: float = 0.85,
+        weak_overlap_limit: float = 0.55,
+        height_weight: float = 0.5,
+        score_weight: float = 0.0,
+        recovery_seconds: float = 0.0,
+        recovery_limit: float = 0.6,
+        duplicate_overlap: float = 0.7,
+        recognition_limit: float = 0.0,
+        recognition_speed: float = 2.0,
+        swap_margin: float = 0.2,
+        covered_share: float = 0.5,
+        shadow_seconds: float = 0.4,
+        shadowed_lost_seconds: float = 3.0,
+        confirm_seconds: float = 0.1,
         tentative_seconds: float = 0.0,
-        lost_seconds: float = 1.0,
+        lost_seconds: float = 1.5,
+        lost_growth: float = 0.0,
         gallery_budget: int = 100,
         model: kalman.MotionModel = kalman.XYWH8,
     ) -> None:
-        self.strong_score = strong_score  # detections from here take part in the cascade and the overlap stage
-        self.weak_score = weak_score  # from here in the second association
-        self.new_score = new_score  # from here they may start a track
-        self.motion_weight = motion_weight  # lambda of eq. 5
-        self.appearance_limit = appearance_limit  # t(2) of eq. 4: largest cosine distance
-        self.overlap_limit = overlap_limit  # largest 1 - IoU
-        self.weak_overlap_limit = weak_overlap_limit  # largest 1 - IoU with a weak detection
+        self.strong_score = strong_score  # detections of this precision take part in the cascade and the overlap stage
+        self.weak_score = weak_score  # of this one in the second association
+        self.new_score = new_score  # of this one they may start a track
+        self.noise_by_score = noise_by_score  # of the measurement's deviation, that a sure detection does not have
+        self.overlap_limit = overlap_limit  # largest 1 - IoU, heights included
+        self.weak_overlap_limit = weak_overlap_limit  # largest 1 - IoU with a weak detection, heights included
+        self.height_weight = height_weight  # power of the overlap of heights in the cost
+        self.score_weight = score_weight  # weight of a difference in score in the cost
+        self.recovery_seconds = recovery_seconds  # for so long a track is looked for where it was last seen
+        self.recovery_limit = recovery_limit  # largest 1 - IoU there
+        self.duplicate_overlap = duplicate_overlap  # a detection that overlaps a located track more starts none
+        self.covered_share = covered_share  # from this share of its box on a track is hidden by another
+        self.shadow_seconds = shadow_seconds  # a hidden track is where it is predicted for so long
+        self.shadowed_lost_seconds = shadowed_lost_seconds  # hidden for longer, a confirmed track ends
         self.confirm_seconds = confirm_seconds  # matched for so long, a track is confirmed
         self.tentative_seconds = tentative_seconds  # unseen for longer, a tentative track ends
         self.lost_seconds = lost_seconds  # unseen for longer, a confirmed track ends
+        self.lost_growth = lost_growth  # share of its growth that the box of a lost track keeps
+        self.calibration = calibration or ScoreCalibration()
         self.table = TrackTable(model)
-        self.gallery = Gallery(budget=gallery_budget)
+        self.observations = Observations(span=0.0)
+        self.looks = Recognition(
+            budget=gallery_budget,
+            appearance_limit=appearance_limit,
+            motion_weight=motion_weight,
+            mean_weight=mean_weight,
+            recognition_limit=recognition_limit,
+            recognition_speed=recognition_speed,
+            swap_margin=swap_margin,
+            covered_share=covered_share,
+        )
 
     def update(
         self,
@@ -63,75 +105,103 @@ class DeepSort:
     ) -> Tracks:
         """Take one frame's detections; see MultiObjectTracker."""
         table = self.table
+        precision = self.calibration.precisions(detections, seconds)
         usable = detections.usable
-        strong = usable & (detections.scores >= self.strong_score)
-        weak = usable & (detections.scores >= self.weak_score) & ~strong
+        strong = usable & (precision >= self.strong_score)
+        weak = usable & (precision >= self.weak_score) & ~strong
 
         outlasted = table.outlasted(seconds, gap, tentative=self.tentative_seconds, lost=self.lost_seconds)
+        table.steady(self.lost_growth)
         table.predict(seconds, camera_motion, without=outlasted)
+        if camera_motion is not None:
+            self.observations.warp(camera_motion)
         pairing = Pairing(len(table), len(detections), without=outlasted)
         tracked = table.stages == CONFIRMED
-        self._match_cascade(pairing, detections, strong)
-        by_overlap = overlap(table.boxes, table.labels, detections, among=(strong | weak) & pairing.free)
-        pairing.match(table.confirmed, strong, by_overlap, limit=self.overlap_limit)
+        self.looks.match(pairing, table, detections, strong)
+        by_overlap = self._by_overlap(detections, among=(strong | weak) & pairing.free)
+        by_score = alike_in_score(by_overlap, table.scores, detections.scores, self.score_weight)
+        pairing.match(table.confirmed, strong, by_score, limit=self.overlap_limit)
         pairing.match(tracked, weak, by_overlap, limit=self.weak_overlap_limit)
+        self._match_where_last_seen(pairing, detections, strong)
+        self.looks.recover(pairing, table, detections, strong)
         pairing.match(~table.confirmed, strong, by_overlap, limit=self.overlap_limit)
+        self.looks.tell_apart(pairing, table, detections)
 
-        table.correct(pairing, detections)
+        table.correct(pairing, detections, noise=self._noise(precision))
         table.confirm(after=self.confirm_seconds)
-        born = surest_first(pairing.free & usable & (detections.scores >= self.new_score), detections)
-        self._remember(pairing, detections, strong, born)
+        located = table.stages == CONFIRMED
+        hidden = cover(table.boxes, located)
+        born = self._newborn(pairing, detections, precision, located)
+        self.looks.remember(pairing, table, detections, strong, born, hidden)
+        covered = (table.stages == LOST) & (hidden.share >= self.covered_share)
+        unseen = table.time - table.seen_at
         tracks, kept = table.turn_over(
             pairing,
             detections,
             born,
             outlasted=outlasted,
+            shadowed=covered & (unseen <= self.shadow_seconds + _ROUNDING),
+            spared=covered & (unseen <= self.shadowed_lost_seconds + _ROUNDING),
             tentative=self.tentative_seconds,
             lost=self.lost_seconds,
         )
-        self.gallery.keep(kept)
+        self._observe(pairing, detections, born, kept)
+        self.looks.keep(kept)
         return tracks
 
     def to_arrays(self) -> State:
         """Everything needed to go on from here."""
-        return self.table.to_arrays() | {f"gallery.{name}": array for name, array in self.gallery.to_arrays().items()}
+        return self.table.to_arrays() | {
+            f"{part}.{name}": array for part, one in self._parts.items() for name, array in one.to_arrays().items()
+        }
 
     def from_arrays(self, state: State) -> None:
         """Go on from a state saved by `to_arrays`."""
         self.table.from_arrays(state)
-        prefix = "gallery."
-        self.gallery.from_arrays({key[len(prefix) :]: array for key, array in state.items() if key.startswith(prefix)})
+        for part, one in self._parts.items():
+            prefix = f"{part}."
+            one.from_arrays({key.removeprefix(prefix): array for key, array in state.items() if key.startswith(prefix)})
 
-    def _match_cascade(self, pairing: Pairing, detections: Detections, among: BoolArray) -> None:
-        """Listing 1: tracks seen more recently choose first, by appearance within the motion gate."""
-        if detections.features is None:
-            return
-        candidates = self._gated_appearance(detections, among)
-        confirmed, seen_at = self.table.confirmed, self.table.seen_at
-        for last in np.unique(seen_at[candidates.rows])[::-1]:
-            pairing.match(confirmed & (seen_at == last), among, candidates, limit=np.inf)
+    @property
+    def _parts(self) -> dict[str, ScoreCalibration | Observations | Recognition]:
+        """What remembers something beside the table."""
+        return {"calibration": self.calibration, "observations": self.observations, "looks": self.looks}
 
-    def _gated_appearance(self, detections: Detections, among: BoolArray) -> Candidates:
-        """c = lambda d1 + (1 - lambda) d2 of pairs with d1 <= t1 and d2 <= t2 (eqs. 5 and 6)."""
+    def _by_overlap(self, detections: Detections, *, among: BoolArray) -> Candidates:
+        """1 - IoU with predicted boxes, heights included."""
         table = self.table
-        assert detections.features is not None
-        tracks, seen = np.flatnonzero(table.confirmed), np.flatnonzero(among)
-        i, j, d1 = kalman.gated_pairs(
-            table.model, table.mean[tracks], table.covariance[tracks], detections.boxes[seen], table.heights[tracks]
-        )
-        rows, columns = tracks[i], seen[j]
-        alike = table.labels[rows] == detections.labels[columns]
-        rows, columns, d1 = rows[alike], columns[alike], d1[alike]
-        d2 = self.gallery.pair_cost(rows, columns, detections.features)
-        cost = np.where(d2 <= self.appearance_limit, self.motion_weight * d1 + (1 - self.motion_weight) * d2, np.inf)
-        return Candidates(rows, columns, cost, (len(table), len(detections)))
+        boxes = table.boxes
+        pairs = overlap(boxes, table.labels, detections, among=among)
+        return heightened(pairs, boxes, detections, self.height_weight)
 
-    def _remember(self, pairing: Pairing, detections: Detections, strong: BoolArray, born: IntArray) -> None:
-        """Take the features of strong matches and of new tracks into the gallery."""
-        if detections.features is None:
-            self.gallery.start(len(born), None)
+    def _match_where_last_seen(self, pairing: Pairing, detections: Detections, strong: BoolArray) -> None:
+        """Observation-centric recovery (Cao et al. 2023, sec. 4.2): a prediction runs away, the last box does not."""
+        if self.recovery_seconds == 0:
+            return
+        table = self.table
+        recent = table.confirmed & (table.time - table.seen_at <= self.recovery_seconds + _ROUNDING)
+        by_last_box = overlap(self.observations.boxes, table.labels, detections, among=strong & pairing.free)
+        pairing.match(recent, strong, by_last_box, limit=self.recovery_limit)
+
+    def _observe(self, pairing: Pairing, detections: Detections, born: IntArray, kept: BoolArray) -> None:
+        """Remember where tracks were seen, if anybody is going to ask."""
+        if self.recovery_seconds == 0:
             return
         rows = pairing.matched
-        rows = rows[strong[pairing.detection_of[rows]]]
-        self.gallery.add(rows, detections.features[pairing.detection_of[rows]])
-        self.gallery.start(len(born), detections.features[born])
+        self.observations.add(rows, detections.boxes[pairing.detection_of[rows]], self.table.time)
+        self.observations.start(detections.boxes[born], self.table.time)
+        self.observations.keep(kept)
+
+    def _noise(self, precision: FloatArray) -> FloatArray | None:
+        """Factor on each measurement's variance (m,): R' = (1 - w c) R (Du et al. 2021, eq. 1, where w is 1)."""
+        if self.noise_by_score == 0:
+            return None
+        return np.asarray(np.maximum(1 - self.noise_by_score * precision, _SUREST))
+
+    def _newborn(self, pairing: Pairing, detections: Detections, precision: FloatArray, located: BoolArray) -> IntArray:
+        """Free detections (k,) that start a track, the surest first: none that lies on a `located` track (n,)."""
+        wanted = pairing.free & detections.usable & (precision >= self.new_score)
+        if wanted.any() and self.duplicate_overlap < 1:
+            pairs = overlap(self.table.boxes[located], self.table.labels[located], detections, among=wanted)
+            wanted[pairs.columns[1 - pairs.cost > self.duplicate_overlap]] = False
+        return surest_first(wanted, detections)

@@ -13,6 +13,11 @@ def areas(boxes: FloatArray) -> FloatArray:
     return np.asarray(sides[:, 0] * sides[:, 1])
 
 
+def centres(boxes: FloatArray) -> FloatArray:
+    """Middle of each box (..., 4): (..., 2), pixels."""
+    return np.asarray((boxes[..., :2] + boxes[..., 2:]) / 2)
+
+
 def intersections(a: FloatArray, b: FloatArray) -> FloatArray:
     """Area shared by each pair (n, m), square pixels."""
     return _shared(a.T[:, :, None], b.T[:, None, :])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from trackers.geometry import centres
 from trackers.structures import BoolArray, FloatArray, IntArray, State
 
 DEPTH = 16  # measured boxes kept of a track: enough for 0.1 s at 150 frames/s
@@ -96,11 +97,6 @@ class Observations:
         """The inverse of `to_arrays`."""
         for name in _COLUMNS:
             setattr(self, name, state[name].copy())
-
-
-def centres(boxes: FloatArray) -> FloatArray:
-    """Middle of each box (..., 4): (..., 2), pixels."""
-    return np.asarray((boxes[..., :2] + boxes[..., 2:]) / 2)
 
 
 def unit_vectors(ways: FloatArray) -> FloatArray:

@@ -55,7 +55,7 @@ class Encounters:
         """Rows (k, 2) of the pairs in a table of tracks with these rising `ids` (n,); pairs with a gone track go."""
         if len(self.ids) == 0:
             return self.ids
-        self.end(~np.isin(self.ids, ids).all(axis=1))
+        self.end(np.asarray(~np.isin(self.ids, ids).all(axis=1)))
         return np.searchsorted(ids, self.ids)
 
     def to_arrays(self) -> State:

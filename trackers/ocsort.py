@@ -21,7 +21,8 @@ import numpy as np
 
 from trackers import kalman
 from trackers.association import Candidates, Pairing, overlap, surest_first
-from trackers.observations import Observations, centres, unit_vectors
+from trackers.geometry import centres
+from trackers.observations import Observations, unit_vectors
 from trackers.reupdate import Anchors, replay
 from trackers.structures import Detections, FloatArray, ImageArray, State, Tracks
 from trackers.track_table import TrackTable

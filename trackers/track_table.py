@@ -93,6 +93,11 @@ class TrackTable:
         self.opening = bool(np.isneginf(self.time))
         self.time = seconds
 
+    def steady(self, growth: float) -> None:
+        """Of how fast the boxes of lost tracks grow, keep this share: nothing was measured that would tell."""
+        if growth < 1:
+            self.mean[np.flatnonzero(self.stages == LOST), kalman.MEASURED + 2 :] *= growth
+
     def correct(self, pairing: Pairing, detections: Detections, *, noise: FloatArray | None = None) -> None:
         """Give the matched tracks their detections; the others become lost, unless they are tentative.
 
@@ -116,6 +121,12 @@ class TrackTable:
         believed = self.confirmed
         self.stages[believed] = LOST
         self.stages[rows[believed[rows]]] = CONFIRMED
+
+    def exchange(self, one: int, other: int) -> None:
+        """Let two tracks change places: all that was seen and believed of one since they met was of the other."""
+        for name in ("labels", "scores", "stages", "seen_at", "heights", "mean", "covariance"):
+            column = getattr(self, name)
+            column[[one, other]] = column[[other, one]]
 
     def confirm(self, *, after: float) -> None:
         """Believe the tentative tracks that have been matched over `after` seconds, and at least twice."""

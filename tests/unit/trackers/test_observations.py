@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.unit.trackers.scenes import person
-from trackers.observations import DEPTH, Observations, centres, unit_vectors
+from trackers.geometry import centres
+from trackers.observations import DEPTH, Observations, unit_vectors
 from trackers.structures import FloatArray
 
 
