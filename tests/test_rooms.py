@@ -187,11 +187,11 @@ def room_of(module: str) -> tuple[int, str] | None:
     return (floor, entry) if entry else None
 
 
-def violations(modules: Mapping[str, str]) -> list[str]:
-    """Every import that goes against the arrows of the design."""
+def violations(modules: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
+    """Every import of `modules` that goes against the arrows of the design. `known`: all there are."""
     found = []
     for name, source in modules.items():
-        for target in sorted(set(imports(name, source, modules))):
+        for target in sorted(set(imports(name, source, known))):
             reasons = [
                 _direction(name, target),
                 _settings(name, target),
@@ -259,7 +259,7 @@ def test_every_module_lies_in_exactly_one_room() -> None:
 
 
 def test_imports_go_downwards_only() -> None:
-    assert violations(MODULES) == []
+    assert violations(MODULES, MODULES) == []
 
 
 def test_exceptions_are_still_needed() -> None:
@@ -318,7 +318,7 @@ def test_importing_stays_light(module: str, absent: set[str]) -> None:
     ],
 )
 def test_the_check_catches(name: str, source: str, reason: str) -> None:
-    caught = [line for line in violations(MODULES | {name: source}) if line.startswith(f"{name} imports")]
+    caught = violations({name: source}, MODULES | {name: source})
     assert caught
     assert any(reason in line for line in caught)
 
@@ -334,4 +334,4 @@ def test_the_check_catches(name: str, source: str, reason: str) -> None:
     ],
 )
 def test_the_check_lets_pass(name: str, source: str) -> None:
-    assert violations({name: source} | {module: "" for module in MODULES if module != name}) == []
+    assert violations({name: source}, MODULES | {name: source}) == []

@@ -3,43 +3,71 @@
 from __future__ import annotations
 
 import re
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import pytest
 
 from pipeline.evaluation.benchmark import evaluate_folders
 from pipeline.store.database import open_database
-from tests.integration.command import sightline
+from tests.integration.command import Finished, call_main, sightline
 
 
-def test_demo_tracks_the_plaza_and_says_where_everything_is(tmp_path: Path) -> None:
-    done = sightline("demo", "--out", "out", folder=tmp_path, seconds=290)
+@dataclass(frozen=True)
+class Demo:
+    """What `sightline demo --out out` left in a folder."""
+
+    folder: Path
+    seconds: int
+    done: Finished
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(20, id="20 s"),
+        pytest.param(60, id="60 s", marks=[pytest.mark.long, pytest.mark.timeout(600)]),  # what it is by default
+    ],
+)
+def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    folder, seconds = tmp_path_factory.mktemp("demo"), int(request.param)
+    done = sightline("demo", "--out", "out", "--seconds", seconds, folder=folder, seconds=580)
     assert done.code == 0, done.err
-    scene = re.search(r"(\d+) walkers, (\d+) crossings, (\d+) full occlusions", done.out)
+    return Demo(folder, seconds, done)
+
+
+def test_demo_tracks_the_plaza_and_says_where_everything_is(demo: Demo) -> None:
+    """What happens in all of the scene is counted by tests/unit/synthetic/test_scene.py."""
+    said, out = demo.done.out, demo.folder / "out"
+    scene = re.search(r"(\d+) walkers, (\d+) crossings, (\d+) full occlusions", said)
     assert scene is not None
     walkers, crossings, occlusions = map(int, scene.groups())
-    assert walkers >= 12
-    assert crossings >= 15
-    assert occlusions >= 10
-    scores = evaluate_folders(tmp_path / "out" / "truth", tmp_path / "out" / "tracks").combined
+    assert walkers >= demo.seconds / 5
+    assert crossings >= demo.seconds / 4
+    assert occlusions >= demo.seconds / 6
+    scores = evaluate_folders(out / "truth", out / "tracks").combined
     assert scores.identity.idf1 >= 0.75
-    assert f"IDF1 {scores.identity.idf1:.3f}" in done.out
+    assert f"IDF1 {scores.identity.idf1:.3f}" in said
     for file in ("plaza.mp4", "plaza-tracks.mp4", "sightline.db"):
-        assert f"out/{file}" in done.out
-        assert (tmp_path / "out" / file).stat().st_size > 0
-    with av.open(str(tmp_path / "out" / "plaza-tracks.mp4")) as video:
-        assert video.streams.video[0].frames == 1500
+        assert f"out/{file}" in said
+        assert (out / file).stat().st_size > 0
+    with av.open(str(out / "plaza-tracks.mp4")) as video:
+        assert video.streams.video[0].frames == 25 * demo.seconds
 
 
-def test_demo_again_into_the_same_folder(tmp_path: Path) -> None:
-    for _ in range(2):
-        assert sightline("demo", "--out", "out", "--seconds", 5, folder=tmp_path).code == 0
+def test_demo_again_into_the_same_folder(demo: Demo, tmp_path: Path) -> None:
+    shutil.copytree(demo.folder / "out", tmp_path / "out")
+    assert sightline("demo", "--out", "out", "--seconds", 5, folder=tmp_path).code == 0
     assert not list(tmp_path.rglob("*.part"))
+    with av.open(str(tmp_path / "out" / "plaza-tracks.mp4")) as video:
+        assert video.streams.video[0].frames == 125
 
 
 def test_demo_into_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
-    done = sightline("demo", "--out", "taken/demo", folder=tmp_path)
+    done = call_main("demo", "--out", "taken/demo", folder=tmp_path)
     assert done.code == 2
     assert "taken" in done.err
     assert len(done.err.strip().splitlines()) == 1
@@ -57,11 +85,11 @@ def test_doctor_finds_what_a_run_needs(tmp_path: Path) -> None:
 
 def test_doctor_says_what_is_wrong_with_a_database(tmp_path: Path) -> None:
     (tmp_path / "notes.db").write_text("no database\n" * 100)
-    done = sightline("doctor", "--database", "notes.db", folder=tmp_path)
+    done = call_main("doctor", "--database", "notes.db", folder=tmp_path)
     assert done.code == 1
     assert re.search(r"database\s+│ bad", done.out)
-    done = sightline("doctor", "--database", "postgresql://me:s3cret@127.0.0.1:1/x", folder=tmp_path)
+    done = call_main("doctor", "--database", "postgresql://me:s3cret@127.0.0.1:1/x", folder=tmp_path)
     assert done.code == 1
     assert "s3cret" not in done.out
     open_database(tmp_path / "good.db").close()
-    assert sightline("doctor", "--database", "good.db", folder=tmp_path).code == 0
+    assert call_main("doctor", "--database", "good.db", folder=tmp_path).code == 0

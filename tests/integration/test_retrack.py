@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.command import sightline
+from tests.integration.command import call_main, sightline
 from tests.integration.rules import RULES
 from tests.integration.stored import count, rows_of_run
 
@@ -18,9 +18,10 @@ OUTPUTS = ("--mot-out", "t.txt", "--csv-out", "t.csv")
 
 @pytest.fixture(scope="module")
 def tracked(pets: Path, people: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store, in which 230 frames of PETS were tracked with networks."""
+    """A folder with a store, in which 100 frames of PETS were tracked with networks, in three chunks."""
     folder = tmp_path_factory.mktemp("tracked")
-    done = sightline("run", pets / "video.mp4", *people, *RULES, "--max-frames", 230, *OUTPUTS, folder=folder)
+    options = ["--max-frames", 100, "--set", "store.chunk=40", *OUTPUTS]
+    done = sightline("run", pets / "video.mp4", *people, *RULES, *options, folder=folder)
     assert done.code == 0, done.err
     return folder
 
@@ -36,7 +37,7 @@ def test_the_same_settings_give_the_same_rows_and_files(folder: Path) -> None:
     assert done.code == 0, done.err
     database = folder / "runs" / "sightline.db"
     first, second = rows_of_run(database, 1), rows_of_run(database, 2)
-    assert len(first.observations) > 1000
+    assert len(first.observations) > 400
     assert first.tracks == second.tracks
     assert first.observations == second.observations
     assert first.embeddings == second.embeddings
@@ -46,15 +47,15 @@ def test_the_same_settings_give_the_same_rows_and_files(folder: Path) -> None:
     assert len(second.pictures) >= len(first.pictures) - 1  # one that no detection gave is not taken over
     assert set(second.pictures) <= set(first.pictures)
     assert count(database, "detection_chunks") == 3  # none is stored twice
-    done = sightline("export", "last", "--format", "mot", "--out", "again.txt", folder=folder)
+    done = call_main("export", "last", "--format", "mot", "--out", "again.txt", folder=folder)
     assert done.code == 0, done.err
     assert (folder / "again.txt").read_bytes() == (folder / "t.txt").read_bytes()
 
 
 def test_another_tracker_and_hindsight(folder: Path) -> None:
-    other = sightline("retrack", "last", "--tracker", "bytetrack", "--set", "tracker.new_score=0.5", folder=folder)
+    other = call_main("retrack", "last", "--tracker", "bytetrack", "--set", "tracker.new_score=0.5", folder=folder)
     assert other.code == 0, other.err
-    refined = sightline("retrack", "last", "--refine", folder=folder)  # a retracked run can be tracked again
+    refined = call_main("retrack", "last", "--refine", folder=folder)  # a retracked run can be tracked again
     assert refined.code == 0, refined.err
     database = folder / "runs" / "sightline.db"
     first, second, third = (rows_of_run(database, run) for run in (1, 2, 3))
@@ -65,7 +66,7 @@ def test_another_tracker_and_hindsight(folder: Path) -> None:
     ends = {track: last for track, _, _, _, last, *_ in third.tracks}
     leaves = [(row[1], row[0]) for row in third.events if row[3] == "leave"]
     assert any(at == ends[track] for track, at in leaves)  # who was last seen inside left then
-    compared = sightline("compare", "last", "--json", third_id(database), folder=folder)
+    compared = call_main("compare", "last", "--json", third_id(database), folder=folder)
     assert compared.code == 0, compared.err
 
 
@@ -80,7 +81,7 @@ def test_runs_that_cut_differently_share_detections(pets: Path, tmp_path: Path) 
     for frames, chunk in ((37, 10), (90, 25)):
         options = ["--max-frames", frames, "--set", f"store.chunk={chunk}"]
         assert sightline("run", pets / "video.mp4", *options, folder=tmp_path).code == 0
-    done = sightline("retrack", "last", folder=tmp_path)
+    done = call_main("retrack", "last", folder=tmp_path)
     assert done.code == 0, done.err
     database = tmp_path / "runs" / "sightline.db"
     assert rows_of_run(database, 3).observations == rows_of_run(database, 2).observations
@@ -88,14 +89,14 @@ def test_runs_that_cut_differently_share_detections(pets: Path, tmp_path: Path) 
 
 
 def test_what_cannot_be_tracked_again_says_why(folder: Path) -> None:
-    wrong = sightline("retrack", "last", "--set", "detector.min_score=0.5", folder=folder)
+    wrong = call_main("retrack", "last", "--set", "detector.min_score=0.5", folder=folder)
     assert wrong.code == 2
     assert "only tracker, refine and analytics can change" in wrong.err
     database = folder / "runs" / "sightline.db"
     with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("DELETE FROM detection_chunks WHERE first_frame = 100")
-    missing = sightline("retrack", "last", folder=folder)
+        connection.execute("DELETE FROM detection_chunks WHERE first_frame = 40")
+    missing = call_main("retrack", "last", folder=folder)
     assert missing.code == 2
-    assert "detections from frame 100 on are not stored" in missing.err
+    assert "detections from frame 40 on are not stored" in missing.err
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("SELECT status FROM runs ORDER BY id").fetchall()[-1] == ("failed",)

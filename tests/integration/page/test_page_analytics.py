@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
+from pipeline.heart import Heart
 from pipeline.store import tables
 from pipeline.store.database import open_database
 from pipeline.store.rules import living_rules
@@ -28,7 +29,8 @@ def watched(recorded: Stored, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with open_database(folder / "sightline.db") as database:
         watched = watch(database, folder / "media", film=recorded.clip.read_bytes())
         watched.picture(next((folder / "media").rglob("*.jpg")).read_bytes())
-        yield watched
+        with Heart(watched.writer.heartbeat, lambda _: None):  # a service that is silent for 30 s counts as gone
+            yield watched
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +41,8 @@ def address(watched: Watched, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def page(address: str, watched: Watched) -> Iterator[Page]:
+def page(address: str) -> Iterator[Page]:
     """At Analytics, with all that the gate has seen."""
-    watched.writer.heartbeat()
     with browsing(address) as page:
         yield at_gate(page)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -499,11 +500,13 @@ def test_two_reviewers_at_once(reviewed: Reviewed) -> None:
 def test_edits_while_a_run_writes(reviewed: Reviewed) -> None:
     """Sums stay those of the members, however chunks and edits fall."""
     first, second, _, car, other = reviewed.objects
+    written = Semaphore(0)
 
     def write() -> None:
         for begin in range(50, 250, 10):
             part = chunk(begin, begin + 10, local_ids=(8, 7), evidence=1, class_id=1, score=0.75)
             reviewed.living.write_chunk(reviewed.living_source, part)
+            written.release()
 
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(write)
@@ -515,6 +518,7 @@ def test_edits_while_a_run_writes(reviewed: Reviewed) -> None:
             for _ in range(3):
                 undone(reviewed)
             rounds += 1
+            written.acquire(timeout=1)  # edits without a pause would keep the writer waiting: SQLite has no queue
         writing.result()
     rows = snapshot(reviewed)
     assert [rows[one]["count"] for one in (first, second, car, other)] == [100, 100, 250, 250]
