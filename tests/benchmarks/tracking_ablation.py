@@ -1,10 +1,12 @@
 """What each stage of the default tracker is worth: its scores, and those without one stage at a time.
 
     python -m tests.benchmarks.tracking_ablation [--data DIR] [--stage NAME ...] [--features DIR] [--json FILE]
+    python -m tests.benchmarks.tracking_ablation --tried
     python -m tests.benchmarks.tracking_ablation --leave-one-out
 
 Boxes alone by default; with `--features` the sequences that have a video are tracked with features, too, which are kept
-in that folder. Nothing here passes or fails. docs/tracking.md has the figures and what they mean.
+in that folder. `--tried` switches on, one at a time, what can be set and is off by default. Nothing here passes or
+fails. docs/tracking.md has the figures and what they mean.
 """
 
 from __future__ import annotations
@@ -22,45 +24,52 @@ from rich.table import Table
 from pipeline.evaluation.scores import Scores, combine
 from tests.benchmarks.tracking_choice import leave_one_out
 from tests.benchmarks.tracking_clips import SHARED, ClipSet, box_sets, look_sets, thin
-from trackers import kalman
 from trackers.calibration import ScoreCalibration
 from trackers.deepsort import DeepSort
 
 AS_SAID = ((0.0, 1.0), (0.0, 1.0))  # a score taken at its word
 DEFAULT = "default"
+_MODEL = DeepSort().table.model
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A part of the tracker, and what makes it do nothing."""
+    """A part of the tracker, and what makes it do nothing; or one that does nothing, and what makes it work."""
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    known: tuple[tuple[float, ...], tuple[float, ...]] | None = None  # a calibration map; None: it is learned
     motion: bool = True  # of the camera
     looks: bool = True
     of_looks: bool = False  # without features there is nothing to switch off
 
-    def tracker(self) -> DeepSort:
-        """A new one without the stage."""
-        calibration = ScoreCalibration(known=self.known)
-        return DeepSort(calibration=calibration, **self.settings)
-
 
 STAGES = (
     Stage(DEFAULT),
-    Stage("calibration", known=AS_SAID),
+    Stage("calibration", {"calibration": ScoreCalibration(known=AS_SAID)}),  # known maps learn nothing: one for all
     Stage("camera", motion=False),
     Stage("weak", {"weak_score": 1.0}),
     Stage("height", {"height_weight": 0.0}),
+    Stage("sizes", {"model": replace(_MODEL, drift_std=(0.274,) * 4, acceleration_std=(0.5,) * 4)}),
+    Stage("noise", {"model": replace(_MODEL, measurement_std=(0.05,) * 4)}),
     Stage("steady", {"lost_growth": 1.0}),
     Stage("lost", {"lost_seconds": 0.0, "shadowed_lost_seconds": 0.0}),
+    Stage("cover", {"covered_share": 2.0}),  # no share of a box is that large: nothing is hidden
     Stage("shadow", {"shadow_seconds": 0.0}),
+    Stage("patience", {"shadowed_lost_seconds": 0.0}),
+    Stage("duplicates", {"duplicate_overlap": 1.0}),
     Stage("probation", {"confirm_seconds": 0.0}),
-    Stage("sizes", {"model": kalman.XYWH8}),
     Stage("looks", looks=False, of_looks=True),
     Stage("cascade", {"appearance_limit": 0.0}, of_looks=True),
+    Stage("mean", {"mean_weight": 0.0}, of_looks=True),
+    Stage("recognition", {"recognition_limit": 0.0}, of_looks=True),
     Stage("apart", {"swap_margin": 2.0}, of_looks=True),
+)
+TRIED = (
+    Stage(DEFAULT),
+    Stage("noise by score", {"noise_by_score": 0.5}),
+    Stage("score difference", {"score_weight": 0.1}),
+    Stage("last box", {"recovery_seconds": 1.0}),
+    Stage("motion in looks", {"motion_weight": 0.02}, of_looks=True),
 )
 
 
@@ -80,19 +89,19 @@ def measure(stages: Sequence[Stage], sets: Sequence[ClipSet], console: Console) 
         for group in sets:
             kinds = {"motion": stage.motion, "looks": stage.looks}
             with console.status(f"without {stage.name}: {group.name}"):
-                scores[group.name] = combine([clip.score(stage.tracker(), **kinds) for clip in group.clips])
+                scores[group.name] = combine([clip.score(DeepSort(**stage.settings), **kinds) for clip in group.clips])
         rows.append(Row(stage.name, scores))
     return rows
 
 
-def table(rows: Sequence[Row], title: str) -> Table:
-    """HOTA / IDF1 in per cent, and what they are more or less than the first row's."""
+def table(rows: Sequence[Row], *, title: str, what: str) -> Table:
+    """HOTA / IDF1 in per cent, and what they are more or less than the first row's. `what`: "with" or "without"."""
     names = list(rows[0].scores)
     shown = Table(title=title)
-    for heading in ("without", *names):
+    for heading in (what, *names):
         shown.add_column(heading, no_wrap=True)
     first = {name: _figures(rows[0].scores[name]) for name in names}
-    shown.add_row("(nothing)", *(f"{hota:.1f} / {idf1:.1f}" for hota, idf1 in first.values()))
+    shown.add_row("(default)", *(f"{hota:.1f} / {idf1:.1f}" for hota, idf1 in first.values()))
     for row in rows[1:]:
         cells = []
         for name in names:
@@ -107,6 +116,7 @@ def main(
     stage: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
     features: Annotated[Path | None, typer.Option(metavar="DIR", help="Measure with looks, too.")] = None,
     every: Annotated[int, typer.Option(min=1, help="Give trackers every so many-th frame, at its time.")] = 1,
+    tried: Annotated[bool, typer.Option("--tried", help="Instead: with each stage that is off by default.")] = False,
     leave: Annotated[bool, typer.Option("--leave-one-out", help="Choose settings without each sequence.")] = False,
     json_out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
 ) -> None:
@@ -116,23 +126,24 @@ def main(
     if leave:
         found: dict[str, Any] = leave_one_out(sets, console)
     else:
-        chosen = _chosen(stage)
+        chosen = _chosen(TRIED if tried else STAGES, stage)
         tables = {"boxes": measure([one for one in chosen if not one.of_looks], sets, console)}
         if features is not None:
             tables["looks"] = measure(chosen, list(look_sets(data, features)), console)
         for kind, rows in tables.items():
-            console.print(table(rows, f"HOTA / IDF1, {kind}, COMBINED, and the difference to the first row"))
+            title = f"HOTA / IDF1, {kind}, COMBINED, and the difference to the first row"
+            console.print(table(rows, title=title, what="with" if tried else "without"))
         found = {kind: {row.stage: _to_dict(row) for row in rows} for kind, rows in tables.items()}
     if json_out is not None:
         json_out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
-def _chosen(names: Sequence[str] | None) -> list[Stage]:
-    """The default and the stages of these names, all for none."""
-    known = {one.name: one for one in STAGES}
+def _chosen(stages: Sequence[Stage], names: Sequence[str] | None) -> list[Stage]:
+    """The default and those of these names, all for none."""
+    known = {one.name: one for one in stages}
     if unknown := set(names or ()) - set(known):
         raise typer.BadParameter(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    return [known[DEFAULT], *(one for one in STAGES if one.name != DEFAULT and (not names or one.name in names))]
+    return [one for one in stages if not names or one.name in (DEFAULT, *names)]
 
 
 def _thinned(group: ClipSet, every: int) -> ClipSet:
