@@ -75,14 +75,17 @@ class Recognition:
         if detections.features is None or self.swap_margin >= 2:
             return
         rows = self.encounters.rows(table.ids)
-        taken = pairing.detection_of[rows]
+        both = (pairing.detection_of[rows] >= 0).all(axis=1).nonzero()[0]
+        taken = pairing.detection_of[rows[both]]
         boxes = detections.boxes[taken].astype(np.float64)
         shared = intersection_pairs(boxes[:, 0], boxes[:, 1])
         smaller = np.minimum(areas(boxes[:, 0]), areas(boxes[:, 1]))
         described = np.isfinite(detections.features[taken]).all(axis=(1, 2))
-        parted = (taken >= 0).all(axis=1) & (shared <= _PARTED * smaller) & described
+        apart = (shared <= _PARTED * smaller) & described
+        parted = np.zeros(len(rows), dtype=bool)
+        parted[both[apart]] = True
         self.encounters.end(parted)
-        (a, b), (i, j) = rows[parted].T, taken[parted].T
+        (a, b), (i, j) = rows[parted].T, taken[apart].T
         count = len(a)
         rows, columns = np.concatenate([a, b, a, b]), np.concatenate([i, j, j, i])
         cost = self.gallery.pair_cost(rows, columns, detections.features)
@@ -107,13 +110,14 @@ class Recognition:
         if detections.features is None:
             self.gallery.start(len(born), None)
             return
-        behind = hidden.share >= self.covered_share
+        behind = (hidden.by >= 0) & (hidden.share >= self.covered_share)
         rows = pairing.matched
         rows = rows[strong[pairing.detection_of[rows]] & ~behind[rows]]
         self.gallery.add(rows, detections.features[pairing.detection_of[rows]])
         self.gallery.start(len(born), detections.features[born])
-        behind &= table.confirmed
-        self.encounters.begin(table.ids[behind], table.ids[hidden.by[behind]])
+        if self.swap_margin < 2:
+            behind &= table.confirmed & (table.labels == table.labels[hidden.by])
+            self.encounters.begin(table.ids[behind], table.ids[hidden.by[behind]])
 
     def keep(self, kept: BoolArray) -> None:
         """Forget the other tracks."""

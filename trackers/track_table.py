@@ -204,7 +204,8 @@ class TrackTable:
         """
         stages, evidence = self.stages.copy(), np.where(rows >= 0, _DETECTED, _PREDICTED)
         if shadowed is not None:
-            stages[: len(shadowed)][shadowed], evidence[: len(shadowed)][shadowed] = CONFIRMED, _SHADOWED
+            located = (shadowed & ~ended[: len(shadowed)]).nonzero()[0]
+            stages[located], evidence[located] = CONFIRMED, _SHADOWED
         return Tracks(
             boxes=self.boxes.astype(np.float32),
             scores=self.scores.copy(),
