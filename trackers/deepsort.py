@@ -105,16 +105,15 @@ class DeepSort:
     ) -> Tracks:
         """Take one frame's detections; see MultiObjectTracker."""
         table = self.table
+        outlasted = table.outlasted(seconds, gap, tentative=self.tentative_seconds, lost=self.lost_seconds)
+        table.predict(seconds, camera_motion, without=outlasted)
+        if camera_motion is not None:
+            self.observations.warp(camera_motion)
         precision = self.calibration.precisions(detections, seconds)
         usable = detections.usable
         strong = usable & (precision >= self.strong_score)
         weak = usable & (precision >= self.weak_score) & ~strong
 
-        outlasted = table.outlasted(seconds, gap, tentative=self.tentative_seconds, lost=self.lost_seconds)
-        table.steady(self.lost_growth)
-        table.predict(seconds, camera_motion, without=outlasted)
-        if camera_motion is not None:
-            self.observations.warp(camera_motion)
         pairing = Pairing(len(table), len(detections), without=outlasted)
         tracked = table.stages == CONFIRMED
         self.looks.match(pairing, table, detections, strong)
@@ -128,6 +127,7 @@ class DeepSort:
         self.looks.tell_apart(pairing, table, detections)
 
         table.correct(pairing, detections, noise=self._noise(precision))
+        table.steady(self.lost_growth)
         table.confirm(after=self.confirm_seconds)
         located = table.stages == CONFIRMED
         hidden = cover(table.boxes, located)
