@@ -134,9 +134,12 @@ def tracker(settings: TrackerSettings) -> MultiObjectTracker:
 
             return OcSort(**values)
         case DeepSortSettings():
+            from trackers.calibration import ScoreCalibration
             from trackers.deepsort import DeepSort
 
-            return DeepSort(**values)
+            pairs = values.pop("calibration")
+            known = None if pairs is None else (tuple(score for score, _ in pairs), tuple(sure for _, sure in pairs))
+            return DeepSort(calibration=ScoreCalibration(known=known), **values)
 
 
 def refiner(settings: RefineSettings) -> Refiner:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.section import Seconds, Section, Share
 
@@ -53,20 +54,60 @@ class OcSortSettings(Section):
 
 
 class DeepSortSettings(Section):
-    """Tracker by motion, overlap and looks."""
+    """Tracker by motion, overlap and looks. Its thresholds of scores are precisions; see docs/tracking.md."""
 
     name: Literal["deepsort"] = "deepsort"
-    strong_score: Share = Field(0.4, description="detections from here are matched first")
-    weak_score: Share = Field(0.1, description="from here they may carry on a track that found no strong one")
-    new_score: Share = Field(0.5, description="from here they may start a track")
+    calibration: tuple[tuple[float, Share], ...] | None = Field(
+        None,
+        min_length=1,
+        description="the detector's [score, precision] pairs, rising; unset: learned from each stream; "
+        "[[0, 0], [1, 1]]: scores are taken at their word",
+    )
+    strong_score: Share = Field(0.35, description="detections of this precision are matched first")
+    weak_score: Share = Field(0.25, description="of this one they may carry on a track that found no strong one")
+    new_score: Share = Field(0.45, description="of this one they may start a track")
+    noise_by_score: Share = Field(0.0, description="share of the measurement's variance that a sure detection lacks")
     motion_weight: Share = Field(0.0, description="share of the motion distance in the appearance stage's cost")
-    appearance_limit: Annotated[float, Field(ge=0, le=2)] = Field(0.25, description="largest cosine distance")
-    overlap_limit: Share = Field(0.8, description="largest 1 - IoU")
-    weak_overlap_limit: Share = Field(0.5, description="largest 1 - IoU with a weak detection")
-    confirm_seconds: Seconds = Field(0.15, description="a track is confirmed when it was matched for so long")
+    appearance_limit: Annotated[float, Field(ge=0, le=2)] = Field(0.3, description="largest cosine distance")
+    mean_weight: Share = Field(1.0, description="share of the running mean in that distance, beside the exemplars")
+    overlap_limit: Share = Field(0.85, description="largest 1 - IoU, heights included")
+    weak_overlap_limit: Share = Field(0.55, description="largest 1 - IoU with a weak detection, heights included")
+    height_weight: Annotated[float, Field(ge=0, le=10)] = Field(
+        0.5, description="power of the overlap of heights in the cost; 0: they do not count"
+    )
+    score_weight: Annotated[float, Field(ge=0, le=10)] = Field(
+        0.0, description="weight of the difference between a track's last score and a detection's in the cost"
+    )
+    recovery_seconds: Seconds = Field(0.0, description="for so long a track is looked for where it was last seen")
+    recovery_limit: Share = Field(0.6, description="largest 1 - IoU there")
+    recognition_limit: Annotated[float, Field(ge=0, le=2)] = Field(
+        0.2, description="largest cosine distance at which looks alone bring a lost track back; 0: never"
+    )
+    recognition_speed: Annotated[float, Field(ge=0, le=1000)] = Field(
+        2.0, description="fastest a lost track may have gone meanwhile, in heights of its box a second"
+    )
+    swap_margin: Annotated[float, Field(ge=0, le=2)] = Field(
+        0.2, description="two that have parted change places if that makes looks nearer by so much; 2: never"
+    )
+    duplicate_overlap: Share = Field(0.8, description="a detection that overlaps a located track more starts none")
+    covered_share: Share = Field(0.5, description="from this share of its box on a track is hidden by one in front")
+    shadow_seconds: Seconds = Field(0.4, description="a hidden track is where it is predicted for so long")
+    shadowed_lost_seconds: Seconds = Field(3.0, description="a hidden track ends when unseen for longer")
+    confirm_seconds: Seconds = Field(0.1, description="a track is confirmed when it was matched for so long")
     tentative_seconds: Seconds = Field(0.0, description="a tentative track ends when unseen for longer")
-    lost_seconds: Seconds = Field(1.0, description="a confirmed track ends when unseen for longer")
+    lost_seconds: Seconds = Field(1.5, description="a confirmed track ends when unseen for longer")
+    lost_growth: Share = Field(0.0, description="share of its growth that the box of a lost track keeps")
     gallery_budget: Annotated[int, Field(ge=1, le=10_000)] = Field(100, description="features kept of a track")
+
+    @field_validator("calibration")
+    @classmethod
+    def _rises(cls, value: tuple[tuple[float, float], ...] | None) -> tuple[tuple[float, float], ...] | None:
+        for (score, precision), (later, higher) in pairwise(value or ()):
+            if not score < later:
+                raise ValueError(f"scores of a calibration rise; {later} comes after {score}")
+            if higher < precision:
+                raise ValueError(f"precisions of a calibration do not fall; {higher} comes after {precision}")
+        return value
 
 
 TrackerSettings = Annotated[
