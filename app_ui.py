@@ -34,12 +34,7 @@ from pipeline.run_record import media_folder
 from pipeline.store.database import open_database
 from pipeline.store.search import SimilarityIndex
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before the import: gradio would report to its makers
-import gradio as gr
-
-from pipeline.page import look
-from pipeline.page.site import Behind, Site
-
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: it would report to its makers
 BAD_INPUT = 2  # exit code: nothing was done
 _NO_FILES = 1  # byte: the largest upload that gradio takes; ours has a route of its own
 
@@ -88,6 +83,11 @@ def serve(
 
 def build_app(services: Services) -> FastAPI:
     """The HTTP API with the page on it, behind the guard of both."""
+    import gradio as gr  # takes seconds, and who is refused need not wait for it
+
+    from pipeline.page import look
+    from pipeline.page.site import Behind, Site
+
     site = Site(
         Behind(
             database=services.database,

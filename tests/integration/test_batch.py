@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.clips import cut, write_clip, write_moving
-from tests.integration.command import sightline
+from tests.integration.command import call_main, sightline
 from tests.integration.stored import assert_same_rows, count, reading
 from tests.integration.test_resume import start
 
@@ -82,11 +82,11 @@ def test_a_source_that_breaks_off_is_done_again_and_the_others_not(tmp_path: Pat
     write_moving(tmp_path / "whole.mp4")
     cut(write_clip(tmp_path / "damaged.mp4", count=60, container={"movflags": "+faststart"}), 0.6)
     command = ["run", "*.mp4"]
-    first = sightline(*command, folder=tmp_path)
+    first = call_main(*command, folder=tmp_path)
     assert first.code == 1, first.err
     database = tmp_path / "runs" / "sightline.db"
     assert statuses(database) == [("damaged.mp4", "damaged"), ("whole.mp4", "finished")]
-    assert sightline(*command, folder=tmp_path).code == 1
+    assert call_main(*command, folder=tmp_path).code == 1
     assert statuses(database) == [("damaged.mp4", "damaged")]
 
 
@@ -189,9 +189,9 @@ def test_an_interrupted_run_that_has_only_bad_files_left_comes_to_its_end(tmp_pa
     write_moving(tmp_path / "good.mp4", count=20)
     (tmp_path / "notes.mp4").write_text("this is no video\n")
     database = tmp_path / "runs" / "sightline.db"
-    assert sightline("run", "good.mp4", "notes.mp4", folder=tmp_path).code == 1
+    assert call_main("run", "good.mp4", "notes.mp4", folder=tmp_path).code == 1
     interrupt(database)
-    done = sightline("resume", "last", folder=tmp_path)
+    done = call_main("resume", "last", folder=tmp_path)
     assert done.code == 1, done.out + done.err
     assert "notes.mp4 is not a video file" in done.out
     assert statuses(database) == [("good.mp4", "finished"), ("notes.mp4", "failed")]
@@ -202,11 +202,11 @@ def test_an_interrupted_run_that_has_only_bad_files_left_comes_to_its_end(tmp_pa
 def test_a_run_that_was_killed_before_it_named_its_sources_is_not_resumed(tmp_path: Path) -> None:
     write_moving(tmp_path / "a.mp4", count=20)
     database = tmp_path / "runs" / "sightline.db"
-    assert sightline("run", "a.mp4", folder=tmp_path).code == 0
+    assert call_main("run", "a.mp4", folder=tmp_path).code == 0
     interrupt(database)
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("DELETE FROM run_sources")
-    refused = sightline("resume", "last", folder=tmp_path)
+    refused = call_main("resume", "last", folder=tmp_path)
     assert refused.code == 2
     assert "before it had said what it reads" in refused.err
 
@@ -216,11 +216,11 @@ def test_the_same_command_resumes_what_left_finished_files_out(tmp_path: Path) -
     videos.mkdir()
     database = tmp_path / "runs" / "sightline.db"
     write_moving(videos / "a.mp4", count=20)
-    assert sightline("run", "videos", folder=tmp_path).code == 0
+    assert call_main("run", "videos", folder=tmp_path).code == 0
     write_moving(videos / "b.mp4", count=30)
-    assert sightline("run", "videos", folder=tmp_path).code == 0
+    assert call_main("run", "videos", folder=tmp_path).code == 0
     interrupt(database, "b.mp4")
-    done = sightline("run", "videos", "--resume", folder=tmp_path)
+    done = call_main("run", "videos", "--resume", folder=tmp_path)
     assert done.code == 0, done.err
     assert "b.mp4: goes on at frame 30" in done.out
     assert count(database, "runs") == 2
@@ -228,7 +228,7 @@ def test_the_same_command_resumes_what_left_finished_files_out(tmp_path: Path) -
 
     interrupt(database, "b.mp4")
     write_moving(videos / "c.mp4", count=40)  # no run has seen it: going on would leave it out
-    done = sightline("run", "videos", "--resume", folder=tmp_path)
+    done = call_main("run", "videos", "--resume", folder=tmp_path)
     assert "no run over these sources ended early" in done.out
     assert statuses(database) == [("b.mp4", "finished"), ("c.mp4", "finished")]
 
@@ -237,15 +237,15 @@ def test_a_run_is_not_ended_without_a_file_that_is_gone(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_moving(tmp_path / f"{name}.mp4", count=20)
     database = tmp_path / "runs" / "sightline.db"
-    assert sightline("run", "a.mp4", "b.mp4", folder=tmp_path).code == 0
+    assert call_main("run", "a.mp4", "b.mp4", folder=tmp_path).code == 0
     interrupt(database, "a.mp4", "b.mp4")
     (tmp_path / "b.mp4").rename(tmp_path / "elsewhere.mp4")
-    refused = sightline("resume", "last", folder=tmp_path)
+    refused = call_main("resume", "last", folder=tmp_path)
     assert refused.code == 2
     assert f"there is no file {tmp_path / 'b.mp4'}" in refused.err
     assert statuses(database) == [("a.mp4", "running"), ("b.mp4", "running")]
     (tmp_path / "elsewhere.mp4").rename(tmp_path / "b.mp4")
-    assert sightline("resume", "last", folder=tmp_path).code == 0
+    assert call_main("resume", "last", folder=tmp_path).code == 0
     assert statuses(database) == [("a.mp4", "finished"), ("b.mp4", "finished")]
 
 
@@ -264,7 +264,7 @@ def test_two_runs_into_one_store_at_once(tmp_path: Path) -> None:
 def test_when_none_can_be_read_nothing_is_done(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_text("no video")
     (tmp_path / "b.mp4").write_text("neither")
-    done = sightline("run", "a.mp4", "b.mp4", folder=tmp_path)
+    done = call_main("run", "a.mp4", "b.mp4", folder=tmp_path)
     assert done.code == 2
     assert "none of the 2 sources can be read" in done.err
     assert not (tmp_path / "runs").exists()

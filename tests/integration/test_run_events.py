@@ -18,7 +18,7 @@ from pipeline.store.database import open_database
 from pipeline.store.filters import scope_of
 from pipeline.store.rules import add_rule
 from pipeline.store.run_queries import list_sources
-from tests.integration.command import Finished, sightline
+from tests.integration.command import Finished, call_main, sightline
 from tests.integration.rules import RULES
 from tests.integration.stored import count, rows_of_run
 
@@ -70,7 +70,7 @@ def test_what_is_drawn_counts_in_runs_and_retracks(folder: Path, pets: Path) -> 
     assert again.exit_code == 0, again.output
     assert count(database, "runs") == 1  # finished before with these rules
     draw(folder, "drawn")
-    retracked = sightline("retrack", "last", folder=folder)
+    retracked = call_main("retrack", "last", folder=folder)
     assert retracked.code == 0, retracked.err
     third = run(pets, folder, *RULES, "--video-out", folder / "drawn.mp4")
     assert third.code == 0, third.err

@@ -118,6 +118,6 @@ def test_the_configs_are_offered_with_a_sentence() -> None:
 
 
 def test_importing_the_page_starts_nothing() -> None:
-    code = "import app_ui, threading; print(threading.active_count())"
+    code = "import app_ui, pipeline.page.site, threading; print(threading.active_count())"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"

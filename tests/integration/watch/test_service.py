@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from pipeline.sources.feed import CameraState
 from pipeline.store.states import CameraOrigin, CameraWish, RequestedState, RunStatus, SourceStatus
 from pipeline.store.tables import Observation, Run, RunSource, Track
-from tests.integration.command import sightline
+from tests.integration.command import call_main, sightline
 from tests.integration.watch.process import ServiceProcess, nothing_left
 
 MOTION = {"detector": {"backend": "motion"}}
@@ -144,14 +144,14 @@ def test_metrics_health_and_the_table_say_how_it_is(service: ServiceProcess) -> 
         text = service.http("/metrics").text
         assert 'sightline_camera_state{camera="gate",state="live"} 1.0' in text
         assert str(service.folder) not in text
-        shown = sightline("cameras", "--database", service.url, folder=service.folder)
+        shown = call_main("cameras", "--database", service.url, folder=service.folder)
         assert "gate" in shown.out
         assert "live" in shown.out
         assert "not running" not in shown.out
         service.wish("gate", CameraWish.PAUSE)
         service.await_state("gate", CameraState.PAUSED, 3)
         assert service.http("/healthz").status_code == 200
-    dead = sightline("cameras", "--database", service.url, folder=service.folder)
+    dead = call_main("cameras", "--database", service.url, folder=service.folder)
     assert "the service is not running (interrupted)" in dead.out
 
 
@@ -184,11 +184,11 @@ def test_what_is_wrong_is_told_before_anything_is_written(tmp_path: Path, street
         ({"url": "ftp://10.0.0.4/x"}, "camera 'gate': ftp://10.0.0.4/x"),
     ):
         service = ServiceProcess(tmp_path, settings(gate=values))
-        done = sightline("watch", service.file, "--listen", "", folder=tmp_path)
+        done = call_main("watch", service.file, "--listen", "", folder=tmp_path)
         assert done.code == 2
         assert message in " ".join(done.err.split())
     service = ServiceProcess(tmp_path, settings(gate=street))
-    done = sightline("watch", service.file, "--listen", "0.0.0.0:9464", folder=tmp_path)
+    done = call_main("watch", service.file, "--listen", "0.0.0.0:9464", folder=tmp_path)
     assert done.code == 2
     assert "SIGHTLINE_PASSWORD" in done.err
     assert {path.name for path in tmp_path.iterdir()} == {"cameras.yaml"}
