@@ -68,7 +68,7 @@ class DeepSortSettings(Section):
     new_score: Share = Field(0.45, description="of this one they may start a track")
     noise_by_score: Share = Field(0.0, description="share of the measurement's variance that a sure detection lacks")
     motion_weight: Share = Field(0.0, description="share of the motion distance in the appearance stage's cost")
-    appearance_limit: Annotated[float, Field(ge=0, le=2)] = Field(0.3, description="largest cosine distance")
+    appearance_limit: Annotated[float, Field(ge=0, le=2)] = Field(0.25, description="largest cosine distance")
     mean_weight: Share = Field(1.0, description="share of the running mean in that distance, beside the exemplars")
     overlap_limit: Share = Field(0.85, description="largest 1 - IoU, heights included")
     weak_overlap_limit: Share = Field(0.55, description="largest 1 - IoU with a weak detection, heights included")

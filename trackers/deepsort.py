@@ -40,7 +40,7 @@ class DeepSort:
         new_score: float = 0.45,
         noise_by_score: float = 0.0,
         motion_weight: float = 0.0,
-        appearance_limit: float = 0.3,
+        appearance_limit: float = 0.25,
         mean_weight: float = 1.0,
         overlap_limit: float = 0.85,
         weak_overlap_limit: float = 0.55,
