@@ -36,7 +36,7 @@ def faster_state() -> dict[str, torch.Tensor]:
     return {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
 
 
-@pytest.mark.parametrize("name", [SMALL, FASTER, "ssd300_vgg16"])
+@pytest.mark.parametrize("name", [SMALL, FASTER, pytest.param("ssd300_vgg16", marks=pytest.mark.long)])  # 140 MB
 def test_random_weights_run_and_stay_the_same(name: str) -> None:
     before = torch.random.get_rng_state()
     first = TorchvisionDetector(name, weights="none", min_score=0.0, max_detections=9)
