@@ -297,8 +297,10 @@ def _correct_in_turn(
         innovation_variance = shared[:, component] + variance[:, component]
         innovation = measured[:, component] - mean[:, component]
         mean += shared * (innovation / innovation_variance)[:, None]
+        left = shared * (variance[:, component] / innovation_variance)[:, None]  # of its own row, without subtracting
         shared /= np.sqrt(innovation_variance)[:, None]
         covariance -= shared[:, :, None] * shared[:, None, :]
+        covariance[:, component, :] = covariance[:, :, component] = left
     covariance += covariance.transpose(0, 2, 1).copy()
     covariance /= 2
 

@@ -378,12 +378,23 @@ def test_mahalanobis_distance_pair_by_pair(model: MotionModel) -> None:
 
 
 def test_mahalanobis_distance_by_hand() -> None:
-    # A new 100 px high object: its position has std 10, a measurement 5, so S = 125. 25 px aside: 25^2 / 125 = 5.
+    # A new 100 px high object: its position has std 10, a measurement 8, so S = 164. 41 px aside: 41^2 / 164 = 10.25.
     box = np.array([[0.0, 0, 100, 100]])
     mean, covariance = kalman.initiate(kalman.XYWH8, box)
-    aside = box + np.array([25, 0, 25, 0])
-    assert kalman.squared_mahalanobis(kalman.XYWH8, mean, covariance, aside, np.array([100.0])) == pytest.approx(5)
+    aside = box + np.array([41, 0, 41, 0])
+    assert kalman.squared_mahalanobis(kalman.XYWH8, mean, covariance, aside, np.array([100.0])) == pytest.approx(10.25)
     assert kalman.squared_mahalanobis(kalman.XYWH8, mean, covariance, box, np.array([100.0])) == pytest.approx(0)
+
+
+def test_what_was_not_known_at_all_is_known_as_well_as_it_is_measured() -> None:
+    """Also where a camera has turned and zoomed, so that everything is coupled a little."""
+    turned = np.array([[1.1, -0.3, 50], [0.3, 1.2, -20]])
+    mean, covariance = kalman.initiate(kalman.XYWH8, np.array([[-1e9, -1e9, 1e9, 1e9]]))
+    mean, covariance = kalman.predict(kalman.XYWH8, mean, covariance, 1e4, np.array([2e9]))
+    mean, covariance = kalman.warp(kalman.XYWH8, mean, covariance, turned)
+    mean, covariance = kalman.update(kalman.XYWH8, mean, covariance, np.array([[0.0, 0, 40, 100]]))
+    np.testing.assert_allclose(mean[0, :4], [20, 50, 40, 100], atol=1e-3)
+    np.testing.assert_allclose(np.diagonal(covariance[0])[:4], 8**2, rtol=1e-3)
 
 
 def test_gate_is_the_quantile_of_chi_square() -> None:
