@@ -204,3 +204,36 @@ def test_a_state_of_another_budget_is_refused() -> None:
     gallery = Gallery(budget=5)
     with pytest.raises(ValueError, match="up to 5 exemplars a track, not 6"):
         Gallery(budget=6).from_arrays(gallery.to_arrays())
+
+
+def test_distance_to_the_mean_by_hand() -> None:
+    gallery = Gallery(budget=3, momentum=0.5)
+    gallery.start(2, unit(EAST, WEST))
+    gallery.add(rows(0), unit(NORTH))  # the mean is half of each, 45 degrees from both
+    half = sqrt(0.5)
+    cost = gallery.mean_pair_cost(rows(0, 0, 1, 1), rows(0, 1, 0, 2), unit(EAST, DIAGONAL, WEST))
+    np.testing.assert_allclose(cost, [1 - half, 0, 2, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_distances_of_pairs_to_the_mean_are_those_of_the_matrix(broken: float) -> None:
+    rng = np.random.default_rng(3)
+    gallery = Gallery(budget=2)
+    gallery.start(5, rng.normal(size=(5, 3)).astype(np.float32))
+    gallery.start(1, None)  # known by nothing
+    gallery.add(rows(1, 4), rng.normal(size=(2, 3)).astype(np.float32))
+    features = rng.normal(size=(4, 3)).astype(np.float32)
+    features[2] = broken
+    tracks, columns = np.indices((6, 4)).reshape(2, -1)
+    expected = gallery.mean_cost(np.arange(6), features)
+    assert np.isinf(expected[5]).all()
+    assert np.isinf(expected[:, 2]).all()
+    found = gallery.mean_pair_cost(tracks, columns, features)
+    np.testing.assert_allclose(found.reshape(6, 4), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_distances_of_no_pair_to_the_mean() -> None:
+    gallery = Gallery()
+    assert gallery.mean_pair_cost(rows(), rows(), unit(EAST)).shape == (0,)
+    gallery.start(1, unit(EAST))
+    assert gallery.mean_pair_cost(rows(), rows(), np.zeros((0, 2), np.float32)).shape == (0,)

@@ -206,6 +206,73 @@ def test_overlap_looks_at_usable_detections_or_those_given() -> None:
     assert association.overlap(tracks, np.array([0]), seen, among=mask).columns.tolist() == [3]
 
 
+def candidates(*cost: float) -> association.Candidates:
+    """Pairs 0-0, 1-1, .. at these costs."""
+    own = np.arange(len(cost))
+    return association.Candidates(own, own, np.array(cost, float), (len(cost), len(cost)))
+
+
+@pytest.mark.parametrize(
+    ("other", "weight", "similar"),
+    [
+        # 10 of 30 px of height are shared, and a third of the area.
+        pytest.param((0, 10, 10, 30), 0.0, 1 / 3, id="off"),
+        pytest.param((0, 10, 10, 30), 1.0, 1 / 9, id="Yang et al. 2024"),
+        pytest.param((0, 10, 10, 30), 0.5, 3**-1.5, id="half as much"),
+        pytest.param((5, 0, 15, 20), 1.0, 1 / 3, id="beside, as high"),
+        pytest.param((0, 20, 10, 40), 1.0, 0.0, id="below, touching"),
+        pytest.param((0, 5, 10, 15), 1.0, 1 / 4, id="inside, half as high"),
+    ],
+)
+def test_an_overlap_counts_less_where_heights_differ(other: tuple[float, ...], weight: float, similar: float) -> None:
+    boxes = np.array([[0.0, 0, 10, 20]])
+    seen = see(other)  # type: ignore[arg-type]
+    pairs = association.overlap(boxes, np.zeros(1, np.int64), seen)
+    found = association.heightened(pairs, boxes, seen, weight)
+    np.testing.assert_allclose(found.cost, [1 - similar], rtol=1e-6)
+    assert (found.rows.tolist(), found.columns.tolist(), found.shape) == ([0], [0], (1, 1))
+
+
+def test_boxes_without_height_have_none_in_common() -> None:
+    flat = np.array([[0.0, 5, 10, 5]])
+    assert association.heightened(candidates(0.5), flat, see((0, 5, 10, 5)), 1.0).cost.tolist() == [1]
+
+
+@pytest.mark.parametrize(("weight", "expected"), [(0.0, [0.3, 0.2, 0.5]), (0.5, [0.5, 0.2, 0.6])])
+def test_a_pair_of_different_scores_is_dearer(weight: float, expected: list[float]) -> None:
+    tracks, detections = np.array([0.9, 0.5, 0.1]), np.array([0.5, 0.5, 0.3])
+    found = association.alike_in_score(candidates(0.3, 0.2, 0.5), tracks, detections, weight)
+    np.testing.assert_allclose(found.cost, expected)
+    assert (found.rows.tolist(), found.columns.tolist(), found.shape) == ([0, 1, 2], [0, 1, 2], (3, 3))
+
+
+def test_costs_of_no_pair() -> None:
+    assert len(association.heightened(candidates(), np.zeros((0, 4)), see(), 1.0)) == 0
+    assert len(association.alike_in_score(candidates(), np.zeros(0), np.zeros(0), 1.0)) == 0
+
+
+def test_tracks_are_open_until_they_have_a_detection() -> None:
+    pairing = Pairing(4, 2, without=np.array([False, True, False, False]))
+    asked = np.array([True, True, True, False])
+    assert pairing.open_tracks(asked).tolist() == [True, False, True, False]
+    pairing.match(asked, np.ones(2, dtype=bool), table(np.eye(4)[:, 2:]), limit=0.5)
+    assert pairing.detection_of.tolist() == [0, -1, 1, -1]
+    assert not pairing.open_tracks(asked).any()
+    assert pairing.open_tracks(np.ones(4, dtype=bool)).tolist() == [False, False, False, True]
+    assert Pairing(0, 3).open_tracks(np.zeros(0, dtype=bool)).shape == (0,)
+
+
+def test_two_tracks_change_detections() -> None:
+    pairing = Pairing(3, 2)
+    pairing.detection_of[:] = 1, -1, 0
+    pairing.free[:] = False
+    pairing.exchange(0, 2)
+    assert pairing.detection_of.tolist() == [0, -1, 1]
+    pairing.exchange(0, 1)
+    assert pairing.detection_of.tolist() == [-1, 0, 1]
+    assert not pairing.free.any()
+
+
 def table(cost: FloatArray) -> association.CostFunction:
     return lambda rows, columns: cost[np.ix_(rows, columns)]
 

@@ -55,6 +55,21 @@ def test_matrices_have_a_row_for_each_of_the_first_boxes() -> None:
     assert geometry.intersections(a, b).tolist() == [[4, 2, 0], [0, 0, 4]]
 
 
+def test_the_middle_of_a_box() -> None:
+    boxes = np.array([[[0.0, 0, 4, 10], [-3, 1, -1, 2]]])
+    assert geometry.centres(boxes[0]).tolist() == [[2, 5], [-2, 1.5]]
+    assert geometry.centres(boxes).shape == (1, 2, 2)
+    assert geometry.centres(NONE).shape == (0, 2)
+
+
+@given(scenes.boxes(), scenes.boxes())
+def test_areas_shared_by_pairs_are_those_of_the_matrix(a: FloatArray, b: FloatArray) -> None:
+    rows, columns = np.indices((len(a), len(b))).reshape(2, -1)
+    shared = geometry.intersection_pairs(a[rows], b[columns])
+    np.testing.assert_array_equal(shared, geometry.intersections(a, b).ravel())
+    assert (shared <= np.minimum(geometry.areas(a)[rows], geometry.areas(b)[columns])).all()
+
+
 def test_the_area_of_a_box_turned_inside_out_is_zero() -> None:
     assert geometry.areas(np.array([[0.0, 0, 3, 4], [3, 4, 0, 0], [3, 0, 0, 4]])).tolist() == [12, 0, 0]
 

@@ -302,3 +302,113 @@ def test_what_a_gap_outlasts_by_hand() -> None:
     assert outlasted(1.5, 1.0) == [True, True, True]
     assert outlasted(0.5, np.inf) == [True, True, True]
     assert TrackTable(kalman.XYWH8).outlasted(0.5, np.inf, tentative=0.5, lost=1.0).shape == (0,)
+
+
+def pair(model: kalman.MotionModel = kalman.XYWH8) -> TrackTable:
+    """Two confirmed tracks of different height, label and age, that move and grow."""
+    table = TrackTable(model)
+    step(table, see(person(100), scores=0.5, labels=1), 0.0)
+    step(table, see(person(104), person(300, height=60), scores=0.7, labels=[1, 2]), 0.1, owners=[0], confirm=0)
+    step(
+        table,
+        see(person(108, height=104), person(297, height=62), scores=[0.8, 0.6], labels=[1, 2]),
+        0.2,
+        owners=[0, 1],
+    )
+    table.stages[:] = Stage.CONFIRMED
+    return table
+
+
+@pytest.mark.parametrize(("model", "sizes"), [(kalman.XYWH8, [6, 7]), (kalman.XYAH8, [6, 7]), (kalman.XYSR7, [6])])
+def test_steady_boxes_are_those_of_lost_tracks(model: kalman.MotionModel, sizes: list[int]) -> None:
+    table = pair(model)
+    table.stages[1] = Stage.LOST
+    table.mean[:, 4:] = 3.0
+    table.steady(1.0)
+    assert (table.mean[:, 4:] == 3).all()
+    table.steady(0.5)
+    assert (table.mean[0, 4:] == 3).all()
+    assert (table.mean[1, 4:6] == 3).all()
+    assert (table.mean[1, sizes] == 1.5).all()
+    table.steady(0.0)
+    assert (table.mean[1, sizes] == 0).all()
+    TrackTable(model).steady(0.0)
+
+
+def test_two_tracks_change_places_but_not_who_they_are() -> None:
+    table = pair()
+    table.stages[1] = Stage.LOST
+    before, table_before = table.to_arrays(), table.boxes
+    table.exchange(0, 1)
+    after = table.to_arrays()
+    for name in ("labels", "scores", "stages", "seen_at", "heights", "mean", "covariance"):
+        np.testing.assert_array_equal(after[name], before[name][::-1], err_msg=name)
+    for name in ("ids", "started_at", "hits", "next_id", "time"):
+        np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+    np.testing.assert_array_equal(table.boxes, table_before[::-1])
+    table.exchange(1, 0)
+    for name, array in table.to_arrays().items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+def last_frame(
+    time: float,
+    *,
+    shadowed: Sequence[bool] | None = None,
+    spared: Sequence[bool] | None = None,
+    outlasted: bool = False,
+) -> tuple[Tracks, list[bool]]:
+    """A frame at `time` in which nobody of two is seen; patience is 1 s, and they were seen at 0.2 s."""
+    table = pair()
+    table.predict(time)
+    pairing = Pairing(2, 0)
+    table.correct(pairing, NOTHING)
+    tracks, kept = table.turn_over(
+        pairing,
+        NOTHING,
+        np.zeros(0, np.int64),
+        outlasted=np.full(2, outlasted),
+        shadowed=None if shadowed is None else np.array(shadowed),
+        spared=None if spared is None else np.array(spared),
+        tentative=0.0,
+        lost=1.0,
+    )
+    assert len(table) == sum(kept)
+    return tracks, kept.tolist()
+
+
+def test_a_shadowed_track_is_reported_as_located() -> None:
+    tracks, kept = last_frame(0.3, shadowed=[False, True])
+    assert tracks.stages.tolist() == [Stage.LOST, Stage.CONFIRMED]
+    assert tracks.evidence.tolist() == [Evidence.PREDICTED, Evidence.SHADOWED]
+    assert tracks.rows.tolist() == [-1, -1]
+    assert kept == [True, True]
+
+
+def test_a_spared_track_stays_beyond_its_patience() -> None:
+    tracks, kept = last_frame(1.3, spared=[False, True])
+    assert tracks.stages.tolist() == [Stage.ENDED, Stage.LOST]
+    assert kept == [False, True]
+    assert last_frame(1.3)[1] == [False, False]
+
+
+def test_who_is_outlasted_ends_spared_and_shadowed_or_not() -> None:
+    tracks, kept = last_frame(0.3, shadowed=[True, True], spared=[True, True], outlasted=True)
+    assert kept == [False, False]
+    assert tracks.stages.tolist() == [Stage.ENDED] * 2
+    assert tracks.evidence.tolist() == [Evidence.PREDICTED] * 2
+
+
+def test_tracks_born_in_the_frame_are_no_concern_of_the_shadow() -> None:
+    table = pair()
+    table.predict(0.3)
+    seen = see(person(500))
+    pairing = Pairing(2, 1)
+    table.correct(pairing, seen)
+    both = np.ones(2, dtype=bool)
+    tracks, kept = table.turn_over(pairing, seen, np.array([0]), shadowed=both, spared=both, tentative=0.0, lost=0.0)
+    assert tracks.ids.tolist() == [1, 2, 3]
+    assert tracks.evidence.tolist() == [Evidence.SHADOWED, Evidence.SHADOWED, Evidence.DETECTED]
+    assert tracks.stages.tolist() == [Stage.CONFIRMED, Stage.CONFIRMED, Stage.TENTATIVE]
+    assert kept.all()
+    assert table.stages[:2].tolist() == [Stage.LOST] * 2  # only the report says otherwise
