@@ -8,6 +8,9 @@ from trackers.association import distinct
 from trackers.structures import BoolArray, FloatArray, IntArray, State
 
 
+_DENSE = 32  # all pairs of tracks and features, over those asked for, up to which a matrix product is cheaper
+
+
 class Gallery:
     """The last `budget` features of every track, and their exponential running mean. Row i is track i.
 
@@ -111,9 +114,12 @@ class Gallery:
 
     def mean_pair_cost(self, rows: IntArray, columns: IntArray, features: FloatArray) -> FloatArray:
         """`mean_cost` of the pairs of track `rows` (p,) and feature `columns` (p,) alone: (p,)."""
+        if len(rows) * _DENSE > len(self) * len(features):  # cheaper to compare all than to copy for each pair
+            return np.asarray(self.mean_cost(np.arange(len(self)), features)[rows, columns])
         self._widen(features.shape[1])
-        cost = 1 - np.einsum("pd,pd->p", self.means[rows], np.nan_to_num(features)[columns])
-        cost[(self.counts[rows] == 0) | ~_finite(features)[columns]] = np.inf
+        finite = _finite(features)
+        cost = 1 - np.einsum("pd,pd->p", self.means[rows], np.where(finite[:, None], features, 0)[columns])
+        cost[(self.counts[rows] == 0) | ~finite[columns]] = np.inf
         return np.asarray(cost)
 
     def to_arrays(self) -> State:

@@ -26,13 +26,13 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from trackers.geometry import iou_matrix
+from trackers.geometry import iou_pairs, meeting
 from trackers.structures import BoolArray, Detections, FloatArray, IntArray, State
 
 FORMAT = 1  # version of to_arrays()
 _ROUNDING = 1e-6  # seconds; times are sums of frame intervals
 _FIRST_FIT = 125  # detections learned from: five bins of the smallest size
-_GROWTH = 1.4  # detections learned from at a fit, over those at the fit before: all fits together cost little
+_GROWTH = 2.0  # detections learned from at a fit, over those at the fit before: all fits together cost little
 _BIN = 25  # detections at least in a bin
 _MOSTLY = 0.75  # the support from which on a score that the mixture calls low is high all the same
 _WIDENINGS = 2  # times that is asked
@@ -195,12 +195,16 @@ def _mutual(a: Detections, b: Detections, overlap: float) -> tuple[IntArray, Int
     """Rows of `a` and of `b` that are each other's best by IoU among those of their class."""
     if len(a) == 0 or len(b) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    iou = iou_matrix(a.boxes, b.boxes)
-    iou[a.labels[:, None] != b.labels[None, :]] = 0
-    best, back = iou.argmax(axis=1), iou.argmax(axis=0)
-    every = np.arange(len(a))
-    rows = np.flatnonzero((back[best] == every) & (iou[every, best] >= overlap))
-    return rows, best[rows]
+    rows, columns = meeting(a.boxes, b.boxes)
+    near = iou_pairs(a.boxes[rows], b.boxes[columns])
+    near[a.labels[rows] != b.labels[columns]] = 0
+    enough = (near >= overlap).nonzero()[0]
+    enough = enough[np.lexsort((-columns[enough], -rows[enough], near[enough]))]  # the best comes last and stays
+    rows, columns = rows[enough], columns[enough]
+    best, back = np.full(len(a), -1), np.full(len(b), -1)
+    best[rows], back[columns] = columns, rows
+    mutual = ((best >= 0) & (back[best] == np.arange(len(a)))).nonzero()[0]
+    return mutual, best[mutual]
 
 
 def _binned(scores: FloatArray, bins: int) -> tuple[IntArray, FloatArray]:

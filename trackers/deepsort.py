@@ -16,8 +16,9 @@ from __future__ import annotations
 import numpy as np
 
 from trackers import kalman
-from trackers.association import Candidates, Pairing, alike_in_score, heightened, overlap, surest_first
+from trackers.association import Candidates, Pairing, alike_in_score, heightened, overlap, same_class, surest_first
 from trackers.calibration import ScoreCalibration
+from trackers.geometry import iou_matrix
 from trackers.observations import Observations
 from trackers.occlusion import cover
 from trackers.recognition import Recognition
@@ -129,11 +130,12 @@ class DeepSort:
         table.correct(pairing, detections, noise=self._noise(precision))
         table.steady(self.lost_growth)
         table.confirm(after=self.confirm_seconds)
-        located = table.stages == CONFIRMED
-        hidden = cover(table.boxes, located)
-        born = self._newborn(pairing, detections, precision, located)
+        located, lost, boxes = table.stages == CONFIRMED, table.stages == LOST, table.boxes
+        hidden = cover(boxes, located, among=lost if detections.features is None else None)
+        wanted = pairing.free & usable & (precision >= self.new_score)
+        born = surest_first(self._no_duplicates(wanted, detections, boxes[located], table.labels[located]), detections)
         self.looks.remember(pairing, table, detections, strong, born, hidden)
-        covered = (table.stages == LOST) & (hidden.share >= self.covered_share)
+        covered = lost & (hidden.share >= self.covered_share)
         unseen = table.time - table.seen_at
         tracks, kept = table.turn_over(
             pairing,
@@ -198,10 +200,13 @@ class DeepSort:
             return None
         return np.asarray(np.maximum(1 - self.noise_by_score * precision, _SUREST))
 
-    def _newborn(self, pairing: Pairing, detections: Detections, precision: FloatArray, located: BoolArray) -> IntArray:
-        """Free detections (k,) that start a track, the surest first: none that lies on a `located` track (n,)."""
-        wanted = pairing.free & detections.usable & (precision >= self.new_score)
-        if wanted.any() and self.duplicate_overlap < 1:
-            pairs = overlap(self.table.boxes[located], self.table.labels[located], detections, among=wanted)
-            wanted[pairs.columns[1 - pairs.cost > self.duplicate_overlap]] = False
-        return surest_first(wanted, detections)
+    def _no_duplicates(
+        self, wanted: BoolArray, detections: Detections, boxes: FloatArray, labels: IntArray
+    ) -> BoolArray:
+        """The `wanted` detections (m,) but for those that lie on a located track, boxes (n, 4) and labels (n,)."""
+        rows = wanted.nonzero()[0]
+        if len(rows) == 0 or self.duplicate_overlap >= 1:
+            return wanted
+        clash = iou_matrix(boxes, detections.boxes[rows]) > self.duplicate_overlap
+        wanted[rows[(clash & same_class(labels, detections.labels[rows])).any(axis=0)]] = False
+        return wanted

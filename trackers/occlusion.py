@@ -22,14 +22,22 @@ class Cover:
     by: IntArray  # (n,) row of that box, -1 where nothing hides it
 
 
-def cover(boxes: FloatArray, visible: BoolArray) -> Cover:
-    """What hides each box (n, 4): of those that are `visible` (n,), the one in front of it that takes most of it."""
+def cover(boxes: FloatArray, visible: BoolArray, *, among: BoolArray | None = None) -> Cover:
+    """What hides each box (n, 4): of those that are `visible` (n,), the one in front of it that takes most of it.
+
+    `among`: the boxes (n,) that are asked about, the others come out as free; None for all.
+    """
     share, by = np.zeros(len(boxes)), np.full(len(boxes), -1)
     front = visible.nonzero()[0]
-    hidden, near = meeting(boxes, boxes[front])
-    behind = boxes[front[near], 3] > boxes[hidden, 3]
-    hidden, front = hidden[behind], front[near[behind]]
-    shares = intersection_pairs(boxes[hidden], boxes[front]) / np.maximum(areas(boxes[hidden]), np.finfo(float).tiny)
+    asked = np.arange(len(boxes)) if among is None else among.nonzero()[0]
+    if len(front) == 0 or len(asked) == 0:
+        return Cover(share, by)
+    hidden, near = meeting(boxes[asked], boxes[front])
+    hidden, front = asked[hidden], front[near]
+    behind = boxes[front, 3] > boxes[hidden, 3]
+    hidden, front = hidden[behind], front[behind]
+    behind_boxes = boxes[hidden]
+    shares = intersection_pairs(behind_boxes, boxes[front]) / np.maximum(areas(behind_boxes), np.finfo(float).tiny)
     order = np.lexsort((-front, shares))  # the greatest comes last and stays; of equal ones the older track
     share[hidden[order]], by[hidden[order]] = shares[order], front[order]
     return Cover(share, np.where(share > 0, by, -1))
@@ -43,8 +51,11 @@ class Encounters:
 
     def begin(self, hidden: IntArray, front: IntArray) -> None:
         """Note that tracks `hidden` (k,) are behind tracks `front` (k,); ids."""
-        if len(hidden):
-            self.ids = np.unique(np.concatenate([self.ids, np.column_stack([hidden, front])]), axis=0)
+        fresh = np.column_stack([hidden, front])
+        if len(self.ids) and len(fresh):
+            fresh = fresh[~np.isin(_keys(fresh), _keys(self.ids))]
+        if len(fresh):
+            self.ids = np.concatenate([self.ids, fresh])
 
     def end(self, over: BoolArray) -> None:
         """Forget the pairs `over` (k,)."""
@@ -65,3 +76,8 @@ class Encounters:
     def from_arrays(self, state: State) -> None:
         """The inverse of `to_arrays`."""
         self.ids = state["ids"].copy()
+
+
+def _keys(pairs: IntArray) -> IntArray:
+    """One number for each pair of ids (k, 2)."""
+    return np.asarray((pairs[:, 0] << 32) + pairs[:, 1])

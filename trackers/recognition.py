@@ -50,9 +50,12 @@ class Recognition:
         if detections.features is None:
             return
         candidates = self._gated(table, detections, among)
-        confirmed, seen_at = table.confirmed, table.seen_at
-        for last in np.unique(seen_at[candidates.rows])[::-1]:
-            pairing.match(confirmed & (seen_at == last), among, candidates, limit=np.inf)
+        levels = table.seen_at[candidates.rows]
+        while len(candidates):
+            latest = levels == levels.max()
+            pairing.match(table.confirmed, among, candidates[latest], limit=np.inf)
+            left = ~latest & pairing.free[candidates.columns]
+            candidates, levels = candidates[left], levels[left]
 
     def recover(self, pairing: Pairing, table: TrackTable, detections: Detections, among: BoolArray) -> None:
         """Give lost tracks what looks like them and is no farther than they can have gone since they were seen."""
@@ -65,6 +68,8 @@ class Recognition:
         reach = table.heights[tracks] * (0.5 + self.recognition_speed * (table.time - table.seen_at[tracks]))
         alike = table.labels[tracks, None] == detections.labels[None, seen]
         i, j = np.nonzero((way <= reach[:, None]) & alike)
+        if len(i) == 0:
+            return
         rows, columns = tracks[i], seen[j]
         cost = self.gallery.pair_cost(rows, columns, detections.features)
         found = Candidates(rows, columns, cost, (len(table), len(detections)))
@@ -144,8 +149,9 @@ class Recognition:
         alike = table.labels[rows] == detections.labels[columns]
         rows, columns, d1 = rows[alike], columns[alike], d1[alike]
         d2 = self._cost(rows, columns, detections.features)
-        cost = np.where(d2 <= self.appearance_limit, self.motion_weight * d1 + (1 - self.motion_weight) * d2, np.inf)
-        return Candidates(rows, columns, cost, (len(table), len(detections)))
+        near = (d2 <= self.appearance_limit).nonzero()[0]
+        cost = self.motion_weight * d1[near] + (1 - self.motion_weight) * d2[near]
+        return Candidates(rows[near], columns[near], cost, (len(table), len(detections)))
 
     def _cost(self, rows: IntArray, columns: IntArray, features: FloatArray) -> FloatArray:
         """d2 of the pairs (p,): share `mean_weight` from the running mean, the rest from the nearest exemplar (eq. 3).
