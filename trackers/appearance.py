@@ -7,7 +7,6 @@ import numpy as np
 from trackers.association import distinct
 from trackers.structures import BoolArray, FloatArray, IntArray, State
 
-
 _DENSE = 32  # all pairs of tracks and features, over those asked for, up to which a matrix product is cheaper
 
 

@@ -80,13 +80,14 @@ class Recognition:
         if detections.features is None or self.swap_margin >= 2:
             return
         rows = self.encounters.rows(table.ids)
-        both = (pairing.detection_of[rows] >= 0).all(axis=1).nonzero()[0]
+        both = np.flatnonzero((pairing.detection_of[rows] >= 0).all(axis=1))
         taken = pairing.detection_of[rows[both]]
         boxes = detections.boxes[taken].astype(np.float64)
         shared = intersection_pairs(boxes[:, 0], boxes[:, 1])
-        smaller = np.minimum(areas(boxes[:, 0]), areas(boxes[:, 1]))
-        described = np.isfinite(detections.features[taken]).all(axis=(1, 2))
-        apart = (shared <= _PARTED * smaller) & described
+        apart = np.flatnonzero(shared <= _PARTED * np.minimum(areas(boxes[:, 0]), areas(boxes[:, 1])))
+        apart = apart[np.isfinite(detections.features[taken[apart]]).all(axis=(1, 2))]
+        if len(apart) == 0:
+            return
         parted = np.zeros(len(rows), dtype=bool)
         parted[both[apart]] = True
         self.encounters.end(parted)
