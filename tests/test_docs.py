@@ -13,12 +13,14 @@ import typer
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.config import load_settings
+from pipeline.config import RefineSettings, load_settings
 from pipeline.store import tables
+from pipeline.tracker_settings import DeepSortSettings
 from pipeline.watch.cameras_file import load_watch_settings
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TRACKING = (ROOT / "docs" / "tracking.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
 RUNNER = CliRunner()
 
@@ -43,11 +45,11 @@ def test_every_command_has_help_with_an_example_and_stands_in_the_readme(words: 
     assert f"`sightline {' '.join(words)}" in README
 
 
-def test_readme_calls_only_options_that_exist() -> None:
+@pytest.mark.parametrize("text", [README, TRACKING], ids=["README.md", "docs/tracking.md"])
+def test_commands_have_only_options_that_exist(text: str) -> None:
     lines = [
         line
-        for language, block in BLOCKS
-        if language == "sh"
+        for block in re.findall(r"^```sh\n(.*?)```", text, flags=re.DOTALL | re.MULTILINE)
         for line in block.replace("\\\n", " ").splitlines()
         if line.startswith("sightline")
     ]
@@ -89,9 +91,27 @@ def test_readme_tables_and_configs_exist() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
-        for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8")):
-            assert target.startswith("https://") or (ROOT / target).exists(), f"{name}: {target}"
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/tracking.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        anchors = {_anchor(heading) for heading in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)}
+        for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", text):
+            assert target.startswith("https://") or (ROOT / name).parent.joinpath(target).exists(), f"{name}: {target}"
+            assert target or anchor in anchors, f"{name}: #{anchor}"
+
+
+def _anchor(heading: str) -> str:
+    """What GitHub makes of a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def test_tracking_page_has_every_setting_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `([\w.]+)` \| ([^|]*) \|", TRACKING, flags=re.MULTILINE))
+    for prefix, kind in (("", DeepSortSettings), ("refine.", RefineSettings)):
+        for name, setting in kind.model_fields.items():
+            default = "unset" if setting.default is None else str(setting.default)
+            assert name == "name" or rows[prefix + name] == default, name
+    for name, default in re.findall(r"`(\w+)` (?:\w )?([\d.]*\d)", TRACKING):
+        assert float(default) == DeepSortSettings.model_fields[name].default, name
 
 
 def modules_with_examples() -> list[str]:
