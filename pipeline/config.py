@@ -134,7 +134,7 @@ class RefineSettings(Section):
     )
     least_weight: Seconds = Field(0.3, description="a track of less score times seconds is dropped")
     smoothing: Annotated[float, Field(ge=0, le=1000)] = Field(
-        8.0, description="measurement variance, in those of the tracker's filter; 0: boxes stay as they are"
+        3.0, description="measurement variance, in those of the tracker's filter; 0: boxes stay as they are"
     )
     fill_seconds: Seconds = Field(1.5, description="longest hole in a track that is filled; 0: none is")
 

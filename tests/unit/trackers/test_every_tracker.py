@@ -262,6 +262,7 @@ def test_memory_stays_flat(make: Make, dimension: int | None) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @every_tracker
 def test_memory_stays_flat_over_an_hour(make: Make, dimension: int | None) -> None:
     assert_memory_is_flat(make(), dimension, 100_000)
