@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, FiniteFloat, field_validator
 
 from pipeline.section import Seconds, Section, Share
 
@@ -57,7 +57,7 @@ class DeepSortSettings(Section):
     """Tracker by motion, overlap and looks. Its thresholds of scores are precisions; see docs/tracking.md."""
 
     name: Literal["deepsort"] = "deepsort"
-    calibration: tuple[tuple[float, Share], ...] | None = Field(
+    calibration: tuple[tuple[FiniteFloat, Share], ...] | None = Field(
         None,
         min_length=1,
         description="the detector's [score, precision] pairs, rising; unset: learned from each stream; "

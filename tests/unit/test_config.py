@@ -14,6 +14,8 @@ from pipeline.config import Settings, digest, find_config, load_settings
 from pipeline.errors import ConfigError
 from pipeline.tracker_names import TrackerName
 from pipeline.tracker_settings import TRACKERS, ByteTrackSettings, DeepSortSettings
+from tests.unit.trackers.scenes import person, see
+from trackers.deepsort import DeepSort
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 # configs/catalog.yaml is a list of models, not of settings, and cameras.yaml a cameras file.
@@ -98,6 +100,23 @@ def test_set_reads_yaml_values(override: str, section: str, key: str, value: obj
     assert getattr(getattr(load_settings(None, [override]), section), key) == value
 
 
+def test_a_known_calibration_reaches_the_tracker() -> None:
+    settings = load_settings(None, ["tracker.calibration=[[0.2, 0.1], [0.6, 0.9]]"])
+    assert settings.tracker == DeepSortSettings(calibration=((0.2, 0.1), (0.6, 0.9)))
+    tracker = build.tracker(settings.tracker)
+    assert isinstance(tracker, DeepSort)
+    seen = see(*[person(100.0 * i) for i in range(4)], scores=[0.1, 0.2, 0.4, 0.7])
+    assert tracker.calibration.precisions(seen, 0.0).tolist() == pytest.approx([0.1, 0.1, 0.5, 0.9], rel=1e-6)
+    assert tracker.calibration.frozen
+
+
+def test_without_a_known_calibration_the_tracker_learns_one() -> None:
+    tracker = build.tracker(DeepSortSettings())
+    assert isinstance(tracker, DeepSort)
+    assert not tracker.calibration.frozen
+    assert build.tracker(DeepSortSettings()).to_arrays().keys() == tracker.to_arrays().keys()
+
+
 def test_set_reaches_sections_of_sections() -> None:
     assert load_settings(None, ["detector.motion.min_area=0.01"]).detector.motion.min_area == 0.01
 
@@ -130,6 +149,21 @@ def test_set_reaches_sections_of_sections() -> None:
         pytest.param("detector.backend=onnx", "backend onnx needs weights; set detector.weights", id="no weights"),
         pytest.param("embedder.backend=openvino", "backend openvino needs weights; set embedder", id="nor here"),
         pytest.param("store.chunk=101", "setting store.chunk: ", id="too large"),
+        pytest.param(
+            "tracker.calibration=[[0.1, 0.2], [0.1, 0.3]]",
+            "scores of a calibration rise; 0.1 comes after 0.1",
+            id="scores that do not rise",
+        ),
+        pytest.param(
+            "tracker.calibration=[[0.1, 0.4], [0.2, 0.3]]",
+            "precisions of a calibration do not fall; 0.3 comes after 0.4",
+            id="precisions that fall",
+        ),
+        pytest.param("tracker.calibration=[]", "setting tracker.calibration: ", id="no pair"),
+        pytest.param("tracker.calibration=[[0.1, 1.2]]", "setting tracker.calibration.0.1: ", id="no precision"),
+        pytest.param("tracker.calibration=[[0.1, 0.2, 0.3]]", "setting tracker.calibration.0: ", id="no pairs"),
+        pytest.param("tracker.calibration=[[.nan, 0.2]]", "setting tracker.calibration", id="a score that is none"),
+        pytest.param("tracker.calibration=[[0, 0], [.inf, 1]]", "setting tracker.calibration", id="nor infinite"),
         pytest.param("detector.min_score", "must look like key.path=value", id="no value"),
         pytest.param("=0.3", "must look like key.path=value", id="no key"),
         pytest.param("detector..min_score=1", "must look like key.path=value", id="hole in the path"),
