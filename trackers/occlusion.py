@@ -1,7 +1,7 @@
 """Who hides whom: of two boxes that overlap, the one that reaches lower in the picture stands nearer to the camera.
 
-That holds for things that stand on one ground, seen by a camera above it; it is how Khan et al. 2006 (sec. 4) order
-people, too. Which share of a box is covered follows from the boxes alone.
+That holds for things that stand on one ground, seen by an upright camera above it. Which share of a box is covered
+follows from the boxes alone.
 """
 
 from __future__ import annotations
@@ -51,11 +51,10 @@ class Encounters:
 
     def begin(self, hidden: IntArray, front: IntArray) -> None:
         """Note that tracks `hidden` (k,) are behind tracks `front` (k,); ids."""
-        fresh = np.column_stack([hidden, front])
-        if len(self.ids) and len(fresh):
-            fresh = fresh[~np.isin(_keys(fresh), _keys(self.ids))]
-        if len(fresh):
-            self.ids = np.concatenate([self.ids, fresh])
+        known = set(map(tuple, self.ids.tolist()))
+        fresh = set(zip(hidden.tolist(), front.tolist(), strict=True)) - known
+        if fresh:
+            self.ids = np.array(sorted(known | fresh), np.int64)
 
     def end(self, over: BoolArray) -> None:
         """Forget the pairs `over` (k,)."""
@@ -64,10 +63,13 @@ class Encounters:
 
     def rows(self, ids: IntArray) -> IntArray:
         """Rows (k, 2) of the pairs in a table of tracks with these rising `ids` (n,); pairs with a gone track go."""
-        if len(self.ids) == 0:
+        if len(self.ids) == 0 or len(ids) == 0:
+            self.ids = self.ids[:0]
             return self.ids
-        self.end(np.asarray(~np.isin(self.ids, ids).all(axis=1)))
-        return np.searchsorted(ids, self.ids)
+        rows = np.minimum(np.searchsorted(ids, self.ids), len(ids) - 1)
+        living = np.asarray((ids[rows] == self.ids).all(axis=1))
+        self.end(~living)
+        return np.asarray(rows[living])
 
     def to_arrays(self) -> State:
         """The pairs."""
@@ -76,8 +78,3 @@ class Encounters:
     def from_arrays(self, state: State) -> None:
         """The inverse of `to_arrays`."""
         self.ids = state["ids"].copy()
-
-
-def _keys(pairs: IntArray) -> IntArray:
-    """One number for each pair of ids (k, 2)."""
-    return np.asarray((pairs[:, 0] << 32) + pairs[:, 1])

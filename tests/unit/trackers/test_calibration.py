@@ -111,7 +111,7 @@ def test_another_scale_of_scores_changes_nothing(scale: Callable[[FloatArray], F
     frames = [replace(frame, scores=np.clip(frame.scores, 0.01, 1)) for frame in street(300)]
     other = [replace(frame, scores=scale(frame.scores)) for frame in frames]
     ours, theirs = watch(ScoreCalibration(), frames), watch(ScoreCalibration(), other)
-    after = slice(100, None)  # ten seconds; what is left of the prior still differs
+    after = slice(200, None)  # twenty seconds; what is left of the prior still differs
     np.testing.assert_allclose(np.concatenate(ours[after]), np.concatenate(theirs[after]), atol=0.1)
     ours = watch(ScoreCalibration(prior_weight=1e-6), frames)
     theirs = watch(ScoreCalibration(prior_weight=1e-6), other)
