@@ -71,7 +71,7 @@ class ScoreCalibration:
         self.overlap = overlap  # smallest IoU of neighbours on a chain
         self.bins = bins  # of equally many detections, at most
         self.prior_weight = prior_weight  # detections a bin that the prior is worth
-        self.enough = enough  # detections learned from, after which the map is frozen
+        self.enough = enough  # detections learned from, after which the next fit is the last: the map is frozen
         self.frozen = known is not None
         self.knots: tuple[FloatArray, FloatArray] = (np.array([0.0, 1.0]), np.array([0.0, 1.0]))  # scores, precisions
         if known is not None:
@@ -93,8 +93,10 @@ class ScoreCalibration:
 
         Learns from them first, unless the map is frozen. `seconds`: the frame's time, rising from call to call.
         """
-        if not self.frozen and len(detections) and seconds - self._time >= self.step_seconds - _ROUNDING:
-            self._learn(detections[detections.usable], seconds)
+        if not self.frozen and seconds - self._time >= self.step_seconds - _ROUNDING:
+            usable = detections.usable
+            if usable.any():
+                self._learn(detections[usable], seconds)
         precision = np.interp(detections.scores, *self.knots)
         return np.where(np.isnan(precision), 0.0, precision)
 
@@ -156,11 +158,14 @@ class ScoreCalibration:
         self._time, self._count = seconds, self._count + len(scores)
         if self._count >= self._next_fit:
             self._next_fit = int(np.ceil(self._count * _GROWTH))
-            self._fit()
+            seen = self._gathered()
+            self._fit(seen)
+            if self._count >= self.enough and seconds - seen.times[0] >= _LEAST_SECONDS:
+                self.frozen = True
+                self._forget()
 
-    def _fit(self) -> None:
-        """The map from all that has been seen."""
-        seen = self._gathered()
+    def _fit(self, seen: _Sightings) -> None:
+        """The map from all that has been seen; of scores that are all equal, the one there is."""
         bins, centres = _binned(seen.scores, min(self.bins, len(seen.scores) // _BIN))
         if len(centres) < 2:
             return
@@ -174,9 +179,6 @@ class ScoreCalibration:
         trust = weight + self.prior_weight
         blended = (weight * support + self.prior_weight * np.clip(centres, 0, 1)) / trust
         self.knots = centres, isotonic_regression(blended, weights=trust).x
-        if self._count >= self.enough and seen.times[-1] - seen.times[0] >= _LEAST_SECONDS:
-            self.frozen = True
-            self._forget()
 
 
 def _checked(known: tuple[Sequence[float], Sequence[float]]) -> tuple[FloatArray, FloatArray]:

@@ -66,7 +66,7 @@ class DeepSort:
         self.strong_score = strong_score  # detections of this precision take part in the cascade and the overlap stage
         self.weak_score = weak_score  # of this one in the second association
         self.new_score = new_score  # of this one they may start a track
-        self.noise_by_score = noise_by_score  # of the measurement's deviation, that a sure detection does not have
+        self.noise_by_score = noise_by_score  # share of the measurement's variance that a sure detection does not have
         self.overlap_limit = overlap_limit  # largest 1 - IoU, heights included
         self.weak_overlap_limit = weak_overlap_limit  # largest 1 - IoU with a weak detection, heights included
         self.height_weight = height_weight  # power of the overlap of heights in the cost

@@ -227,6 +227,26 @@ def test_scores_that_are_all_equal_teach_nothing() -> None:
         np.testing.assert_allclose(found, 0.7, atol=1e-6)
 
 
+def test_scores_that_are_all_equal_are_not_kept_for_ever() -> None:
+    calibration = ScoreCalibration(enough=500)
+    for index in range(200):
+        calibration.precisions(see(*(person(100 * row) for row in range(8)), scores=1.0), index * 0.1)
+    assert calibration.frozen
+    assert calibration.to_arrays()["sightings.scores"].shape == (0,)
+    np.testing.assert_allclose(precision(calibration, 0.3, 1.0), [0.3, 1.0], atol=1e-6)
+
+
+def test_a_frame_of_nothing_usable_is_as_one_of_nothing() -> None:
+    broken = see((10, 10, 5, 20), scores=0.8)
+    plain, disturbed = ScoreCalibration(), ScoreCalibration()
+    for index, frame in enumerate(street(60)):
+        plain.precisions(see() if index % 3 == 1 else frame, index / FPS)
+        disturbed.precisions(broken if index % 3 == 1 else frame, index / FPS)
+    np.testing.assert_array_equal(plain.knots, disturbed.knots)
+    for name, array in plain.to_arrays().items():
+        np.testing.assert_array_equal(array, disturbed.to_arrays()[name], err_msg=name)
+
+
 def test_frames_too_far_apart_teach_nothing() -> None:
     calibration = ScoreCalibration()
     for index, frame in enumerate(street(100)):
