@@ -200,10 +200,10 @@ class Processor:
         if checkpoint is not None:
             first_frame = checkpoint.next_frame
             others = (PREFIX, ANALYTICS)
+            store.restore(checkpoint, progress.counts)  # refuses a checkpoint that others could not read
             tracker.from_arrays({key: value for key, value in checkpoint.state.items() if not key.startswith(others)})
             if analyst is not None:
                 analyst.from_arrays(_after(ANALYTICS, checkpoint.state))
-            store.restore(checkpoint, progress.counts)
             for sink in files:
                 sink.resume(
                     Past(

@@ -22,9 +22,22 @@ from trackers.geometry import iou_matrix
 from trackers.observations import Observations
 from trackers.occlusion import cover
 from trackers.recognition import Recognition
-from trackers.structures import CONFIRMED, LOST, BoolArray, Detections, FloatArray, ImageArray, IntArray, State, Tracks
+from trackers.structures import (
+    CONFIRMED,
+    LOST,
+    BoolArray,
+    Detections,
+    FloatArray,
+    ImageArray,
+    IntArray,
+    State,
+    Tracks,
+    joined,
+    part_of,
+)
 from trackers.track_table import TrackTable
 
+FORMAT = 2  # version of to_arrays(); the first one did not say so
 _ROUNDING = 1e-9  # seconds; times are sums of frame intervals
 _SUREST = 0.0025  # least factor on a measurement's variance: no detector is free of error
 
@@ -153,16 +166,17 @@ class DeepSort:
 
     def to_arrays(self) -> State:
         """Everything needed to go on from here."""
-        return self.table.to_arrays() | {
-            f"{part}.{name}": array for part, one in self._parts.items() for name, array in one.to_arrays().items()
-        }
+        parts = joined({name: part.to_arrays() for name, part in self._parts.items()})
+        return self.table.to_arrays() | parts | {"deepsort_format": np.array(FORMAT)}
 
     def from_arrays(self, state: State) -> None:
         """Go on from a state saved by `to_arrays`."""
+        saved = int(state.get("deepsort_format", 1))
+        if saved != FORMAT:
+            raise ValueError(f"deepsort's state was saved in format {saved}, this version reads {FORMAT}")
         self.table.from_arrays(state)
-        for part, one in self._parts.items():
-            prefix = f"{part}."
-            one.from_arrays({key.removeprefix(prefix): array for key, array in state.items() if key.startswith(prefix)})
+        for name, part in self._parts.items():
+            part.from_arrays(part_of(state, name))
 
     @property
     def _parts(self) -> dict[str, ScoreCalibration | Observations | Recognition]:

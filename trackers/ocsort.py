@@ -24,7 +24,7 @@ from trackers.association import Candidates, Pairing, overlap, surest_first
 from trackers.geometry import centres
 from trackers.observations import Observations, unit_vectors
 from trackers.reupdate import Anchors, replay
-from trackers.structures import Detections, FloatArray, ImageArray, State, Tracks
+from trackers.structures import Detections, FloatArray, ImageArray, State, Tracks, joined, part_of
 from trackers.track_table import TrackTable
 
 NO_OVERLAP = 1.0  # 1 - IoU of boxes that share nothing: what a track without a detection costs
@@ -109,15 +109,14 @@ class OcSort:
 
     def to_arrays(self) -> State:
         """Everything needed to go on from here."""
-        seen = {f"observations.{name}": array for name, array in self.observations.to_arrays().items()}
-        anchors = {f"anchors.{name}": array for name, array in self.anchors.to_arrays().items()}
-        return self.table.to_arrays() | seen | anchors
+        parts = {"observations": self.observations.to_arrays(), "anchors": self.anchors.to_arrays()}
+        return self.table.to_arrays() | joined(parts)
 
     def from_arrays(self, state: State) -> None:
         """Go on from a state saved by `to_arrays`."""
         self.table.from_arrays(state)
-        self.observations.from_arrays(_part(state, "observations"))
-        self.anchors.from_arrays(_part(state, "anchors"))
+        self.observations.from_arrays(part_of(state, "observations"))
+        self.anchors.from_arrays(part_of(state, "anchors"))
 
     def _momentum(self, by_overlap: Candidates, detections: Detections, seconds: float) -> Candidates:
         """C = C_IoU + lambda C_v (eq. 8) of the pairs up to the largest 1 - IoU.
@@ -147,8 +146,3 @@ class OcSort:
                 table.time - seen.times[rows],
                 seen.missed[rows],
             )
-
-
-def _part(state: State, name: str) -> State:
-    """The arrays that one part of the tracker saved."""
-    return {key.removeprefix(f"{name}."): array for key, array in state.items() if key.startswith(f"{name}.")}

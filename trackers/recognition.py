@@ -14,7 +14,7 @@ from trackers.appearance import Gallery
 from trackers.association import Candidates, Pairing
 from trackers.geometry import areas, centres, intersection_pairs
 from trackers.occlusion import Cover, Encounters
-from trackers.structures import BoolArray, Detections, FloatArray, IntArray, State
+from trackers.structures import BoolArray, Detections, FloatArray, IntArray, State, joined, part_of
 from trackers.track_table import TrackTable
 
 _PARTED = 0.1  # of the smaller box, shared: two that hid each other no longer do
@@ -131,13 +131,12 @@ class Recognition:
 
     def to_arrays(self) -> State:
         """What is remembered."""
-        parts = {"gallery": self.gallery.to_arrays(), "encounters": self.encounters.to_arrays()}
-        return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+        return joined({"gallery": self.gallery.to_arrays(), "encounters": self.encounters.to_arrays()})
 
     def from_arrays(self, state: State) -> None:
         """The inverse of `to_arrays`."""
-        for part, one in (("gallery.", self.gallery), ("encounters.", self.encounters)):
-            one.from_arrays({key.removeprefix(part): array for key, array in state.items() if key.startswith(part)})
+        self.gallery.from_arrays(part_of(state, "gallery"))
+        self.encounters.from_arrays(part_of(state, "encounters"))
 
     def _gated(self, table: TrackTable, detections: Detections, among: BoolArray) -> Candidates:
         """c = lambda d1 + (1 - lambda) d2 of pairs with d1 <= t1 and d2 <= t2 (eqs. 5 and 6)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
@@ -209,6 +210,17 @@ class MultiObjectTracker(Protocol):
 
     def from_arrays(self, state: State) -> None:
         """Go on from a state saved by `to_arrays`."""
+
+
+def joined(parts: Mapping[str, State]) -> State:
+    """The states of several parts of a tracker as one, in which each array's name begins with its part's."""
+    return {f"{name}.{key}": array for name, state in parts.items() for key, array in state.items()}
+
+
+def part_of(state: State, name: str) -> State:
+    """The state of one part; the inverse of `joined`."""
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): array for key, array in state.items() if key.startswith(prefix)}
 
 
 def _check_columns(table: Detections | Tracks) -> None:

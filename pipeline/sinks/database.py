@@ -20,7 +20,7 @@ from pipeline.store.chunk import ChunkData, ChunkRest, CropColumns, EmbeddingCol
 from pipeline.store.records import Checkpoint
 from trackers.structures import Detections, Gap, IntArray, Stage, State
 
-STATE_FORMAT = 2  # of ChunkData.state: the tracker's arrays and, after PREFIX, this sink's
+STATE_FORMAT = 3  # of ChunkData.state: the tracker's arrays and, after PREFIX, this sink's
 PREFIX = "sink."  # the last frame, the open sightings ("open.") and the dossiers
 _OPEN = "open."
 

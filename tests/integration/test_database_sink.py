@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from pipeline.errors import StoreError
 from pipeline.models.base import ModelCard
 from pipeline.sinks.base import ChunkEnd, Result
 from pipeline.sinks.best_pictures import BestPictures
@@ -19,7 +20,7 @@ from pipeline.sinks.database import DatabaseSink
 from pipeline.store import tables
 from pipeline.store.chunk import FrameCounts
 from pipeline.store.database import Database, open_database
-from pipeline.store.records import RunRecord, SourceRecord
+from pipeline.store.records import Checkpoint, RunRecord, SourceRecord
 from pipeline.store.writer import RunWriter
 from tests.fakes import FakeSource, make_frame, make_tracks
 from trackers.structures import Detections, FloatArray, Stage, State
@@ -206,6 +207,11 @@ def test_the_highest_id_outlasts_a_stop(sink: DatabaseSink, store: Database, tmp
     again = writer.checkpoint(key)
     assert again is not None
     assert int(again.state["sink.last_id"]) == 7
+
+
+def test_a_checkpoint_of_another_format_is_refused(sink: DatabaseSink) -> None:
+    with pytest.raises(StoreError, match=r"the checkpoint has format 2.*resume with the version that began the run"):
+        sink.restore(Checkpoint(1, {}, 2), FrameCounts(1, 1))
 
 
 def test_a_track_that_ends_unseen_is_marked(sink: DatabaseSink, store: Database) -> None:

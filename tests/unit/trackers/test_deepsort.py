@@ -512,6 +512,15 @@ def test_saved_while_two_meet_it_goes_on_to_the_last_bit(cut: int) -> None:
         np.testing.assert_array_equal(second.to_arrays()[name], array, err_msg=name)
 
 
+def test_a_state_of_another_format_is_refused() -> None:
+    state = make().to_arrays()
+    with pytest.raises(ValueError, match="deepsort's state was saved in format 9, this version reads 2"):
+        make().from_arrays(state | {"deepsort_format": np.array(9)})
+    first = {key: array for key, array in state.items() if "." not in key and key != "deepsort_format"}
+    with pytest.raises(ValueError, match="format 1"):
+        make().from_arrays(first | {"gallery.budget": np.array(100)})
+
+
 def test_a_frame_without_anybody_while_two_meet() -> None:
     tracker = make(swap_margin=0.2)
     watch(tracker, [mistaken(frame, 1.5) for frame in range(31)], fps=FPS)
