@@ -148,18 +148,20 @@ class Worker:
         return f"its process ended ({how}){': ' + said[-1] if said else ''}"
 
     def _end(self) -> None:
-        """Close its pipes, upon which it ends by itself; a process that does not is killed."""
+        """Close its pipes, upon which it ends by itself; a process that does not is killed, with all it has started."""
         process = self._process
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
         try:
-            process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        self._messages.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_END_SECONDS)
+        finally:  # also where Ctrl-C is pressed again meanwhile
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # it leads a session of its own
+                process.wait()
+            self._messages.close()
 
 
 def peer_worker(python: str, *, folder: Path) -> Worker:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -162,3 +166,43 @@ def test_a_process_that_dies_takes_no_one_with_it(peers: Path, tmp_path: Path) -
             sister.worker.time(sister.entry, frames, skip=0, limit=9)
         own = by_name["sort"]
         assert len(own.worker.time(own.entry, frames, skip=0, limit=9)) == 3
+
+
+class ImpatientError(Exception):
+    """Somebody pressed Ctrl-C again."""
+
+
+@pytest.fixture
+def impatience() -> Iterator[threading.Timer]:
+    """Once started, raises ImpatientError in the main thread a little later."""
+
+    def lose(_number: int, _frame: FrameType | None) -> None:
+        raise ImpatientError
+
+    before = signal.signal(signal.SIGUSR1, lose)
+    main = threading.main_thread().ident
+    assert main is not None
+    timer = threading.Timer(0.5, lambda: signal.pthread_kill(main, signal.SIGUSR1))
+    yield timer
+    timer.cancel()
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_process_that_hangs_is_killed_even_if_nobody_waits_for_it(
+    tmp_path: Path, impatience: threading.Timer
+) -> None:
+    hello = '{"entries": [], "missing": [], "python": "3"}'
+    script = f"echo $$ > first; sh -c 'echo $$ > second; echo {json.dumps(hello)}; sleep 600'; true"
+    with pytest.raises(ImpatientError), Worker(["/bin/sh", "-c", script], folder=tmp_path):
+        impatience.start()
+    for name in ("first", "second"):  # what it has started, too
+        assert not running(int((tmp_path / name).read_text()))
+
+
+def running(process: int) -> bool:
+    """Whether there is such a process that has not ended; one that nobody has asked about is a zombie."""
+    status = Path(f"/proc/{process}/stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
