@@ -89,7 +89,7 @@ class DeepSort:
         self.duplicate_overlap = duplicate_overlap  # a detection that overlaps a located track more starts none
         self.covered_share = covered_share  # from this share of its box on a track is hidden by another
         self.shadow_seconds = shadow_seconds  # a hidden track is where it is predicted for so long
-        self.shadowed_lost_seconds = shadowed_lost_seconds  # hidden for longer, a confirmed track ends
+        self.shadowed_lost_seconds = shadowed_lost_seconds  # a hidden one waits for so long, at least as long as others
         self.confirm_seconds = confirm_seconds  # matched for so long, a track is confirmed
         self.tentative_seconds = tentative_seconds  # unseen for longer, a tentative track ends
         self.lost_seconds = lost_seconds  # unseen for longer, a confirmed track ends
@@ -209,7 +209,7 @@ class DeepSort:
         self.observations.keep(kept)
 
     def _noise(self, precision: FloatArray) -> FloatArray | None:
-        """Factor on each measurement's variance (m,): R' = (1 - w c) R (Du et al. 2021, eq. 1, where w is 1)."""
+        """Factor on each measurement's variance (m,): R' = (1 - w c) R (NSA of Du et al. 2021, where w is 1)."""
         if self.noise_by_score == 0:
             return None
         return np.asarray(np.maximum(1 - self.noise_by_score * precision, _SUREST))

@@ -58,7 +58,7 @@ class Recognition:
             candidates, levels = candidates[left], levels[left]
 
     def recover(self, pairing: Pairing, table: TrackTable, detections: Detections, among: BoolArray) -> None:
-        """Give lost tracks what looks like them and is no farther than they can have gone since they were seen."""
+        """Give lost tracks what looks like them and is no farther from their prediction than they can go."""
         if detections.features is None or self.recognition_limit == 0:
             return
         tracks, seen = pairing.open_tracks(table.confirmed).nonzero()[0], (among & pairing.free).nonzero()[0]
