@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -195,8 +196,11 @@ def test_a_process_that_hangs_is_killed_even_if_nobody_waits_for_it(
     script = f"echo $$ > first; sh -c 'echo $$ > second; echo {json.dumps(hello)}; sleep 600'; true"
     with pytest.raises(ImpatientError), Worker(["/bin/sh", "-c", script], folder=tmp_path):
         impatience.start()
-    for name in ("first", "second"):  # what it has started, too
-        assert not running(int((tmp_path / name).read_text()))
+    left = [int((tmp_path / name).read_text()) for name in ("first", "second")]  # what it has started, too
+    latest = time.monotonic() + 5
+    while any(map(running, left)) and time.monotonic() < latest:
+        time.sleep(0.02)
+    assert not any(map(running, left))
 
 
 def running(process: int) -> bool:
