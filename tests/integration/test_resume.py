@@ -6,9 +6,11 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import av
@@ -173,6 +175,14 @@ def test_a_run_that_cannot_go_on_says_why(pets: Path, tmp_path: Path) -> None:
     assert changed.code == 2
     assert "its content has changed" in changed.err
     video.write_bytes(content)
+
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE checkpoints SET format_version = format_version - 1")
+    old = call_main("resume", "last", folder=tmp_path)
+    assert old.code != 0
+    assert "resume with the version that began the run" in old.err
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE checkpoints SET format_version = format_version + 1")
 
     assert call_main("resume", "last", folder=tmp_path).code == 0
     finished = call_main("resume", "last", folder=tmp_path)
