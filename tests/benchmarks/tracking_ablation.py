@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.tracking_ablation [--data DIR] [--stage NAME ...] [--features DIR] [--json FILE]
     python -m tests.benchmarks.tracking_ablation --tried
+    python -m tests.benchmarks.tracking_ablation --every 8 --set overlap_limit=0.9
     python -m tests.benchmarks.tracking_ablation --leave-one-out
 
 Boxes alone by default; with `--features` the sequences that have a video are tracked with features, too, which are kept
@@ -117,6 +118,9 @@ def main(
     features: Annotated[Path | None, typer.Option(metavar="DIR", help="Measure with looks, too.")] = None,
     every: Annotated[int, typer.Option(min=1, help="Give trackers every so many-th frame, at its time.")] = 1,
     tried: Annotated[bool, typer.Option("--tried", help="Instead: with each stage that is off by default.")] = False,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Instead: with these numbers, together.")
+    ] = None,
     leave: Annotated[bool, typer.Option("--leave-one-out", help="Choose settings without each sequence.")] = False,
     json_out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
 ) -> None:
@@ -126,13 +130,13 @@ def main(
     if leave:
         found: dict[str, Any] = leave_one_out(sets, console)
     else:
-        chosen = _chosen(TRIED if tried else STAGES, stage)
+        chosen = [STAGES[0], _as_set(settings)] if settings else _chosen(TRIED if tried else STAGES, stage)
         tables = {"boxes": measure([one for one in chosen if not one.of_looks], sets, console)}
         if features is not None:
             tables["looks"] = measure(chosen, list(look_sets(data, features)), console)
         for kind, rows in tables.items():
             title = f"HOTA / IDF1, {kind}, COMBINED, and the difference to the first row"
-            console.print(table(rows, title=title, what="with" if tried else "without"))
+            console.print(table(rows, title=title, what="with" if tried or settings else "without"))
         found = {kind: {row.stage: _to_dict(row) for row in rows} for kind, rows in tables.items()}
     if json_out is not None:
         json_out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
@@ -144,6 +148,12 @@ def _chosen(stages: Sequence[Stage], names: Sequence[str] | None) -> list[Stage]
     if unknown := set(names or ()) - set(known):
         raise typer.BadParameter(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     return [one for one in stages if not names or one.name in (DEFAULT, *names)]
+
+
+def _as_set(settings: Sequence[str]) -> Stage:
+    """The default with other numbers."""
+    pairs = [one.partition("=") for one in settings]
+    return Stage(", ".join(settings), {name: float(number) for name, _, number in pairs})
 
 
 def _thinned(group: ClipSet, every: int) -> ClipSet:
