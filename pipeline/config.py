@@ -282,7 +282,8 @@ def _apply(values: dict[str, Any], keys: list[str], value: Any) -> None:
 
 
 def _explain(error: Any, kind: type[Section]) -> str:
-    keys = [str(key) for key in error["loc"] if key not in TRACKERS]  # pydantic adds the union's tag to the path
+    places = zip((None, *error["loc"]), error["loc"], strict=False)
+    keys = [str(key) for above, key in places if above != "tracker" or key not in TRACKERS]  # pydantic adds its name
     path = ".".join(keys) or "settings"
     if error["type"] == "extra_forbidden":
         known = _keys_at(kind, [str(key) for key in error["loc"][:-1]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat, field_validator
 
@@ -59,7 +59,6 @@ class DeepSortSettings(Section):
     name: Literal["deepsort"] = "deepsort"
     calibration: tuple[tuple[FiniteFloat, Share], ...] | None = Field(
         None,
-        min_length=1,
         description="the detector's [score, precision] pairs, rising; unset: learned from each stream; "
         "[[0, 0], [1, 1]]: scores are taken at their word",
     )
@@ -98,6 +97,14 @@ class DeepSortSettings(Section):
     lost_seconds: Seconds = Field(1.5, description="a confirmed track ends when unseen for longer")
     lost_growth: Share = Field(0.0, description="share of its growth that the box of a lost track keeps")
     gallery_budget: Annotated[int, Field(ge=1, le=10_000)] = Field(100, description="features kept of a track")
+
+    @field_validator("calibration", mode="before")
+    @classmethod
+    def _pairs(cls, value: Any) -> Any:
+        rows = value if isinstance(value, list | tuple) else [value]
+        if value is not None and not (rows and all(isinstance(row, list | tuple) and len(row) == 2 for row in rows)):
+            raise ValueError(f"write [score, precision] pairs, such as [[0.2, 0.1], [0.6, 0.9]], not {value}")
+        return value
 
     @field_validator("calibration")
     @classmethod

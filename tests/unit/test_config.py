@@ -159,9 +159,15 @@ def test_set_reaches_sections_of_sections() -> None:
             "precisions of a calibration do not fall; 0.3 comes after 0.4",
             id="precisions that fall",
         ),
-        pytest.param("tracker.calibration=[]", "setting tracker.calibration: ", id="no pair"),
+        pytest.param(
+            "tracker.calibration=[]", "setting tracker.calibration: write [score, precision] pairs", id="no pair"
+        ),
+        pytest.param("tracker.calibration=[0.2, 0.1]", "[[0.2, 0.1], [0.6, 0.9]], not [0.2, 0.1]", id="a pair alone"),
+        pytest.param(
+            "tracker.calibration=yes", "pairs, such as [[0.2, 0.1], [0.6, 0.9]], not True", id="nothing of it"
+        ),
         pytest.param("tracker.calibration=[[0.1, 1.2]]", "setting tracker.calibration.0.1: ", id="no precision"),
-        pytest.param("tracker.calibration=[[0.1, 0.2, 0.3]]", "setting tracker.calibration.0: ", id="no pairs"),
+        pytest.param("tracker.calibration=[[0.1, 0.2, 0.3]]", "write [score, precision] pairs", id="no pairs"),
         pytest.param("tracker.calibration=[[.nan, 0.2]]", "setting tracker.calibration", id="a score that is none"),
         pytest.param("tracker.calibration=[[0, 0], [.inf, 1]]", "setting tracker.calibration", id="nor infinite"),
         pytest.param("detector.min_score", "must look like key.path=value", id="no value"),

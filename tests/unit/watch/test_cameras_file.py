@@ -68,6 +68,7 @@ def test_an_empty_file_has_no_cameras(tmp_path: Path) -> None:
         ("cameras: {a/b: {url: rtsp://h/s}}", "camera name 'a/b'"),
         ("cameras: {a..b: {url: rtsp://h/s}}", r"camera name 'a\.\.b'"),
         ("cameras: {a: {uri: rtsp://h/s}}", r"unknown setting cameras\.a\.uri"),
+        ("cameras: {sort: {url: rtsp://h/s, tracker: {name: sort, lost: 2}}}", r"setting cameras\.sort\.tracker\.lost"),
         ("cameras: {a: 5}", "section"),
         ("cameras: [a]", "dictionary"),
         ("cameras: {a: {}}", r"cameras\.a\.url"),
