@@ -8,26 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from trackers.geometry import iou_matrix, iou_pairs, meeting
+from trackers.geometry import iou_pairs, meeting
 from trackers.structures import BoolArray, Detections, FloatArray, Index, IntArray
 
 _FEW = 64  # pairs from which it pays to settle the sure ones first
 CostFunction = Callable[[IntArray, IntArray], FloatArray]  # (track rows n, detection rows m) -> (n, m)
-
-
-def iou_cost(tracks: FloatArray, detections: FloatArray) -> FloatArray:
-    """1 - IoU of predicted boxes (n, 4) and detected ones (m, 4): (n, m)."""
-    return np.asarray(1 - iou_matrix(tracks, detections))
-
-
-def fuse_scores(cost: FloatArray, scores: FloatArray) -> FloatArray:
-    """1 - (1 - cost) * score of each column's detection (m,), as ByteTrack's released tracker does."""
-    return np.asarray(1 - (1 - cost) * scores[None, :])
-
-
-def forbid(cost: FloatArray, allowed: BoolArray) -> FloatArray:
-    """Set the pairs that a gate (n, m) does not allow to infinite cost."""
-    return np.where(allowed, cost, np.inf)
 
 
 def same_class(tracks: IntArray, detections: IntArray) -> BoolArray:
@@ -112,14 +97,9 @@ def alike_in_score(candidates: Candidates, tracks: FloatArray, detections: Float
 
 
 def scored(candidates: Candidates, scores: FloatArray) -> Candidates:
-    """The same pairs, of which that with the surer detection is the cheaper; `scores` (m,). See `fuse_scores`."""
+    """The same pairs at 1 - (1 - cost) * score of the detection, `scores` (m,), as in ByteTrack's released tracker."""
     cost = 1 - (1 - candidates.cost) * scores[candidates.columns]
     return Candidates(candidates.rows, candidates.columns, cost, candidates.shape)
-
-
-def scored_overlap(boxes: FloatArray, labels: IntArray, detections: Detections) -> Candidates:
-    """`overlap`, in which of two detections that overlap a track alike the surer one is the cheaper."""
-    return scored(overlap(boxes, labels, detections), detections.scores)
 
 
 def assign(cost: FloatArray, *, limit: float) -> tuple[IntArray, IntArray]:

@@ -167,21 +167,16 @@ def test_a_candidate_of_infinite_cost_is_none() -> None:
     assert len(pairing.matched) == 0
 
 
-def test_iou_cost_by_hand() -> None:
-    cost = association.iou_cost(np.array([[0.0, 0, 10, 10]]), np.array([[5.0, 0, 15, 10], [0, 0, 10, 10]]))
-    np.testing.assert_allclose(cost, [[2 / 3, 0]])
-
-
 def test_scores_scale_the_overlap() -> None:
     # Cost 0.4 is an overlap of 0.6; half sure of it leaves 0.3.
-    fused = association.fuse_scores(np.array([[0.4, 0.4], [1.0, 0.0]]), np.array([0.5, 1.0]))
-    np.testing.assert_allclose(fused, [[0.7, 0.4], [1.0, 0.0]])
+    two = np.arange(2)
+    pairs = association.Candidates.of(np.array([[0.4, 0.4], [1.0, 0.0]]), limit=INF)
+    np.testing.assert_allclose(association.scored(pairs, np.array([0.5, 1.0]))(two, two), [[0.7, 0.4], [1.0, 0.0]])
 
 
-def test_gates_forbid() -> None:
+def test_classes_are_compared_pair_by_pair() -> None:
     gate = association.same_class(np.array([1, 2]), np.array([2, 2, 1]))
     assert gate.tolist() == [[False, False, True], [True, True, False]]
-    assert association.forbid(np.ones((2, 3)), gate).tolist() == [[INF, INF, 1], [1, 1, INF]]
 
 
 def test_overlap_costs_look_at_the_rows_asked_for() -> None:
@@ -192,7 +187,7 @@ def test_overlap_costs_look_at_the_rows_asked_for() -> None:
     np.testing.assert_allclose(plain(np.array([1, 2]), np.array([1])), [[2 / 3], [0]])
     assert plain(np.array([0]), np.array([1])).tolist() == [[INF]]  # another class
     assert plain(NO_ROWS, np.array([1])).shape == (0, 1)
-    scored = association.scored_overlap(tracks, labels, seen)
+    scored = association.scored(plain, seen.scores)
     np.testing.assert_allclose(scored(np.array([1, 2, 0]), np.array([1])), [[1 - 0.5 / 3], [0.5], [INF]])
 
 
