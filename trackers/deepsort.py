@@ -148,7 +148,7 @@ class DeepSort:
         wanted = pairing.free & usable & (precision >= self.new_score)
         born = surest_first(self._no_duplicates(wanted, detections, boxes[located], table.labels[located]), detections)
         self.looks.remember(pairing, table, detections, strong, born, hidden)
-        covered = lost & (hidden.share >= self.covered_share)
+        covered = lost & hidden.reaches(self.covered_share)
         unseen = table.time - table.seen_at
         tracks, kept = table.turn_over(
             pairing,

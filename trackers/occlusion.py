@@ -21,6 +21,10 @@ class Cover:
     share: FloatArray  # (n,) of its area, 0..1, that lies inside the one box that hides most of it
     by: IntArray  # (n,) row of that box, -1 where nothing hides it
 
+    def reaches(self, share: float) -> BoolArray:
+        """Which boxes are hidden, by this share of their area or more (n,)."""
+        return np.asarray((self.by >= 0) & (self.share >= share))
+
 
 def cover(boxes: FloatArray, visible: BoolArray, *, among: BoolArray | None = None) -> Cover:
     """What hides each box (n, 4): of those that are `visible` (n,), the one in front of it that takes most of it.

@@ -116,7 +116,7 @@ class Recognition:
         if detections.features is None:
             self.gallery.start(len(born), None)
             return
-        behind = (hidden.by >= 0) & (hidden.share >= self.covered_share)
+        behind = hidden.reaches(self.covered_share)
         rows = pairing.matched
         rows = rows[strong[pairing.detection_of[rows]] & ~behind[rows]]
         self.gallery.add(rows, detections.features[pairing.detection_of[rows]])

@@ -429,6 +429,11 @@ def test_who_reaches_lower_is_not_hidden() -> None:
     assert [(one.stages[1], one.evidence[1]) for one in tracks] == [LOST] * 10 + [ENDED]
 
 
+def test_whom_nothing_hides_is_not_hidden_whatever_the_share() -> None:
+    tracker = make(covered_share=0.0, shadow_seconds=0.4, shadowed_lost_seconds=2.0)
+    assert unseen(tracker, see(), frames=11) == [LOST] * 10 + [ENDED]
+
+
 def test_who_is_not_seen_hides_nobody() -> None:
     tracker = make(shadow_seconds=0.4, shadowed_lost_seconds=2.0)
     assert unseen(tracker, see(), frames=40) == [LOST] * 10 + [ENDED]
