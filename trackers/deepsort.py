@@ -18,7 +18,7 @@ import numpy as np
 from trackers import kalman
 from trackers.association import Candidates, Pairing, alike_in_score, heightened, overlap, same_class, surest_first
 from trackers.calibration import ScoreCalibration
-from trackers.geometry import iou_matrix
+from trackers.geometry import iou_matrix, iou_pairs
 from trackers.observations import Observations
 from trackers.occlusion import cover
 from trackers.recognition import Recognition
@@ -39,6 +39,7 @@ from trackers.track_table import TrackTable
 
 FORMAT = 2  # version of to_arrays(); the first one did not say so
 _ROUNDING = 1e-9  # seconds; times are sums of frame intervals
+_ONE_THING = 0.9  # IoU from which on a lost track is not behind another, but is what the other one follows
 _SUREST = 0.0025  # least factor on a measurement's variance: no detector is free of error
 
 
@@ -149,6 +150,7 @@ class DeepSort:
         born = surest_first(self._no_duplicates(wanted, detections, boxes[located], table.labels[located]), detections)
         self.looks.remember(pairing, table, detections, strong, born, hidden)
         covered = lost & hidden.reaches(self.covered_share)
+        covered[covered] = iou_pairs(boxes[covered], boxes[hidden.by[covered]]) < _ONE_THING
         unseen = table.time - table.seen_at
         tracks, kept = table.turn_over(
             pairing,

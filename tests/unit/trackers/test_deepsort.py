@@ -434,6 +434,13 @@ def test_whom_nothing_hides_is_not_hidden_whatever_the_share() -> None:
     assert unseen(tracker, see(), frames=11) == [LOST] * 10 + [ENDED]
 
 
+def test_a_car_that_is_called_a_truck_from_now_on_is_not_behind_itself() -> None:
+    tracker = make(shadow_seconds=0.4, shadowed_lost_seconds=2.0)
+    watch(tracker, [see((0, 0, 40, 80), labels=1)] * 5, fps=10)
+    tracks = watch(tracker, [see((0, 0, 40, 81), labels=2)] * 11, fps=10, start=0.5)
+    assert [(one.stages[0], one.evidence[0]) for one in tracks] == [LOST] * 10 + [ENDED]
+
+
 def test_who_is_not_seen_hides_nobody() -> None:
     tracker = make(shadow_seconds=0.4, shadowed_lost_seconds=2.0)
     assert unseen(tracker, see(), frames=40) == [LOST] * 10 + [ENDED]
