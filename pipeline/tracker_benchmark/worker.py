@@ -46,12 +46,14 @@ class Worker:
     All workers compute with one thread each, so that libraries do not compete for what they are compared on.
     """
 
-    def __init__(self, command: Sequence[str], *, folder: Path) -> None:
+    def __init__(self, command: Sequence[str], *, folder: Path, round_seconds: float = ROUND_SECONDS) -> None:
         """Start it and learn what it has. `folder`: its working folder, in which nothing can be imported by mistake.
 
+        `round_seconds`: one that takes longer for a round is killed.
         ConfigError where there is no such program, DependencyError where it does not come up.
         """
         self._program = command[0]
+        self._round_seconds = round_seconds
         self._messages = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed with the worker
         try:
             self._process = subprocess.Popen(
@@ -105,7 +107,7 @@ class Worker:
             self._process.stdin.flush()
         except (BrokenPipeError, ValueError) as error:
             raise TrackerError(self._last_words()) from error
-        return self._answer(ROUND_SECONDS)
+        return self._answer(self._round_seconds)
 
     def _answer(self, seconds: float) -> dict[str, Any]:
         line = self._line(seconds)

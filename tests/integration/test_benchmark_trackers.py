@@ -24,6 +24,7 @@ from pipeline.evaluation.sidecars import SequenceInfo, write_camera_motion, writ
 from pipeline.tracker_benchmark.accuracy import read_group
 from pipeline.tracker_benchmark.contest import open_contest
 from pipeline.tracker_benchmark.frame_file import write_frames
+from pipeline.tracker_benchmark.peers.shots import Entry
 from pipeline.tracker_benchmark.worker import TrackerError, Worker, peer_worker
 from tests.integration.command import sightline
 from tests.peer_environment import LAP, ROBOFLOW, install, make_environment
@@ -201,6 +202,18 @@ def test_a_process_that_hangs_is_killed_even_if_nobody_waits_for_it(
     while any(map(running, left)) and time.monotonic() < latest:
         time.sleep(0.02)
     assert not any(map(running, left))
+
+
+def test_a_process_that_does_not_answer_is_waited_for_so_long_and_no_longer(tmp_path: Path) -> None:
+    hello = '{"entries": [], "missing": [], "python": "3"}'
+    script = f"echo $$ > process; echo {json.dumps(hello)}; sleep 600; true"
+    entry = Entry("sleeper", "none", "1", False, False)
+    with Worker(["/bin/sh", "-c", script], folder=tmp_path, round_seconds=0.6) as worker:
+        with pytest.raises(TrackerError, match="no answer for 1 s"):
+            worker.time(entry, tmp_path / "frames.npz", skip=0, limit=1)
+        assert not running(int((tmp_path / "process").read_text()))
+        with pytest.raises(TrackerError, match=r"its process ended \(signal SIGKILL\)"):
+            worker.time(entry, tmp_path / "frames.npz", skip=0, limit=1)
 
 
 def running(process: int) -> bool:
