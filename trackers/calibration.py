@@ -234,7 +234,7 @@ def _successions(seen: _Sightings, bins: IntArray, count: int) -> FloatArray:
     return np.concatenate([pairs + pairs.T, alone[:, None]], axis=1).astype(np.float64)
 
 
-def _high_kind(successions: FloatArray, *, rounds: int = 100, still: float = 1e-3) -> FloatArray:
+def _high_kind(successions: FloatArray, *, rounds: int = 30, still: float = 1e-3) -> FloatArray:
     """Share of the high kind in each bin (k,), not falling, from what follows what (k, k + 1).
 
     Expectation: P(kind | bin i, outcome j) ~ P(kind | i) P(j | kind). Maximisation: both from the expected counts.
