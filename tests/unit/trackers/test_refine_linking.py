@@ -138,7 +138,7 @@ def test_looks_forbid_and_support() -> None:
     alike, unlike = [1.0, 0, 0], [0.0, 1, 0]
     others = [[0.0, 0, 1], [0.0, -1, 0]]
     unknown = [np.nan] * 3
-    limits = {"rate": 3.0}  # by motion alone not quite enough
+    limits = {"rate": 30.0}  # by motion alone not quite enough
     assert linked(make_pieces(*walks), **limits) == [-1] * 4
     assert linked(make_pieces(*walks, looks=[alike, unknown, *others]), **limits) == [-1] * 4
     assert linked(make_pieces(*walks, looks=[alike, alike, *others]), **limits) == [1, -1, -1, -1]

@@ -35,10 +35,10 @@ def walk(seed: int, count: int, *, share_seen: float = 0.7) -> tuple[FloatArray,
 
 
 def test_a_hand_set_constant_velocity_case_is_as_filterpy_has_it() -> None:
-    # x of a box 100 px high, as [x, v]: in units of 1 px, d = (0.274 * 100)^2, a = (0.5 * 100)^2, R = (0.05 * 100)^2.
+    # x of a box 100 px high, as [x, v]: in units of 1 px, d = (0.274 * 100)^2, a = (0.5 * 100)^2, R = (0.08 * 100)^2.
     times = np.array([0.0, 0.1, 0.3, 0.4, 0.8])
     x = np.array([10.0, 16.0, 21.0, np.nan, 42.0])
-    drift, acceleration, noise = 27.4**2, 50.0**2, 5.0**2
+    drift, acceleration, noise = 27.4**2, 50.0**2, 8.0**2
     steps = np.diff(times, prepend=0.0)
     transitions = [np.array([[1, t], [0, 1]]) for t in steps]
     noises = [
