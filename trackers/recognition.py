@@ -35,13 +35,13 @@ class Recognition:
         swap_margin: float,
         covered_share: float,
     ) -> None:
-        self.appearance_limit = appearance_limit
-        self.motion_weight = motion_weight
-        self.mean_weight = mean_weight
-        self.recognition_limit = recognition_limit
-        self.recognition_speed = recognition_speed
-        self.swap_margin = swap_margin
-        self.covered_share = covered_share
+        self.appearance_limit = appearance_limit  # t(2) of eq. 4: largest cosine distance within the motion gate
+        self.motion_weight = motion_weight  # lambda of eq. 5
+        self.mean_weight = mean_weight  # share of the running mean in d2, beside the nearest exemplar
+        self.recognition_limit = recognition_limit  # largest cosine distance beyond the gate; 0: nothing is recovered
+        self.recognition_speed = recognition_speed  # heights of its box a second that a lost track may have gone
+        self.swap_margin = swap_margin  # gain in cosine distance that makes two tracks change places; 2: never
+        self.covered_share = covered_share  # from this share of its box on a track is hidden
         self.gallery = Gallery(budget=budget)
         self.encounters = Encounters()
 
