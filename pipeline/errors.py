@@ -27,6 +27,10 @@ class ModelError(SightlineError):
     """Weights are missing, unsafe, of an unknown form, or do not fit the settings."""
 
 
+class TrainingError(SightlineError):
+    """A model cannot be trained: unfit data, a loss that is no number, or a folder of another training."""
+
+
 class StoreError(SightlineError):
     """The database cannot be reached, written, or is of another version."""
 

@@ -1,0 +1,217 @@
+"""Composites: pictures for training, made of cut-outs pasted over scenes whose objects are known.
+
+Copy-paste (Ghiasi et al. 2021) with the geometry of a camera that looks down on a ground plane: who stands lower in the
+picture is nearer, larger, and covers those behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from pipeline.training.cutouts import Cutout
+from trackers.structures import FloatArray, ImageArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """A picture and the objects in it."""
+
+    image: ImageArray  # (h, w, 3) blue green red
+    boxes: FloatArray  # (n, 4) x1 y1 x2 y2, pixels, clipped to the picture
+    labels: IntArray  # (n,) index into the class names
+
+
+@dataclass(frozen=True, slots=True)
+class CompositeStyle:
+    """How composites look. Lengths are shares of the picture's height unless they say otherwise."""
+
+    sizes: tuple[tuple[int, int], ...] = ((234, 416), (312, 416), (416, 416))  # height, width, pixels
+    most_objects: int = 12
+    near_height: tuple[float, float] = (0.12, 0.9)  # of a person at the lower border
+    horizon: tuple[float, float] = (-0.4, 0.45)  # where people would be infinitely small; negative: above the picture
+    least_height: int = 14  # pixels; smaller people are not pasted
+    obstacle_share: float = 0.12  # of what is pasted, things of no class
+    least_visible: float = 0.3  # share of an object; with less it loses its label
+    class_heights: tuple[float, ...] = (1.0, 1.0, 0.75)  # of an object beside a person, by label
+    class_shares: tuple[float, ...] = (0.72, 0.16, 0.12)  # how often each label is pasted
+    most_enlarged: float = 1.6  # cut-outs are not blown up further
+
+
+@dataclass(slots=True)
+class _Canvas:
+    image: ImageArray
+    owner: IntArray  # (h, w) which object a pixel belongs to; -1: none
+    boxes: list[FloatArray] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    full: list[int] = field(default_factory=list)  # pixels of each object, were nobody in front of it
+
+
+class Composer:
+    """Makes composites; the same seed and index give the same picture."""
+
+    def __init__(self, scenes: Sequence[Labelled], cutouts: Sequence[Cutout], style: CompositeStyle, seed: int) -> None:
+        """`scenes`: what is pasted over; all objects of the classes in them are labelled."""
+        self._scenes = scenes
+        self._style = style
+        self._seed = seed
+        self._obstacles = [one for one in cutouts if one.label < 0]
+        labels = range(len(style.class_shares))
+        self._whole = [[one for one in cutouts if one.label == label and one.whole] for label in labels]
+        self._cut = [[one for one in cutouts if one.label == label and not one.whole] for label in labels]
+
+    def __call__(self, index: int) -> Labelled:
+        """The composite of this number."""
+        random = np.random.default_rng((self._seed, index))
+        style = self._style
+        size = style.sizes[random.integers(len(style.sizes))]
+        scene = _cropped_scene(random, self._scenes[random.integers(len(self._scenes))], size)
+        canvas = _Canvas(scene.image, np.full(size, -1, np.int32))
+        for box, label in zip(scene.boxes, scene.labels, strict=True):  # what the scene shows is furthest away
+            area = _area(box)
+            canvas.full.append(int(canvas.owner[area].size))
+            canvas.owner[area] = len(canvas.boxes)
+            canvas.boxes.append(box)
+            canvas.labels.append(int(label))
+        self._populate(random, canvas)
+        return _finished(random, canvas, style.least_visible)
+
+    def _populate(self, random: np.random.Generator, canvas: _Canvas) -> None:
+        """Paste from far to near."""
+        style = self._style
+        height = canvas.image.shape[0]
+        near = np.exp(random.uniform(*np.log(style.near_height))) * height
+        horizon = random.uniform(*style.horizon) * height
+        farthest = max(0.02 * height, horizon + style.least_height * (height - horizon) / near)
+        if farthest >= height:
+            return
+        feet = np.sort(random.uniform(farthest, height * 1.1, random.integers(1, style.most_objects + 1)))
+        for foot in feet:
+            person = near * (foot - horizon) / (height - horizon)
+            self._paste_one(random, canvas, float(foot), float(person))
+
+    def _paste_one(self, random: np.random.Generator, canvas: _Canvas, foot: float, person: float) -> None:
+        style, (height, width) = self._style, canvas.image.shape[:2]
+        if self._obstacles and random.random() < style.obstacle_share:
+            label, pool, tall = -1, self._obstacles, person * random.uniform(0.3, 1.0)
+        else:
+            label = int(random.choice(len(style.class_shares), p=style.class_shares))
+            pool, tall = self._whole[label], person * style.class_heights[label] * random.uniform(0.85, 1.15)
+            if self._cut[label] and (not pool or random.random() < 0.1):  # only its upper part, at the lower border
+                pool, foot = self._cut[label], float(height)
+                tall *= random.uniform(0.4, 0.8)
+        if not pool:
+            return
+        cutout = pool[random.integers(len(pool))]
+        scale = tall / cutout.height
+        if scale > style.most_enlarged or tall < 6:
+            return
+        piece = _varied(random, cutout.picture, scale)
+        left = round(random.uniform(-0.15, 1.0) * width)
+        top = round(foot - piece.shape[0])
+        if label == 0 and random.random() < 0.4:
+            _shade(canvas.image, left + piece.shape[1] / 2, foot, tall, random.uniform(0.15, 0.5))
+        _paste(canvas, piece, left, top, label)
+
+
+def _cropped_scene(random: np.random.Generator, scene: Labelled, size: tuple[int, int]) -> Labelled:
+    """A random part of a scene in the size wanted, mirrored half of the time."""
+    high, wide = scene.image.shape[:2]
+    ratio = size[1] / size[0]
+    largest = min(wide, high * ratio)
+    width = int(largest * random.uniform(0.55, 1.0))
+    height = int(width / ratio)
+    left, top = random.integers(0, wide - width + 1), random.integers(0, high - height + 1)
+    image = cv2.resize(scene.image[top : top + height, left : left + width], size[::-1], interpolation=cv2.INTER_AREA)
+    boxes = (scene.boxes - np.array([left, top, left, top], np.float32)) * np.float32(size[1] / width)
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    boxes = np.clip(boxes, 0, np.array([size[1], size[0]] * 2, np.float32))
+    seen = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    kept = seen > 0.25 * np.maximum(areas, 1e-6)
+    image, boxes, labels = image.copy(), boxes[kept], scene.labels[kept]
+    if random.random() < 0.5:
+        image = np.ascontiguousarray(image[:, ::-1])
+        boxes = boxes[:, [2, 1, 0, 3]] * np.float32([-1, 1, -1, 1]) + np.float32([size[1], 0, size[1], 0])
+    return Labelled(image, boxes, labels)
+
+
+def _varied(random: np.random.Generator, picture: ImageArray, scale: float) -> ImageArray:
+    """A cut-out in its new size, mirrored, a little tilted, in other colours, with a softened edge."""
+    height, width = picture.shape[:2]
+    if random.random() < 0.5:
+        picture = picture[:, ::-1]
+    stretch = random.uniform(0.9, 1.1)
+    new = max(3, round(width * scale * stretch)), max(6, round(height * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    alpha = np.ascontiguousarray(picture[..., 3])
+    colours = cv2.resize(np.ascontiguousarray(picture[..., :3]), new, interpolation=how)
+    alpha = cv2.resize(alpha, new, interpolation=how)
+    hsv = cv2.cvtColor(colours, cv2.COLOR_BGR2HSV).astype(np.float32)
+    if random.random() < 0.35:
+        hsv[..., 0] = (hsv[..., 0] + random.uniform(0, 180)) % 180
+    hsv[..., 1] *= random.uniform(0.5, 1.4)
+    hsv[..., 2] = hsv[..., 2] * random.uniform(0.55, 1.25) + random.uniform(-20, 20)
+    colours = cv2.cvtColor(np.clip(hsv, 0, [179, 255, 255]).astype(np.uint8), cv2.COLOR_HSV2BGR)
+    if random.random() < 0.5:
+        alpha = cv2.GaussianBlur(alpha, (3, 3), 0)
+    piece = np.dstack([colours, alpha])
+    if random.random() < 0.3:
+        turn = cv2.getRotationMatrix2D((new[0] / 2, new[1] / 2), random.uniform(-6, 6), 1.0)
+        piece = cv2.warpAffine(piece, turn, new, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return piece
+
+
+def _paste(canvas: _Canvas, piece: ImageArray, left: int, top: int, label: int) -> None:
+    height, width = canvas.image.shape[:2]
+    x1, y1 = max(left, 0), max(top, 0)
+    x2, y2 = min(left + piece.shape[1], width), min(top + piece.shape[0], height)
+    if x2 - x1 < 3 or y2 - y1 < 3:
+        return
+    seen = piece[y1 - top : y2 - top, x1 - left : x2 - left]
+    opacity = seen[..., 3:].astype(np.float32) / 255
+    area = np.s_[y1:y2, x1:x2]
+    canvas.image[area] = (seen[..., :3] * opacity + canvas.image[area] * (1 - opacity)).astype(np.uint8)
+    solid = seen[..., 3] > 127
+    rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
+    if not len(rows):
+        return
+    canvas.owner[area][solid] = len(canvas.boxes)
+    box = [x1 + columns[0], y1 + rows[0], x1 + columns[-1] + 1, y1 + rows[-1] + 1]
+    canvas.boxes.append(np.array(box, np.float32))
+    canvas.labels.append(label)
+    canvas.full.append(int(cv2.countNonZero((piece[..., 3] > 127).astype(np.uint8))))
+
+
+def _shade(image: ImageArray, x: float, y: float, tall: float, depth: float) -> None:
+    """A soft shadow on the ground under a foot point."""
+    height, width = image.shape[:2]
+    shadow = np.zeros((height, width), np.float32)
+    cv2.ellipse(shadow, (round(x), round(y)), (max(2, round(tall * 0.3)), max(1, round(tall * 0.07))), 0, 0, 360, depth, -1)
+    image[:] = (image * (1 - cv2.GaussianBlur(shadow, (0, 0), max(0.8, tall * 0.03)))[..., None]).astype(np.uint8)
+
+
+def _finished(random: np.random.Generator, canvas: _Canvas, least_visible: float) -> Labelled:
+    """The picture as a camera gives it, and the objects that are seen well enough."""
+    image = canvas.image
+    if random.random() < 0.3:
+        image = cv2.GaussianBlur(image, (0, 0), random.uniform(0.4, 1.2))
+    image = np.clip(image.astype(np.float32) * random.uniform(0.7, 1.2) + random.uniform(-15, 15), 0, 255)
+    if random.random() < 0.4:
+        image = image + random.normal(0, random.uniform(2, 9), image.shape)
+    pixels = np.bincount(canvas.owner[canvas.owner >= 0], minlength=len(canvas.boxes))
+    kept = [
+        row
+        for row, label in enumerate(canvas.labels)
+        if label >= 0 and pixels[row] >= least_visible * canvas.full[row] and pixels[row] >= 12
+    ]
+    boxes = np.array([canvas.boxes[row] for row in kept], np.float32).reshape(-1, 4)
+    labels = np.array([canvas.labels[row] for row in kept], np.int64)
+    return Labelled(np.clip(image, 0, 255).astype(np.uint8), boxes, labels)
+
+
+def _area(box: FloatArray) -> tuple[slice, slice]:
+    left, top, right, bottom = (int(side) for side in box)
+    return slice(top, bottom + 1), slice(left, right + 1)

@@ -1,0 +1,133 @@
+"""Cut-outs: objects without their surroundings, taken from masks or from a camera that stands still."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from pipeline.errors import TrainingError
+from trackers.structures import Detections, FloatArray, ImageArray
+
+LEAST_SIDE = 24  # pixels; smaller cut-outs show nothing
+_BORDER = 2.0  # pixels; an object so near to the picture's border goes on outside
+_ADDED = 6  # pixels of surroundings kept around, so that the edge can be softened
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cutout:
+    """One object without its surroundings."""
+
+    picture: ImageArray  # (h, w, 4) blue green red and opacity, 0..255
+    label: int  # index into the class names; -1: a thing of no class, good to hide others behind
+    whole: bool  # all of it is seen; otherwise its lower end was outside the picture
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return int(self.picture.shape[0])
+
+
+def from_coco(annotations: Path, images: Path, classes: Mapping[str, int], *, obstacles: bool = True) -> list[Cutout]:
+    """Cut-outs of a COCO json's polygons.
+
+    `classes`: label by the source's class name. `obstacles`: other classes give cut-outs of label -1.
+    Objects that touch the left, right or upper border, crowds and run-length masks (COCO uses them for crowds only) are
+    left out. Raises TrainingError where the json or a picture cannot be read.
+    """
+    try:
+        content = json.loads(annotations.read_text(encoding="utf-8"))
+        names = {one["id"]: one["name"] for one in content["categories"]}
+        files = {one["id"]: images / one["file_name"] for one in content["images"]}
+        rows = [one for one in content["annotations"] if not one.get("iscrowd") and isinstance(one["segmentation"], list)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{annotations} is no COCO json with masks ({error}); give an instances file") from error
+    found = []
+    for picture_id, file in files.items():
+        mine = [one for one in rows if one["image_id"] == picture_id]
+        if not mine:
+            continue
+        image = cv2.imread(str(file))
+        if image is None:
+            raise TrainingError(f"picture {file} of {annotations} is missing or damaged; fetch it again")
+        for row in mine:
+            label = classes.get(names[row["category_id"]], -1)
+            if (label >= 0 or obstacles) and (one := _from_polygons(image, row, label)) is not None:
+                found.append(one)
+    return found
+
+
+def _from_polygons(image: ImageArray, row: Mapping[str, Any], label: int) -> Cutout | None:
+    height, width = image.shape[:2]
+    left, top, wide, high = row["bbox"]
+    inside = left > _BORDER and top > _BORDER and left + wide < width - _BORDER
+    if not inside or min(wide, high) < LEAST_SIDE / 2 or max(wide, high) < LEAST_SIDE:
+        return None
+    mask = np.zeros((height, width), np.uint8)
+    outlines = [np.round(np.array(one, np.float32).reshape(-1, 2)).astype(np.int32) for one in row["segmentation"]]
+    cv2.fillPoly(mask, outlines, 255)
+    if cv2.countNonZero(mask) < 0.25 * wide * high:  # little of its box: the rest is hidden, or it is all gaps
+        return None
+    box = np.array([left, top, left + wide, top + high], np.float32)
+    return Cutout(_cropped(image, mask, box), label, whole=top + high < height - _BORDER)
+
+
+def background(pictures: Sequence[ImageArray]) -> ImageArray:
+    """What a camera that stands still sees without anybody: the median of pictures that are spread over time."""
+    if not pictures:
+        raise TrainingError("no pictures to find a background in; give a recording that is longer")
+    return np.median(np.stack(pictures), axis=0).astype(np.uint8)
+
+
+def from_still_camera(
+    picture: ImageArray, empty: ImageArray, found: Detections, *, least_change: int = 26
+) -> Iterator[Cutout]:
+    """Cut-outs of the objects that a detector found in a picture, by what differs from the empty scene.
+
+    `empty`: of the same camera, see `background`. `least_change`: of a channel, 0..255. Objects that overlap others, that
+    touch the border (but for the lower one) or that differ too little from the background to be cut out are left out.
+    """
+    height, width = picture.shape[:2]
+    changed = (cv2.absdiff(picture, empty).max(axis=2) >= least_change).astype(np.uint8) * 255
+    changed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7)))
+    for index, box in enumerate(found.boxes):
+        left, top, right, bottom = (float(side) for side in box)
+        inside = left > _BORDER and top > _BORDER and right < width - _BORDER
+        if not inside or max(right - left, bottom - top) < LEAST_SIDE or _overlaps(found.boxes, index):
+            continue
+        mask = np.zeros_like(changed)
+        area = np.s_[int(top) : int(bottom) + 1, int(left) : int(right) + 1]
+        mask[area] = _largest(changed[area])
+        if 0.25 < cv2.countNonZero(mask) / ((right - left) * (bottom - top)) < 0.95:
+            whole = bottom < height - _BORDER
+            yield Cutout(_cropped(picture, mask, box), int(found.labels[index]), whole=whole)
+
+
+def _overlaps(boxes: FloatArray, index: int) -> bool:
+    mine, others = boxes[index], np.delete(boxes, index, axis=0)
+    wide = np.minimum(mine[2], others[:, 2]) - np.maximum(mine[0], others[:, 0])
+    high = np.minimum(mine[3], others[:, 3]) - np.maximum(mine[1], others[:, 1])
+    return bool(((wide > 0) & (high > 0)).any())
+
+
+def _largest(mask: ImageArray) -> ImageArray:
+    """The largest connected part of a mask, its holes filled."""
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.zeros_like(mask)
+    if outlines:
+        cv2.drawContours(filled, [max(outlines, key=cv2.contourArea)], -1, 255, cv2.FILLED)
+    return filled
+
+
+def _cropped(image: ImageArray, mask: ImageArray, box: FloatArray) -> ImageArray:
+    """(h, w, 4) of the box and a little around it; the object's lower end stays the picture's where it was cut there."""
+    height, width = image.shape[:2]
+    left, top = (max(0, int(side) - _ADDED) for side in box[:2])
+    right, bottom = min(width, int(box[2]) + _ADDED + 1), min(height, int(box[3]) + _ADDED + 1)
+    area = np.s_[top:bottom, left:right]
+    return np.dstack([image[area], mask[area]])
