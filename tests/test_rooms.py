@@ -101,7 +101,7 @@ READS_SETTINGS = {
 
 # Only build knows which classes there are: outside their package these are all that may be imported of the parts.
 OPEN_DOORS = {
-    "pipeline.models": {"pipeline.models.base", "pipeline.models.catalog"},
+    "pipeline.models": {"pipeline.models.base", "pipeline.models.catalog", "pipeline.models.ultralytics_library"},
     "pipeline.sources": {
         "pipeline.sources.base",
         "pipeline.sources.feed",

@@ -2,52 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
-import logging
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch  # before ultralytics, which would pin OpenMP to one thread
+import torch
 
 from pipeline.errors import ModelError
 from pipeline.models import catalog, files
 from pipeline.models.base import ModelCard
 from pipeline.models.inputs import Placement
+from pipeline.models.ultralytics_library import VERSION, first_line, require_safe, ultralytics
 from trackers.structures import Detections, Frame
 
-
-def _prepare_environment() -> dict[str, str | None]:
-    """What ultralytics reads while it is imported; returns what must be put back afterwards.
-
-    Its settings go into a folder of this process, unless the user has set one.
-    """
-    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "YOLO_CONFIG_DIR")}
-    os.environ.update(ULTRALYTICS_SAFE_LOAD="true", YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", YOLO_VERBOSE="false")
-    if "YOLO_CONFIG_DIR" not in os.environ:
-        folder = tempfile.mkdtemp(prefix="sightline-ultralytics-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        os.environ["YOLO_CONFIG_DIR"] = folder
-    return before
-
-
-def _restore(variables: dict[str, str | None]) -> None:
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
-
-_BEFORE = _prepare_environment()
-import ultralytics  # noqa: E402
-import ultralytics.utils  # noqa: E402
-
-_restore(_BEFORE)
 
 BACKEND = "ultralytics"
 _SEED = 0
@@ -76,7 +44,7 @@ class YoloDetector:
         `threads`: of torch in this process; 0 leaves them. A .yaml is an architecture: its weights are random, the
         same at every start. Raises ModelError where the file is unsafe, damaged or no detector.
         """
-        _require_safe()
+        require_safe()
         file = files.inspect(weights)
         file.require(files.Form.TORCH, files.Form.YAML, files.Form.ONNX, backend=BACKEND)
         if file.form is files.Form.TORCH and file.path.suffix != ".pt":
@@ -104,7 +72,7 @@ class YoloDetector:
         numbered = own == tuple(str(label) for label in range(len(own)))  # a .yaml knows how many, not which
         names = catalog.class_names(file.stem, explicit=classes, embedded=None if numbered else own, count=len(own))
         runner = "onnx" if file.form is files.Form.ONNX else "torch"
-        version = f"{BACKEND} {ultralytics.__version__}"
+        version = f"{BACKEND} {VERSION}"
         self.card = ModelCard(
             file.stem, "detect", version, file.sha256, f"{runner} {device.upper()} f32", size, classes=names
         )
@@ -123,7 +91,7 @@ class YoloDetector:
         except Exception as error:  # ultralytics and its runtimes raise of every kind
             first = frames[0]
             raise ModelError(
-                f"ultralytics failed on frame {first.index} of stream {first.stream}: {_first_line(error)}"
+                f"ultralytics failed on frame {first.index} of stream {first.stream}: {first_line(error)}"
             ) from error
 
     def _warm_up(self) -> None:
@@ -135,20 +103,10 @@ class YoloDetector:
             torch.set_num_threads(threads)
 
 
-def _require_safe() -> None:
-    """Ultralytics reads its switch once; somebody may have imported it before us."""
-    if not ultralytics.utils.SAFE_LOAD:
-        raise ModelError(
-            "ultralytics was imported without ULTRALYTICS_SAFE_LOAD=true, so that .pt files could run code; "
-            "set it in the environment"
-        )
-
-
 def _load(file: files.WeightsFile) -> Any:
     kind = ultralytics.YOLO
     if file.form is files.Form.YAML and "RTDETR" in file.path.read_text(encoding="utf-8"):
         kind = ultralytics.RTDETR
-    logging.getLogger("ultralytics").setLevel(logging.ERROR)
     task = "detect" if file.form is files.Form.ONNX else None
     try:
         with torch.random.fork_rng(devices=[]):
@@ -157,7 +115,7 @@ def _load(file: files.WeightsFile) -> Any:
     except (
         Exception
     ) as error:  # ultralytics raises of every kind: TypeError for an unsafe pickle, KeyError for a wrong one
-        raise ModelError(f"ultralytics refuses {file.path}: {_first_line(error)}") from error
+        raise ModelError(f"ultralytics refuses {file.path}: {first_line(error)}") from error
     found = file.metadata.get("task", model.task)
     if found not in _BOX_TASKS:
         raise ModelError(f"{file.path} is a model for {found!r}, which gives no boxes; use one for detection")
@@ -201,8 +159,3 @@ def _device(name: str) -> torch.device:
         case "CUDA" if torch.cuda.is_available():
             return torch.device("cuda:0")
     raise ModelError(f"torch has no device {name!r} here; use CPU" + (" or CUDA" if torch.cuda.is_available() else ""))
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,74 @@
+"""The ultralytics library, imported so that it stays offline, quiet, and refuses unsafe pickles."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch  # before ultralytics, which would pin OpenMP to one thread
+
+from pipeline.errors import ModelError
+
+
+def _prepare_environment() -> dict[str, str | None]:
+    """What ultralytics reads while it is imported; returns what must be put back afterwards.
+
+    Its settings go into a folder of this process, unless the user has set one.
+    """
+    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "YOLO_CONFIG_DIR")}
+    os.environ.update(ULTRALYTICS_SAFE_LOAD="true", YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", YOLO_VERBOSE="false")
+    if "YOLO_CONFIG_DIR" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="sightline-ultralytics-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["YOLO_CONFIG_DIR"] = folder
+    return before
+
+
+def _restore(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+_BEFORE = _prepare_environment()
+import ultralytics  # noqa: E402
+import ultralytics.nn.tasks  # noqa: E402
+import ultralytics.utils  # noqa: E402
+
+_restore(_BEFORE)
+logging.getLogger("ultralytics").setLevel(logging.ERROR)
+
+VERSION: str = ultralytics.__version__
+
+
+def require_safe() -> None:
+    """Raise ModelError where unsafe pickles could run: ultralytics reads its switch once, maybe before us."""
+    if not ultralytics.utils.SAFE_LOAD:
+        raise ModelError(
+            "ultralytics was imported without ULTRALYTICS_SAFE_LOAD=true, so that .pt files could run code; "
+            "set it in the environment"
+        )
+
+
+def load_network(path: Path) -> torch.nn.Module:
+    """The torch network in a .pt file of ultralytics, float32. Raises ModelError where it is unsafe or no such file."""
+    require_safe()
+    try:
+        network: Any = ultralytics.nn.tasks.load_checkpoint(str(path))[0]
+    except Exception as error:  # it raises of every kind: TypeError for an unsafe pickle, KeyError for a wrong one
+        raise ModelError(f"ultralytics refuses {path}: {first_line(error)}") from error
+    assert isinstance(network, torch.nn.Module)
+    return network
+
+
+def first_line(error: Exception) -> str:
+    """The beginning of a library's message, or the error's type."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

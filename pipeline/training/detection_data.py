@@ -1,0 +1,170 @@
+"""Reads the labelled pictures a detector is trained on, YOLO or COCO, into one checked form."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import FormatError, TrainingError
+from pipeline.training.coco_labels import read_coco
+from pipeline.training.detection_check import check_pictures, digest_of
+from pipeline.training.detection_problems import Problems
+from pipeline.training.labelled import ClaimedPicture, DetectionData, LabelledPicture
+from pipeline.training.yolo_labels import label_file, listed_pictures, pictures_in, read_yolo
+
+_KEYS = {"path", "train", "val", "test", "names", "nc", "classes"}
+_PART_KEYS = {"images", "labels", "annotations", "names", "classes"}
+
+
+def read_detection_data(file: Path) -> DetectionData:
+    """All pictures a YAML file names, opened and checked.
+
+    `train`, `val`: one or several of: a folder of pictures or a text file that lists them (labels as YOLO text, in
+    `labels` where the pictures lie in `images`, else beside them); `{images: FOLDER, labels: FOLDER, names: [...]}`
+    for YOLO text of other class names; `{images: FOLDER, annotations: FILE.json}` for COCO. `names`: ours, a list or
+    numbered. `classes`: what other names become ours, `{car: vehicle, truck: vehicle}`; then names that are neither
+    there nor ours are left out, otherwise they are an error. Paths are relative to `path`, else to the file.
+
+    Raises FormatError with the first of all problems, TrainingError where a set is empty, has no boxes, or shares a
+    picture with the other.
+    """
+    held = _load(file)
+    names = _names(held.get("names"), f"{file}: names")
+    reader = _Reader(file, names, _mapping(held.get("classes"), names, f"{file}: classes"), _base(file, held))
+    problems = Problems()
+    claimed = {part: reader.read(held.get(part), part, problems) for part in ("train", "val")}
+    checked = {part: check_pictures(pictures, problems) for part, pictures in claimed.items()}
+    problems.require_none()
+    _require_apart(checked["train"], checked["val"])
+    for part, pictures in checked.items():
+        if not any(len(picture.labels) for picture in pictures):
+            raise TrainingError(
+                f"{file}: none of the {len(pictures)} pictures of {part!r} has a box of {', '.join(names)}; check where "
+                "the label files lie (`labels` in place of `images`) and what `names` and `classes` say"
+            )
+    return DetectionData(names, checked["train"], checked["val"], digest_of(names, checked))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Turns the parts of one YAML file into claimed pictures."""
+
+    file: Path
+    names: tuple[str, ...]
+    classes: Mapping[str, str] | None  # their name -> ours; None: only our own names are known
+    base: Path
+
+    def read(self, said: Any, part: str, problems: Problems) -> list[ClaimedPicture]:
+        """Pictures of `train` or `val`, in the order of the file. Raises TrainingError where there are none."""
+        if not said:
+            raise TrainingError(f"{self.file}: {part!r} names no pictures; give a folder, a list or a COCO file")
+        sources = said if isinstance(said, list) else [said]
+        found = [picture for source in sources for picture in self._source(source, part, problems)]
+        if not found:
+            raise TrainingError(f"{self.file}: there are no pictures in {part!r}: {said}")
+        return found
+
+    def _source(self, said: Any, part: str, problems: Problems) -> list[ClaimedPicture]:
+        where = f"{self.file}: {part}"
+        if isinstance(said, str):
+            return self._yolo(self._path(said, where), None, self._numbers(self.names, where, None), problems)
+        if not isinstance(said, dict) or "images" not in said or not set(said) <= _PART_KEYS:
+            raise FormatError(f"{where}: {said!r} is neither a path nor {{images: ...}} of {', '.join(_PART_KEYS)}")
+        classes = _mapping(said["classes"], self.names, f"{where}: classes") if "classes" in said else self.classes
+        images = self._path(said["images"], where)
+        if "annotations" in said:
+            annotations = self._path(said["annotations"], where)
+            return read_coco(images, annotations, lambda name: self._number(name, str(annotations), classes), problems)
+        theirs = self._class_names(said["names"], where) if "names" in said else self.names
+        labels = self._path(said["labels"], where) if "labels" in said else None
+        return self._yolo(images, labels, self._numbers(theirs, where, classes), problems)
+
+    def _yolo(
+        self, images: Path, labels: Path | None, numbers: Mapping[int, int | None], problems: Problems
+    ) -> list[ClaimedPicture]:
+        if images.is_dir():
+            pictures = [(picture, "") for picture in pictures_in(images)]
+        else:
+            pictures = listed_pictures(images)
+        found = []
+        for picture, place in pictures:
+            beside = label_file(picture) if labels is None else labels / f"{picture.stem}.txt"
+            one = read_yolo(picture, beside, numbers, problems)
+            found.append(ClaimedPicture(picture, one.boxes, place=place))
+        return found
+
+    def _numbers(self, theirs: Sequence[str], where: str, classes: Mapping[str, str] | None) -> dict[int, int | None]:
+        return {index: self._number(name, where, classes) for index, name in enumerate(theirs)}
+
+    def _number(self, name: str, where: str, classes: Mapping[str, str] | None) -> int | None:
+        own = name if classes is None else classes.get(name, name)
+        if own in self.names:
+            return self.names.index(own)
+        if classes is not None:
+            return None
+        near = difflib.get_close_matches(name, self.names, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise FormatError(f"{where}: class {name!r} is not in names; {hint}`classes: {{{name}: OURS}}` says what it is")
+
+    def _class_names(self, said: Any, where: str) -> tuple[str, ...]:
+        if not isinstance(said, str):
+            return _names(said, f"{where}: names")
+        path = self._path(said, where)
+        return tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+
+    def _path(self, said: Any, where: str) -> Path:
+        path = self.base / str(said)
+        if not path.exists():
+            raise FormatError(f"{where}: there is no {path}; check the path")
+        return path
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        held = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FormatError(f"{file} cannot be read: {error.strerror}; name the YAML file of a data set") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise FormatError(f"{file} is no YAML: {error}") from error
+    if not isinstance(held, dict):
+        raise FormatError(f"{file} holds no data set; it needs names, train and val")
+    return held
+
+
+def _base(file: Path, held: Mapping[str, Any]) -> Path:
+    return file.parent / str(held.get("path") or "")
+
+
+def _names(said: Any, where: str) -> tuple[str, ...]:
+    if isinstance(said, dict) and sorted(said) == list(range(len(said))):
+        said = [said[index] for index in range(len(said))]
+    if not isinstance(said, list) or not said or len(set(map(str, said))) != len(said):
+        raise FormatError(f"{where} is {said!r}; it must list the classes, each once, or number them from 0")
+    return tuple(str(name) for name in said)
+
+
+def _mapping(said: Any, names: Sequence[str], where: str) -> dict[str, str] | None:
+    if said is None:
+        return None
+    if not isinstance(said, dict):
+        raise FormatError(f"{where} must be a mapping of their names to ours, such as {{car: vehicle}}")
+    for theirs, ours in said.items():
+        if str(ours) not in names:
+            raise FormatError(f"{where}: {theirs} becomes {ours!r}, which is not in names ({', '.join(names)})")
+    return {str(theirs): str(ours) for theirs, ours in said.items()}
+
+
+def _require_apart(train: Sequence[LabelledPicture], val: Sequence[LabelledPicture]) -> None:
+    seen = {picture.sha256: picture.path for picture in train}
+    shared = [(seen[picture.sha256], picture.path) for picture in val if picture.sha256 in seen]
+    if shared:
+        first, second = shared[0]
+        raise TrainingError(
+            f"{len(shared)} of {len(val)} pictures of 'val' are also in 'train', such as {second} (there {first}); "
+            "scores would be of what was learned by heart: leave them out of one"
+        )

@@ -1,0 +1,49 @@
+"""Labelled pictures: as a file claims them, and after they were looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trackers.structures import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedBox:
+    """One row of a label file, not yet checked."""
+
+    label: int  # index into our names
+    corners: tuple[float, float, float, float]  # x1 y1 x2 y2, shares of the picture
+    place: str  # file and line, or file and number
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedPicture:
+    """What files say of one picture."""
+
+    path: Path
+    boxes: tuple[ClaimedBox, ...]
+    size: tuple[int, int] | None = None  # height, width in pixels, where a file says it
+    place: str = ""  # where the picture is named, if a file names it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledPicture:
+    """A picture that opens, with sound labels. Row i of `labels` and `boxes` is the same object."""
+
+    path: Path
+    height: int  # pixels, as cv2 decodes it
+    width: int
+    sha256: str  # of the file
+    labels: IntArray  # (n,) index into the names
+    boxes: FloatArray  # (n, 4) float32 centre x, centre y, width, height; shares of the picture, inside it
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionData:
+    """All a detector is trained and judged on."""
+
+    names: tuple[str, ...]  # classes in label order
+    train: tuple[LabelledPicture, ...]
+    val: tuple[LabelledPicture, ...]
+    digest: str  # SHA-256 over names, pictures and labels; the same wherever the files lie

@@ -1,0 +1,76 @@
+"""Labels as YOLO text: a file a picture, `class x y width height` a line, centre and size as shares of the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.training.detection_problems import Problems
+from pipeline.training.labelled import ClaimedBox, ClaimedPicture
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+_COLUMNS = 5
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Pictures of a folder and those below it, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+
+
+def listed_pictures(file: Path) -> list[tuple[Path, str]]:
+    """Pictures a text file names, one a line, relative to its folder, each with its place in the file."""
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    named = ((line.strip(), number) for number, line in enumerate(lines, 1))
+    return [(file.parent / name, f"{file}:{number}") for name, number in named if name]
+
+
+def label_file(picture: Path) -> Path:
+    """Where its labels lie: `labels` in place of the last folder called `images`, else beside it."""
+    parts = list(picture.parent.parts)
+    for place in range(len(parts) - 1, -1, -1):
+        if parts[place] == "images":
+            parts[place] = "labels"
+            break
+    return Path(*parts, f"{picture.stem}.txt")
+
+
+def read_yolo(picture: Path, labels: Path, classes: Mapping[int, int | None], problems: Problems) -> ClaimedPicture:
+    """What a label file says of a picture; a picture without a file holds no objects.
+
+    `classes`: number in the file -> ours, or None for one that is left out. What cannot be understood is a problem.
+    """
+    if not labels.exists():
+        return ClaimedPicture(picture, ())
+    try:
+        lines = labels.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        problems.add(labels, f"cannot be read as text ({error})")
+        return ClaimedPicture(picture, ())
+    boxes = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            box = _read_line(line.split(), f"{labels}:{number}", classes, problems)
+            if box is not None:
+                boxes.append(box)
+    return ClaimedPicture(picture, tuple(boxes))
+
+
+def _read_line(
+    words: list[str], place: str, classes: Mapping[int, int | None], problems: Problems
+) -> ClaimedBox | None:
+    if len(words) != _COLUMNS:
+        problems.add(place, f"has {len(words)} columns instead of the 5 of `class x y width height`")
+        return None
+    try:
+        number = int(words[0])
+        x, y, width, height = map(float, words[1:])
+    except ValueError:
+        problems.add(place, f"{' '.join(words)!r} are not a whole number and four numbers")
+        return None
+    if number not in classes:
+        problems.add(place, f"class {number} is unknown; there are {len(classes)}, from 0")
+        return None
+    label = classes[number]
+    if label is None:
+        return None
+    return ClaimedBox(label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2), place)
