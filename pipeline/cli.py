@@ -17,6 +17,7 @@ from rich.text import Text
 from pipeline import camera_verbs, event_verbs, heat_verbs, logs, run_verbs, track_verbs, watch_verbs
 from pipeline.alert_verbs import alerts_app
 from pipeline.benchmark_verbs import benchmark_app
+from pipeline.distill_verbs import distill_app
 from pipeline.errors import ConfigError, SightlineError
 from pipeline.recording_verbs import recordings_app
 from pipeline.redaction import redact
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(recordings_app, name="recordings")
+app.add_typer(distill_app, name="distill")
 
 WorkersOption = Annotated[int, typer.Option(min=1, max=256, help="Processes that share the sources.")]
 PreviewOption = Annotated[bool, typer.Option("--preview", help="Keep the newest annotated picture for the page.")]

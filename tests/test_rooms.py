@@ -61,6 +61,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     (
         "pipeline.alert_verbs",
         "pipeline.benchmark_verbs",
+        "pipeline.distill_verbs",
         "pipeline.event_verbs",
         "pipeline.heat_verbs",
         "pipeline.recording_verbs",
@@ -92,6 +93,7 @@ READS_SETTINGS = {
     "pipeline.demo",
     "pipeline.api",
     "pipeline.run_verbs",
+    "pipeline.distill_verbs",
     "pipeline.track_verbs",
     "pipeline.tracker_benchmark.accuracy",
     "pipeline.tracker_benchmark.own_trackers",
@@ -117,6 +119,7 @@ OPEN_DOORS = {
         "pipeline.sources.segment_lock",
         "pipeline.sources.segment_names",
         "pipeline.sources.segment_reading",
+        "pipeline.sources.stills",
     },
     "pipeline.alerts": {"pipeline.alerts.courier", "pipeline.alerts.dispatcher", "pipeline.alerts.message"},
     "pipeline.sinks": {

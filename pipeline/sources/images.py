@@ -59,7 +59,7 @@ class ImageFolder:
         check_limits(self.name, first_frame, max_frames)
         if not 0 < fps < 10_000:
             raise SourceError(f"{self.name}: {fps} pictures a second is no rate; give one above 0")
-        self._files = _pictures(self.path)
+        self._files = list_pictures(self.path)
         if first_frame > len(self._files):
             raise SourceError(f"{self.name} has {len(self._files)} pictures; it cannot be read from {first_frame} on")
         self._first = first_frame
@@ -156,7 +156,8 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), part) if part.isdecimal() else (1, 0, part.casefold()) for part in parts]
 
 
-def _pictures(folder: Path) -> list[Path]:
+def list_pictures(folder: Path) -> list[Path]:
+    """The pictures of a folder in natural order of their names. Raises SourceError where there are none."""
     if not folder.is_dir():
         raise SourceError(f"there is no folder {folder}; check the path")
     files = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")]
