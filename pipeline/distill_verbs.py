@@ -171,6 +171,7 @@ def _settings(teacher: Path | None, overrides: list[str], rules: Rules) -> Setti
             f"tracker.strong_score={rules.min_score}",
             f"tracker.weak_score={rules.doubt_score}",
             f"tracker.new_score={rules.min_score}",
+            "tracker.tentative_seconds=0.3",  # hindsight weighs what comes of it
         ]
     chosen = load_settings(None, [*ours, *overrides])
     if chosen.detector.min_score > rules.doubt_score:

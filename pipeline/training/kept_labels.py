@@ -44,7 +44,7 @@ def read_set(path: Path) -> KeptSet:
         file = path / "data.yaml" if path.is_dir() else path
         data = _read_yaml(file)
         listed = data.get("names")
-        names = [str(name) for name in (listed.values() if isinstance(listed, dict) else listed or [])]
+        names = _listed([listed[key] for key in sorted(listed)] if isinstance(listed, dict) else listed)
         root = file.parent / str(data.get("path") or "")
         train, val = (_listed(data.get(split)) for split in ("train", "val"))
         pictures = [one for entry in train for one in _entry(root, entry, "train")]
