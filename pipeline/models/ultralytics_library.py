@@ -39,8 +39,13 @@ def _restore(variables: dict[str, str | None]) -> None:
 
 _BEFORE = _prepare_environment()
 import ultralytics  # noqa: E402
+import ultralytics.cfg  # noqa: E402
+import ultralytics.data.dataset  # noqa: E402
+import ultralytics.models.yolo.detect  # noqa: E402
 import ultralytics.nn.tasks  # noqa: E402
-import ultralytics.utils  # noqa: E402
+import ultralytics.utils.loss  # noqa: E402
+import ultralytics.utils.tal  # noqa: E402
+import ultralytics.utils.torch_utils  # noqa: E402
 
 _restore(_BEFORE)
 logging.getLogger("ultralytics").setLevel(logging.ERROR)
@@ -60,6 +65,10 @@ def require_safe() -> None:
 def load_network(path: Path) -> torch.nn.Module:
     """The torch network in a .pt file of ultralytics, float32. Raises ModelError where it is unsafe or no such file."""
     require_safe()
+    if not path.is_file():
+        raise ModelError(f"no weights file {path}; check the path")
+    if path.suffix != ".pt":
+        raise ModelError(f"{path} does not end in .pt; rename it if ultralytics wrote it")
     try:
         network: Any = ultralytics.nn.tasks.load_checkpoint(str(path))[0]
     except Exception as error:  # it raises of every kind: TypeError for an unsafe pickle, KeyError for a wrong one

@@ -44,8 +44,8 @@ def read_detection_data(file: Path) -> DetectionData:
     for part, pictures in checked.items():
         if not any(len(picture.labels) for picture in pictures):
             raise TrainingError(
-                f"{file}: none of the {len(pictures)} pictures of {part!r} has a box of {', '.join(names)}; check where "
-                "the label files lie (`labels` in place of `images`) and what `names` and `classes` say"
+                f"{file}: none of the {len(pictures)} pictures of {part!r} has a box of {', '.join(names)}; "
+                "check where the label files lie (`labels` in place of `images`) and what `names` and `classes` say"
             )
     return DetectionData(names, checked["train"], checked["val"], digest_of(names, checked))
 
@@ -87,10 +87,7 @@ class _Reader:
     def _yolo(
         self, images: Path, labels: Path | None, numbers: Mapping[int, int | None], problems: Problems
     ) -> list[ClaimedPicture]:
-        if images.is_dir():
-            pictures = [(picture, "") for picture in pictures_in(images)]
-        else:
-            pictures = listed_pictures(images)
+        pictures = [(one, "") for one in pictures_in(images)] if images.is_dir() else listed_pictures(images)
         found = []
         for picture, place in pictures:
             beside = label_file(picture) if labels is None else labels / f"{picture.stem}.txt"

@@ -1,0 +1,118 @@
+"""The network of a detector that is to be trained: built, given weights to start from, partly frozen, saved."""
+
+from __future__ import annotations
+
+import datetime
+import io
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from pipeline.errors import ModelError
+from pipeline.models.ultralytics_library import VERSION, first_line, load_network, require_safe, ultralytics
+
+
+def build_network(architecture: str, names: Sequence[str], *, seed: int) -> Any:
+    """A network with random weights, the same for every start from one seed.
+
+    `architecture`: a name ultralytics knows (yolo11n, yolov8n, ...) or a YAML file. Raises ModelError where there is no
+    such one, or it is no detector of boxes.
+    """
+    require_safe()
+    name = architecture if architecture.endswith((".yaml", ".yml")) else f"{architecture}.yaml"
+    if name == architecture and not Path(name).is_file():
+        raise ModelError(f"there is no architecture {architecture}; give a YAML file, or a name such as yolo11n")
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = ultralytics.nn.tasks.DetectionModel(name, nc=len(names), verbose=False)
+    except Exception as error:  # the library raises of every kind
+        raise ModelError(
+            f"architecture {architecture!r} cannot be built: {first_line(error)}; "
+            "give a YAML file, or a name such as yolo11n"
+        ) from error
+    if type(network.model[-1]).__name__ not in ("Detect", "v10Detect"):
+        raise ModelError(f"{architecture} is no detector of boxes: it ends in {type(network.model[-1]).__name__}")
+    network.names = dict(enumerate(names))
+    network.task = "detect"
+    return network
+
+
+def start_from(network: Any, weights: Path, *, seed: int) -> int:
+    """Take over what fits from a .pt of ultralytics or an .onnx of ours; returns how many parameters did.
+
+    The rows of classes with the same names are taken too; those of others stay random. Raises ModelError where nothing
+    of the backbone fits.
+    """
+    source: Any = _from_onnx(weights) if weights.suffix == ".onnx" else load_network(weights)
+    before = [parameter.clone() for parameter in network.parameters()]
+    names = dict(network.names)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # a part of the head may be made anew
+        network.load(source, verbose=False)
+    network.names = names
+    after = list(network.parameters())
+    taken = [now for then, now in zip(before, after, strict=True) if then.shape != now.shape or not then.equal(now)]
+    if not taken:
+        raise ModelError(f"nothing in {weights} fits the architecture; name the one it has with --architecture")
+    return sum(parameter.numel() for parameter in taken)
+
+
+def _from_onnx(weights: Path) -> Any:
+    from pipeline.training.onnx_weights import read_weights
+
+    state, metadata = read_weights(weights)
+    described = yaml.safe_load(metadata.get("architecture", ""))
+    if not isinstance(described, dict):
+        raise ModelError(f"{weights} does not say its architecture; only files that `sightline export` wrote do")
+    names = metadata.get("names", "")
+    held = yaml.safe_load(names)
+    source = ultralytics.nn.tasks.DetectionModel(described, nc=len(held), verbose=False)
+    source.names = held if isinstance(held, dict) else dict(enumerate(held))
+    source.load_state_dict(state, strict=False)
+    return source
+
+
+def freeze(network: Any, modules: int) -> None:
+    """Let the first modules keep their weights. Raises ModelError where none would be left to train."""
+    if modules >= len(network.model):
+        raise ModelError(f"--freeze {modules} leaves nothing to train: the network has {len(network.model)} modules")
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad = ".dfl" not in name  # a fixed ramp
+    for parameter in network.model[:modules].parameters():
+        parameter.requires_grad = False
+
+
+def train_mode(network: Any, frozen: int) -> None:
+    """Ready for a step; statistics of frozen modules do not move."""
+    network.train()
+    network.model[:frozen].eval()
+
+
+def checkpoint_of(network: Any, *, settings: Mapping[str, object], score: float, epoch: int) -> bytes:
+    """A .pt as ultralytics writes it, float16, of the library's classes alone: it loads safely.
+
+    `settings`: plain values ultralytics knows, `imgsz` among them.
+    """
+    held = deepcopy(network).half().to(memory_format=torch.contiguous_format)
+    for parameter in held.parameters():
+        parameter.requires_grad = False
+    held.args = dict(settings)
+    content = io.BytesIO()
+    torch.save(
+        {
+            "epoch": epoch,
+            "best_fitness": score,
+            "model": held,
+            "train_args": dict(settings),
+            "date": datetime.datetime.now(datetime.UTC).isoformat(),
+            "version": VERSION,
+            "license": "AGPL-3.0",
+        },
+        content,
+    )
+    return content.getvalue()

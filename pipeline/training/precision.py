@@ -1,0 +1,42 @@
+"""Precision: in what numbers a network computes while it is trained, on each kind of processor."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from pipeline.errors import ConfigError
+
+_BFLOAT_UNITS = ("amx_bf16", "avx512_bf16")
+
+
+def training_device(name: str, local_rank: int = 0) -> torch.device:
+    """`cpu`, `cuda` (the process's own of several) or `cuda:N`. Raises ConfigError where it is not there."""
+    match name.lower().partition(":"):
+        case ("cpu", "", ""):
+            return torch.device("cpu")
+        case ("cuda", colon, number) if torch.cuda.is_available():
+            index = int(number) if number.isdecimal() else local_rank
+            if index < torch.cuda.device_count() and (number.isdecimal() or not colon):
+                return torch.device("cuda", index)
+    there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))])
+    raise ConfigError(f"--device {name}: torch has no such device here; there are {there}")
+
+
+def mixed_type(device: torch.device, *, wanted: bool) -> torch.dtype | None:
+    """The short type to compute in, or None for float32 alone.
+
+    bfloat16 needs no scaling of the loss: it has float32's range. A processor without units for it would be slower.
+    """
+    if not wanted:
+        return None
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    capabilities = torch.cpu.get_capabilities()
+    return torch.bfloat16 if any(capabilities.get(unit) for unit in _BFLOAT_UNITS) else None
+
+
+def mixing(device: torch.device, kind: torch.dtype | None) -> AbstractContextManager[object]:
+    """Within it, torch computes in `kind` where that is safe."""
+    return nullcontext() if kind is None else torch.autocast(device.type, dtype=kind)
