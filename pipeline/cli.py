@@ -14,9 +14,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from pipeline import camera_verbs, event_verbs, heat_verbs, logs, run_verbs, track_verbs, watch_verbs
+from pipeline import camera_verbs, evaluate_verbs, event_verbs, heat_verbs, logs, run_verbs, track_verbs, watch_verbs
 from pipeline.alert_verbs import alerts_app
 from pipeline.benchmark_verbs import benchmark_app
+from pipeline.composite_verb import composite
 from pipeline.distill_verbs import distill_app
 from pipeline.errors import ConfigError, SightlineError
 from pipeline.recording_verbs import recordings_app
@@ -24,6 +25,7 @@ from pipeline.redaction import redact
 from pipeline.run_verbs import DatabaseOption, RunArgument, SetOption
 from pipeline.stopping import Stoppable, stopping
 from pipeline.tracker_names import TrackerName
+from pipeline.train_verbs import train_app
 
 if TYPE_CHECKING:
     from pipeline.runs import Run
@@ -42,6 +44,8 @@ app = typer.Typer(
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(recordings_app, name="recordings")
 app.add_typer(distill_app, name="distill")
+app.add_typer(train_app, name="train")
+app.command()(composite)
 
 WorkersOption = Annotated[int, typer.Option(min=1, max=256, help="Processes that share the sources.")]
 PreviewOption = Annotated[bool, typer.Option("--preview", help="Keep the newest annotated picture for the page.")]
@@ -277,7 +281,7 @@ def doctor(
 
 
 app.command()(track_verbs.track)
-app.add_typer(track_verbs.evaluate_app, name="evaluate")
+app.add_typer(evaluate_verbs.evaluate_app, name="evaluate")
 app.add_typer(benchmark_app, name="benchmark")
 app.command()(event_verbs.events)
 app.command()(heat_verbs.heatmap)

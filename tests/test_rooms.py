@@ -46,6 +46,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     # what joins two of them: results into files and the store, scenes into benchmarks
     ("pipeline.alerts", "pipeline.sinks", "pipeline.synthetic"),
     ("pipeline.training", "pipeline.outputs", "pipeline.exports"),
+    ("pipeline.trials",),  # of what was trained
     ("pipeline.build", "pipeline.outcome", "pipeline.compare"),
     ("pipeline.run_record", "pipeline.track_file", "pipeline.retention", "pipeline.recordings", "pipeline.clips"),
     ("pipeline.heart", "pipeline.addresses", "pipeline.picture_search", "pipeline.processing", "pipeline.run_plan"),
@@ -55,19 +56,29 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.run_control",),
     # what people see
     ("pipeline.doctor", "pipeline.demo", "pipeline.tracker_benchmark"),
-    ("pipeline.console", "pipeline.page", "pipeline.run_tables"),
+    ("pipeline.console", "pipeline.page", "pipeline.run_tables", "pipeline.train_display"),
     ("pipeline.api", "pipeline.watch"),
-    ("pipeline.run_verbs", "pipeline.camera_verbs", "pipeline.stopping", "pipeline.watch_tables"),
+    (
+        "pipeline.progress_line",
+        "pipeline.run_verbs",
+        "pipeline.camera_verbs",
+        "pipeline.stopping",
+        "pipeline.watch_tables",
+    ),
     (
         "pipeline.alert_verbs",
         "pipeline.benchmark_verbs",
+        "pipeline.composite_verb",
         "pipeline.distill_verbs",
         "pipeline.event_verbs",
+        "pipeline.export_verbs",
         "pipeline.heat_verbs",
         "pipeline.recording_verbs",
         "pipeline.track_verbs",
+        "pipeline.train_verbs",
         "pipeline.watch_verbs",
     ),
+    ("pipeline.evaluate_verbs",),  # more of `evaluate`
     ("pipeline.cli",),
     ("pipeline.__main__",),
     ("app_ui",),
@@ -95,6 +106,8 @@ READS_SETTINGS = {
     "pipeline.run_verbs",
     "pipeline.distill_verbs",
     "pipeline.track_verbs",
+    "pipeline.evaluate_verbs",
+    "pipeline.export_verbs",
     "pipeline.tracker_benchmark.accuracy",
     "pipeline.tracker_benchmark.own_trackers",
     "pipeline.cli",

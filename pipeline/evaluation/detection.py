@@ -8,6 +8,7 @@ interpolates precision at 101 recalls, and lets boxes in regions marked as crowd
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Self
@@ -44,6 +45,11 @@ class TrueBoxes:
     def __getitem__(self, index: Index) -> Self:
         return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
 
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The rows of all; one part or more."""
+        return cls(*(np.concatenate([getattr(one, field.name) for one in parts]) for field in fields(cls)))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundBoxes:
@@ -62,6 +68,11 @@ class FoundBoxes:
 
     def __getitem__(self, index: Index) -> Self:
         return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The rows of all; one part or more."""
+        return cls(*(np.concatenate([getattr(one, field.name) for one in parts]) for field in fields(cls)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,8 +6,9 @@ counts only where its crops are at least `least_seconds` apart. Objects of diffe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 
@@ -38,6 +39,11 @@ class Crops:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The rows of all; one part or more."""
+        return cls(*(np.concatenate([getattr(one, field.name) for one in parts]) for field in fields(cls)))
 
 
 def same_different_auc(crops: Crops, *, least_seconds: float = LEAST_SECONDS) -> float:

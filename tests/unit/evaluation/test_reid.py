@@ -63,7 +63,7 @@ def test_rank_one_by_hand() -> None:
 
 
 def test_rank_one_looks_only_into_its_own_sequence_and_a_second_away() -> None:
-    """0 finds 30: 1 is half a second away, the other 0 elsewhere. 30 finds 50, nearer than 0 and 1; 1 and 50 find 30."""
+    """0 finds 30: 1 is half a second away, the other 0 elsewhere. 30 finds 50, nearer than 0; 1 and 50 find 30."""
     some = crops((0, 1, 0, 0.0), (30, 1, 0, 2.0), (1, 2, 0, 0.5), (0, 1, 1, 0.0), (50, 2, 0, 9.0))
     assert rank_one(some) == pytest.approx(1 / 4)
 
