@@ -26,7 +26,6 @@ from pipeline.run_verbs import DatabaseOption, RunArgument, SetOption
 from pipeline.stopping import Stoppable, stopping
 from pipeline.tracker_names import TrackerName
 from pipeline.train_verbs import train_app
-from pipeline.train_verbs import train_app
 
 if TYPE_CHECKING:
     from pipeline.runs import Run
@@ -45,7 +44,6 @@ app = typer.Typer(
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(recordings_app, name="recordings")
 app.add_typer(distill_app, name="distill")
-app.add_typer(train_app, name="train")
 app.add_typer(train_app, name="train")
 app.command()(composite)
 

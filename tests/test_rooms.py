@@ -56,7 +56,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.run_control",),
     # what people see
     ("pipeline.doctor", "pipeline.demo", "pipeline.tracker_benchmark"),
-    ("pipeline.console", "pipeline.page", "pipeline.run_tables", "pipeline.train_display", "pipeline.train_display"),
+    ("pipeline.console", "pipeline.page", "pipeline.run_tables", "pipeline.train_display"),
     ("pipeline.api", "pipeline.watch"),
     (
         "pipeline.progress_line",

@@ -12,17 +12,12 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from pipeline.errors import TrainingError
 from pipeline.training.cutouts import Cutout
+from pipeline.training.scenes import Labelled, Opened
 from trackers.structures import FloatArray, ImageArray, IntArray
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Labelled:
-    """A picture and the objects in it."""
-
-    image: ImageArray  # (h, w, 3) blue green red
-    boxes: FloatArray  # (n, 4) x1 y1 x2 y2, pixels, clipped to the picture
-    labels: IntArray  # (n,) index into the class names
+_MIRROR = np.array([-1, 1, -1, 1], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +48,15 @@ class _Canvas:
 class Composer:
     """Makes composites; the same seed and index give the same picture."""
 
-    def __init__(self, scenes: Sequence[Labelled], cutouts: Sequence[Cutout], style: CompositeStyle, seed: int) -> None:
-        """`scenes`: what is pasted over; all objects of the classes in them are labelled."""
+    def __init__(self, scenes: Sequence[Opened], cutouts: Sequence[Cutout], style: CompositeStyle, seed: int) -> None:
+        """`scenes`: what is pasted over; all objects of the classes in them are labelled.
+
+        Raises TrainingError where there is nothing to paste, or nothing to paste it over.
+        """
+        if not scenes:
+            raise TrainingError("there are no scenes to paste over; give labelled pictures")
+        if not any(one.label >= 0 for one in cutouts):
+            raise TrainingError("there is nothing to paste: none of the cut-outs is of a class")
         self._scenes = scenes
         self._style = style
         self._seed = seed
@@ -68,7 +70,7 @@ class Composer:
         random = np.random.default_rng((self._seed, index))
         style = self._style
         size = style.sizes[random.integers(len(style.sizes))]
-        scene = _cropped_scene(random, self._scenes[random.integers(len(self._scenes))], size)
+        scene = _cropped_scene(random, self._scenes[int(random.integers(len(self._scenes)))](), size)
         canvas = _Canvas(scene.image, np.full(size, -1, np.int32))
         for box, label in zip(scene.boxes, scene.labels, strict=True):  # what the scene shows is furthest away
             area = _area(box)
@@ -134,7 +136,7 @@ def _cropped_scene(random: np.random.Generator, scene: Labelled, size: tuple[int
     image, boxes, labels = image.copy(), boxes[kept], scene.labels[kept]
     if random.random() < 0.5:
         image = np.ascontiguousarray(image[:, ::-1])
-        boxes = boxes[:, [2, 1, 0, 3]] * np.float32([-1, 1, -1, 1]) + np.float32([size[1], 0, size[1], 0])
+        boxes = boxes[:, [2, 1, 0, 3]] * _MIRROR + np.array([size[1], 0, size[1], 0], np.float32)
     return Labelled(image, boxes, labels)
 
 
@@ -189,7 +191,9 @@ def _shade(image: ImageArray, x: float, y: float, tall: float, depth: float) -> 
     """A soft shadow on the ground under a foot point."""
     height, width = image.shape[:2]
     shadow = np.zeros((height, width), np.float32)
-    cv2.ellipse(shadow, (round(x), round(y)), (max(2, round(tall * 0.3)), max(1, round(tall * 0.07))), 0, 0, 360, depth, -1)
+    cv2.ellipse(
+        shadow, (round(x), round(y)), (max(2, round(tall * 0.3)), max(1, round(tall * 0.07))), 0, 0, 360, depth, -1
+    )
     image[:] = (image * (1 - cv2.GaussianBlur(shadow, (0, 0), max(0.8, tall * 0.03)))[..., None]).astype(np.uint8)
 
 
@@ -198,9 +202,9 @@ def _finished(random: np.random.Generator, canvas: _Canvas, least_visible: float
     image = canvas.image
     if random.random() < 0.3:
         image = cv2.GaussianBlur(image, (0, 0), random.uniform(0.4, 1.2))
-    image = np.clip(image.astype(np.float32) * random.uniform(0.7, 1.2) + random.uniform(-15, 15), 0, 255)
+    light = np.clip(image.astype(np.float32) * random.uniform(0.7, 1.2) + random.uniform(-15, 15), 0, 255)
     if random.random() < 0.4:
-        image = image + random.normal(0, random.uniform(2, 9), image.shape)
+        light += random.normal(0, random.uniform(2, 9), light.shape)
     pixels = np.bincount(canvas.owner[canvas.owner >= 0], minlength=len(canvas.boxes))
     kept = [
         row
@@ -209,7 +213,7 @@ def _finished(random: np.random.Generator, canvas: _Canvas, least_visible: float
     ]
     boxes = np.array([canvas.boxes[row] for row in kept], np.float32).reshape(-1, 4)
     labels = np.array([canvas.labels[row] for row in kept], np.int64)
-    return Labelled(np.clip(image, 0, 255).astype(np.uint8), boxes, labels)
+    return Labelled(np.clip(light, 0, 255).astype(np.uint8), boxes, labels)
 
 
 def _area(box: FloatArray) -> tuple[slice, slice]:

@@ -44,7 +44,9 @@ def from_coco(annotations: Path, images: Path, classes: Mapping[str, int], *, ob
         content = json.loads(annotations.read_text(encoding="utf-8"))
         names = {one["id"]: one["name"] for one in content["categories"]}
         files = {one["id"]: images / one["file_name"] for one in content["images"]}
-        rows = [one for one in content["annotations"] if not one.get("iscrowd") and isinstance(one["segmentation"], list)]
+        rows = [
+            one for one in content["annotations"] if not one.get("iscrowd") and isinstance(one["segmentation"], list)
+        ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{annotations} is no COCO json with masks ({error}); give an instances file") from error
     found = []
@@ -81,7 +83,7 @@ def background(pictures: Sequence[ImageArray]) -> ImageArray:
     """What a camera that stands still sees without anybody: the median of pictures that are spread over time."""
     if not pictures:
         raise TrainingError("no pictures to find a background in; give a recording that is longer")
-    return np.median(np.stack(pictures), axis=0).astype(np.uint8)
+    return np.asarray(np.median(np.stack(pictures), axis=0), np.uint8)
 
 
 def from_still_camera(
@@ -89,8 +91,8 @@ def from_still_camera(
 ) -> Iterator[Cutout]:
     """Cut-outs of the objects that a detector found in a picture, by what differs from the empty scene.
 
-    `empty`: of the same camera, see `background`. `least_change`: of a channel, 0..255. Objects that overlap others, that
-    touch the border (but for the lower one) or that differ too little from the background to be cut out are left out.
+    `empty`: of the same camera, see `background`. `least_change`: of a channel, 0..255. Objects that overlap others,
+    that touch the border (but for the lower one) or that differ too little from the background are left out.
     """
     height, width = picture.shape[:2]
     changed = (cv2.absdiff(picture, empty).max(axis=2) >= least_change).astype(np.uint8) * 255
@@ -125,7 +127,7 @@ def _largest(mask: ImageArray) -> ImageArray:
 
 
 def _cropped(image: ImageArray, mask: ImageArray, box: FloatArray) -> ImageArray:
-    """(h, w, 4) of the box and a little around it; the object's lower end stays the picture's where it was cut there."""
+    """(h, w, 4) of the box and a little around it; a lower end that the picture cut stays at its edge."""
     height, width = image.shape[:2]
     left, top = (max(0, int(side) - _ADDED) for side in box[:2])
     right, bottom = min(width, int(box[2]) + _ADDED + 1), min(height, int(box[3]) + _ADDED + 1)

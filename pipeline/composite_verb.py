@@ -1,0 +1,151 @@
+"""What the `sightline` command does to make pictures for training out of parts of others: composite."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipeline.training.composites import CompositeStyle
+    from pipeline.training.cutouts import Cutout
+    from pipeline.training.scenes import Opened
+
+_RENDERED_SEEDS = 8  # rendered scenes, each with other walkers
+
+
+def composite(
+    scenes: Annotated[Path, typer.Argument(metavar="DATA", help="Labelled pictures to paste over: a data.yaml.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The training set to make.")],
+    masks: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="COCO json with masks: its objects are cut out.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(metavar="DIR", help="Pictures of --masks.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Which of --masks are ours: vehicle=car+truck.")
+    ] = None,
+    still: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DATA", help="Labelled pictures of a camera that stands still: what moves is cut out."),
+    ] = None,
+    most_of_still: Annotated[int, typer.Option(min=1, help="Cut-outs of each --still at most.")] = 80,
+    rendered: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="Also paste over rendered scenes; their walkers are of this class."),
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=1, help="How many to make.")] = 3000,
+    shares: Annotated[
+        str | None, typer.Option(metavar="NUMBERS", help="How often each class is pasted.  [default: all alike]")
+    ] = None,
+    heights: Annotated[
+        str | None, typer.Option(metavar="NUMBERS", help="Height of each class beside the first.  [default: 1]")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another one gives other pictures.")] = 0,
+) -> None:
+    """Make pictures for training: objects cut out of some pictures, pasted into others.
+
+    Nearer objects stand lower, are larger, and cover those behind; sizes, colours, light, blur and noise vary. All
+    boxes are known. Objects of other classes than ours hide some of them.
+
+    Example: `sightline composite data.yaml --masks instances.json --images pictures --out composites`
+    """
+    from pipeline.training.composites import Composer
+    from pipeline.training.detection_data import read_detection_data
+    from pipeline.training.label_set import LabelSet
+    from pipeline.training.scenes import RenderedScenes, opened
+    from trackers.structures import Detections
+
+    data = read_detection_data(scenes)
+    style = _style(data.names, shares, heights)
+    held: list[Opened] = [partial(opened, picture) for picture in data.train]
+    cutouts, empty = _cutouts(masks or [], images, classes, still or [], most_of_still, data.names)
+    held += empty * max(1, len(held) // 40)
+    if rendered is not None:
+        if rendered not in data.names:
+            raise ConfigError(f"--rendered {rendered}: the scenes label {', '.join(data.names)}")
+        moments = RenderedScenes(range(seed * 100 + 1, seed * 100 + 1 + _RENDERED_SEEDS), data.names.index(rendered))
+        held += [partial(moments, index) for index in range(max(1, len(held) // 8))]
+    composer = Composer(held, cutouts, style, seed)
+    record = {
+        "scenes": data.digest,
+        "cutouts": len(cutouts),
+        "style": asdict(style),
+        "seed": seed,
+        "pictures": pictures,
+    }
+    made = LabelSet.begin(out, record, resume=False)
+    console = Console()
+    boxes = 0
+    steps = range(pictures)
+    for index in track(steps, "composites", console=console, disable=not console.is_terminal, transient=True):
+        one = composer(index)
+        boxes += len(one.boxes)
+        sure = Detections(boxes=one.boxes, scores=one.boxes[:, 0] * 0 + 1, labels=one.labels)
+        made.add(f"composite_{index:06d}", "train", one.image, sure)
+    console.print(f"{pictures} pictures, {boxes} boxes, of {len(cutouts)} cut-outs and {len(held)} scenes")
+    console.print(f"data      {made.finish(data.names)}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _style(names: tuple[str, ...], shares: str | None, heights: str | None) -> CompositeStyle:
+    from pipeline.training.composites import CompositeStyle
+
+    weights = _numbers("--shares", shares, names)
+    return CompositeStyle(
+        class_shares=tuple(weight / sum(weights) for weight in weights),
+        class_heights=_numbers("--heights", heights, names),
+    )
+
+
+def _numbers(option: str, text: str | None, names: tuple[str, ...]) -> tuple[float, ...]:
+    """One number above 0 a class."""
+    if text is None:
+        return (1.0,) * len(names)
+    try:
+        numbers = tuple(float(one) for one in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"{option} {text}: {error}; give one number a class, such as 0.7,0.2,0.1") from error
+    if len(numbers) != len(names) or not all(0 < number < float("inf") for number in numbers):
+        raise ConfigError(f"{option} {text}: give one number above 0 for each of {', '.join(names)}")
+    return numbers
+
+
+def _cutouts(
+    masks: list[Path], images: Path | None, classes: str | None, still: list[Path], most: int, names: tuple[str, ...]
+) -> tuple[list[Cutout], list[Opened]]:
+    """All cut-outs, and the empty scenes of the cameras that stand still."""
+    from pipeline.training.cutout_sources import coco_cutouts, still_cutouts
+    from pipeline.training.scenes import Labelled
+
+    if not masks and not still:
+        raise ConfigError("there is nothing to cut out; give --masks or --still")
+    if masks and images is None:
+        raise ConfigError("--masks needs --images: the folder of its pictures")
+    mapping = _mapping(classes, names)
+    cutouts = [one for file in masks if images for one in coco_cutouts(file, images, names, mapping)]
+    empty: list[Opened] = []
+
+    def same(scene: Labelled) -> Labelled:
+        return scene
+
+    for data in still:
+        found, scene = still_cutouts(data, names, most)
+        cutouts += found
+        empty.append(partial(same, scene))
+    return cutouts, empty
+
+
+def _mapping(text: str | None, names: tuple[str, ...]) -> dict[str, str]:
+    """Theirs -> ours of `vehicle=car+truck,bicycle=bike`."""
+    if text is None:
+        return {}
+    pairs = [one.strip().partition("=") for one in text.split(",")]
+    if unknown := [name for name, _, _ in pairs if name not in names]:
+        raise ConfigError(f"--classes names {', '.join(unknown)}; the scenes label {', '.join(names)}")
+    return {theirs.strip(): ours for ours, _, right in pairs for theirs in (right or ours).split("+")}
