@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from pipeline.distill_embedder_verb import distill_embedder
 from pipeline.errors import ConfigError, SourceError
 from pipeline.run_verbs import INCOMPLETE, SetOption
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.training.pseudo_labels import Harvest, PseudoLabels, Rules
 
 distill_app = typer.Typer(help="Teach a small model what a large one knows.", no_args_is_help=True)
+distill_app.command("embedder")(distill_embedder)
 
 INTERRUPTED = 130  # exit code: ended by the user
 

@@ -65,6 +65,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.stopping",
         "pipeline.watch_tables",
     ),
+    ("pipeline.distill_embedder_verb",),  # one of distill_verbs
     (
         "pipeline.alert_verbs",
         "pipeline.benchmark_verbs",
@@ -104,6 +105,7 @@ READS_SETTINGS = {
     "pipeline.demo",
     "pipeline.api",
     "pipeline.run_verbs",
+    "pipeline.distill_embedder_verb",
     "pipeline.distill_verbs",
     "pipeline.track_verbs",
     "pipeline.evaluate_verbs",

@@ -91,13 +91,8 @@ class LabelSet:
             (self.path / WORK).rmdir()
         for split in SPLITS:
             make_folder(self.path / "images" / split)
-        empty = not any((self.path / "images" / "val").iterdir())
-        data = {
-            "train": "images/train",
-            "val": "images/train" if empty else "images/val",
-            "scores": "scores",
-            "names": dict(enumerate(names)),
-        }
+        filled = [split for split in SPLITS if any((self.path / "images" / split).iterdir())]
+        data = {split: f"images/{split}" for split in filled} | {"names": dict(enumerate(names))}
         write_whole(self.path / DATA, yaml.safe_dump(data, sort_keys=False, allow_unicode=True).encode())
         return self.path / DATA
 

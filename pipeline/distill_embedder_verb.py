@@ -1,0 +1,227 @@
+"""What the `sightline` command does to teach a small embedder what a large one knows: distill embedder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.errors import ConfigError
+from pipeline.run_verbs import SetOption
+from pipeline.stopping import stopping
+from pipeline.train_display import TrainDisplay
+
+if TYPE_CHECKING:
+    from pipeline.config import Settings
+    from pipeline.models.base import Embedder
+    from pipeline.training.crop_sources import CropSource, Finder
+
+INTERRUPTED = 130  # exit code: ended by the user
+
+
+def distill_embedder(
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the student, its log and its state go.")],
+    sources: Annotated[
+        list[str] | None, typer.Argument(metavar="SOURCE...", help="Videos, folders of videos or of pictures.")
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The teacher's weights; or --set embedder.weights=FILE.")
+    ] = None,
+    detector: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Finds the objects in SOURCE; or --set detector.weights=FILE.")
+    ] = None,
+    settings: SetOption = None,
+    classes: Annotated[str, typer.Option(metavar="NAMES", help="Of the detector or of --data.")] = "person",
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="Boxes of this score become crops.")] = 0.4,
+    every: Annotated[float, typer.Option(min=0, help="Seconds between two looked at pictures of a video.")] = 0.5,
+    data: Annotated[
+        list[Path] | None, typer.Option(metavar="DATA.yaml", help="Labelled pictures, as `train detector` takes them.")
+    ] = None,
+    crops: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Crops, as `train embedder` takes them: a folder each, or MOTChallenge."),
+    ] = None,
+    most: Annotated[int, typer.Option(min=4, help="Crops kept of all that are found, by chance.")] = 20_000,
+    epochs: Annotated[int, typer.Option(min=1, max=100_000, help="Times all crops are seen.")] = 30,
+    batch: Annotated[int, typer.Option(min=2, max=4096, help="Crops a step.")] = 128,
+    learning_rate: Annotated[float, typer.Option(min=0, max=1, help="The greatest.")] = 2e-3,
+    mix: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of crops that are no whole object: halves, parts, boxes that miss."),
+    ] = 0.2,
+    clean: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of crops for which the teacher is shown the unchanged one.")
+    ] = 0.0,
+    views: Annotated[
+        int,
+        typer.Option(min=0, help="Change each crop in so many ways, and note what the teacher says; 0: always new."),
+    ] = 0,
+    relation: Annotated[
+        float, typer.Option(min=0, help="Weight of the distances between crops, beside the cosine.")
+    ] = 1.0,
+    dimension: Annotated[int, typer.Option(min=8, max=4096, help="Of the student's features.")] = 128,
+    size: Annotated[str, typer.Option(metavar="HxW", help="Of the student's crops, pixels.")] = "128x64",
+    student: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A .safetensors that goes on learning, instead of a new one.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Another number, other chances.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    amp: Annotated[bool, typer.Option("--amp/--no-amp", help="Compute in bfloat16 where the processor can.")] = True,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in FOLDER.")] = False,
+) -> None:
+    """Teach a small embedder to describe objects as a large one does, on crops that nobody has named.
+
+    Both look at the same changed crop; the student learns the teacher's direction, and how far crops are apart.
+    FOLDER/best.safetensors is the student that ranks held-out crops most as the teacher does.
+
+    Example: `sightline distill embedder videos/ --detector people.onnx --teacher large.xml --out small`
+
+    Exit code 0: done. 2: bad input, or the loss is no number. 130: ended by Ctrl-C; `--resume` goes on.
+    """
+    from pipeline import build
+    from pipeline.training.embedder_distillation import Distillation, EmbedderDistillation
+    from pipeline.training.embedder_file import read_safetensors
+    from pipeline.training.embedder_network import EmbedderPlan
+    from pipeline.training.imitation import Lessons
+    from pipeline.training.learning import Course
+    from pipeline.training.precision import mixed_type, training_device
+
+    chosen = _settings(teacher, detector, settings or [], min_score)
+    model = build.embedder(chosen.embedder)
+    if model is None or model.card.input_size is None:
+        raise ConfigError("there is no teacher; give --teacher FILE, a network that describes crops")
+    begun = None if student is None else read_safetensors(student)
+    plan = EmbedderPlan(input_size=_size(size), dimension=dimension) if begun is None else begun.plan
+    found = list(_sources(sources or [], chosen, model, classes.split(","), every, data or [], crops or []))
+    if not found:
+        raise ConfigError("there is nothing to learn from; give videos or pictures, --data or --crops")
+    wanted = Distillation(
+        plan=plan,
+        lessons=Lessons(batch=batch, mix=mix, clean=clean, views=views, seed=seed),
+        relation=relation,
+        most=most,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        amp=amp,
+        sources=tuple(source.digest for source in found),
+    )
+    where = training_device(device)
+    course = Course(
+        epochs=epochs,
+        learning_rate=learning_rate,
+        weight_decay=wanted.weight_decay,
+        device=where,
+        mixed=mixed_type(where, wanted=amp),
+    )
+    work = EmbedderDistillation(model, wanted, course, student=begun)
+    with TrainDisplay(Console(), epochs=epochs) as display:
+        with stopping(work, display.say):
+            watcher = _Watching(display)
+            learned = work.run(out, found, resume=resume, gathered=watcher.gathered, watcher=watcher)
+        display.say(f"best      epoch {learned.best_epoch}, rank agreement {learned.best_score:.4f} -> {out}")
+    if learned.stopped:
+        raise typer.Exit(INTERRUPTED)
+
+
+class _Watching:
+    """Tells a display how a training goes."""
+
+    def __init__(self, display: TrainDisplay) -> None:
+        self._display = display
+        self._epoch = self._steps = 0
+        self._since = time.perf_counter()
+
+    def gathered(self, count: int) -> None:
+        """So many crops were seen."""
+        if count % 1000 == 0:
+            self._display.say(f"{count} crops so far")
+
+    def began(self, *, epoch: int, epochs: int, steps: int) -> None:  # noqa: ARG002  (the display knows)
+        """See Watcher."""
+        self._epoch, self._steps = epoch, steps
+        self._next()
+
+    def stepped(self, loss: float) -> None:
+        """See Watcher."""
+        self._display.stepped(loss)
+
+    def finished_epoch(self, row: Mapping[str, float]) -> None:
+        """See Watcher."""
+        self._display.epoch_ended({**row, "seconds": time.perf_counter() - self._since})
+        self._epoch = int(row["epoch"])
+        self._next()
+
+    def _next(self) -> None:
+        self._since = time.perf_counter()
+        self._display.epoch_began(self._epoch + 1, self._steps)
+
+
+def _settings(teacher: Path | None, detector: Path | None, overrides: list[str], min_score: float) -> Settings:
+    from pipeline.config import load_settings
+
+    ours = [] if teacher is None else [f"embedder.weights={json.dumps(str(teacher))}"]
+    if detector is not None:
+        ours += [f"detector.weights={json.dumps(str(detector))}", f"detector.min_score={min_score}"]
+    chosen = load_settings(None, [*ours, *overrides])
+    return chosen.model_copy(update={"embedder": chosen.embedder.model_copy(update={"min_score": 0.0})})
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise ConfigError(f"--size {text}: write height x width in pixels, such as 128x64")
+    return int(height), int(width)
+
+
+def _sources(
+    addresses: list[str],
+    chosen: Settings,
+    teacher: Embedder,
+    classes: list[str],
+    every: float,
+    data: list[Path],
+    crops: list[Path],
+) -> Iterator[CropSource]:
+    """All that crops are made of."""
+    from pipeline.addresses import expand
+    from pipeline.training.crop_sources import from_crops, from_labels
+    from pipeline.training.detection_data import read_detection_data
+    from pipeline.training.identity_data import read_folder
+
+    size = teacher.card.input_size
+    assert size is not None, "asked before"
+    if addresses:
+        finder = _finder(chosen, classes)
+        for address in expand(addresses).sources:
+            yield _found(address, chosen, finder, size, every)
+    for file in data:
+        yield from_labels(str(file), read_detection_data(file), classes, size=size)
+    for folder in crops:
+        yield from_crops(str(folder), read_folder(folder, size, most=1 << 30))
+
+
+def _finder(chosen: Settings, classes: list[str]) -> Finder:
+    from pipeline import build
+    from pipeline.training.crop_sources import Finder
+
+    model = build.detector(chosen.detector)
+    known = model.card.classes
+    if unknown := [one for one in classes if one not in known]:
+        raise ConfigError(f"--classes asks for {', '.join(unknown)}, but {model.card.name} finds {', '.join(known)}")
+    return Finder(model, [known.index(one) for one in classes], chosen.detector.min_score)
+
+
+def _found(address: str, chosen: Settings, finder: Finder, size: tuple[int, int], every: float) -> CropSource:
+    from pipeline import build
+    from pipeline.sources.stills import list_pictures
+    from pipeline.training.crop_sources import from_recording, from_stills
+
+    path = Path(address)
+    if path.is_dir():
+        return from_stills(path.name, list_pictures(path), finder, size=size)
+    return from_recording(path.name, lambda: build.source(address, chosen.source), finder, size=size, every=every)

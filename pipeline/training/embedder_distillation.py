@@ -1,0 +1,151 @@
+"""EmbedderDistillation: a small embedder learns to say what a large one says, of crops that nobody has named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pipeline.errors import TrainingError
+from pipeline.models.base import Embedder
+from pipeline.training.crop_sources import CropSource
+from pipeline.training.crop_stock import Crops, fill_stock, held_out, open_stock
+from pipeline.training.embedder_network import EmbedderNetwork, EmbedderPlan
+from pipeline.training.folder import TrainingFolder
+from pipeline.training.imitation import Imitation, Lessons
+from pipeline.training.imitation_loss import ImitationLoss
+from pipeline.training.learning import Course, Learned, Learning, Watcher
+from pipeline.training.random_state import seed_generators
+from pipeline.training.teacher_notes import TeacherNotes
+
+STOCK, NOTES = "crops.bgr", "teacher.f16"
+
+
+@dataclass(frozen=True, slots=True)
+class Distillation:
+    """What decides the student, beside the teacher and the sources."""
+
+    plan: EmbedderPlan = field(default_factory=EmbedderPlan)
+    lessons: Lessons = field(default_factory=Lessons)
+    direction: float = 1.0  # weight of the cosine with the teacher
+    relation: float = 1.0  # weight of the distances between crops
+    most: int = 20_000  # crops
+    val_share: float = 0.05
+    most_val: int = 1000  # crops to validate on
+    epochs: int = 30
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    amp: bool = True
+    sources: tuple[str, ...] = ()  # digests
+
+    def settings(self, teacher: Embedder) -> dict[str, object]:
+        """For settings.yaml."""
+        card = teacher.card
+        held = asdict(self)
+        held["plan"] = self.plan.to_text()
+        held["sources"] = list(self.sources)
+        return {"teacher": {"name": card.name, "sha256": card.sha256, "runtime": card.runtime}, **held}
+
+
+class EmbedderDistillation:
+    """One training."""
+
+    def __init__(
+        self, teacher: Embedder, wanted: Distillation, course: Course, *, student: EmbedderNetwork | None = None
+    ) -> None:
+        """`student`: one that goes on learning, else a new one from random numbers. Raises TrainingError."""
+        card = teacher.card
+        if card.dimension is None or card.input_size is None:
+            raise TrainingError(f"{card.name} has no fixed size of crops or features and cannot teach; give a network")
+        self._dimension, self._shown = card.dimension, card.input_size
+        self._teacher, self._wanted, self._course = teacher, wanted, course
+        seed_generators(wanted.lessons.seed)
+        self._network = student or EmbedderNetwork(wanted.plan)
+        self.stopping = False
+        self._learning: Learning | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the boxes in the stock: what the teacher is shown."""
+        return self._shown
+
+    def stop(self) -> None:
+        """End soon; what finished epochs learned is kept. Safe in a signal handler."""
+        self.stopping = True
+        if self._learning is not None:
+            self._learning.stop()
+
+    def run(
+        self,
+        out: Path,
+        sources: Sequence[CropSource],
+        *,
+        resume: bool,
+        gathered: Callable[[int], None],
+        watcher: Watcher,
+    ) -> Learned:
+        """Gather crops, then learn. `gathered`: how many were seen so far. Raises TrainingError, OutputError."""
+        wanted = self._wanted
+        settings = wanted.settings(self._teacher)
+        if resume:
+            folder, state = TrainingFolder.resume(out, settings)
+        else:
+            folder, state = TrainingFolder.begin(out, settings), {}
+            folder.save(state)  # from here on it can be resumed
+        if not (out / STOCK).exists():
+            try:
+                crops = self._all(sources)
+                fill_stock(out / STOCK, crops, most=wanted.most, seed=wanted.lessons.seed, told=gathered)
+            except _StoppedError:
+                return Learned(0, 0, float("-inf"), stopped=True)
+        objective, material = self._lessons(out)
+        self._learning = Learning(self._network, objective, self._course, watcher=watcher)
+        if state:
+            self._learning.restore(state)
+        if self.stopping:
+            self._learning.stop()
+        learned = self._learning.run(material, folder)
+        folder.write_report(
+            {
+                "teacher": self._teacher.card.name,
+                "crops": len(material) * wanted.lessons.batch,
+                "epochs": learned.epochs,
+                "best epoch": learned.best_epoch,
+                "rank agreement": learned.best_score,
+            }
+        )
+        return learned
+
+    def _all(self, sources: Sequence[CropSource]) -> Crops:
+        for source in sources:
+            for crop in source.crops():
+                if self.stopping:
+                    raise _StoppedError
+                yield crop
+
+    def _lessons(self, out: Path) -> tuple[ImitationLoss, Imitation]:
+        wanted, lessons = self._wanted, self._wanted.lessons
+        stock = open_stock(out / STOCK, self._shown)
+        rows, held = held_out(len(stock), share=wanted.val_share, most=wanted.most_val, seed=lessons.seed)
+        notes = None
+        if lessons.views:
+            notes = TeacherNotes(out / NOTES, views=lessons.views, count=len(stock), dimension=self._dimension)
+        seed_generators(lessons.seed)
+        objective = ImitationLoss(
+            self._network.plan.dimension, self._dimension, direction=wanted.direction, relation=wanted.relation
+        )
+        material = Imitation(
+            stock,
+            rows,
+            held,
+            self._teacher,
+            objective,
+            lessons,
+            sizes=(self._shown, self._network.plan.input_size),
+            notes=notes,
+        )
+        return objective, material
+
+
+class _StoppedError(Exception):
+    """Somebody wants the end."""
