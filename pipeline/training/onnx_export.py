@@ -1,0 +1,78 @@
+"""Torch networks as ONNX files that run in any runtime and can be trained on: weights keep their names, unfolded."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from pipeline.errors import ModelError
+from pipeline.training.onnx_weights import put_weights, store_float16
+
+OPSET = 17
+IMAGES = "images"  # name of the input
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What a network looks like from outside."""
+
+    size: tuple[int, int]  # height, width of the input, pixels
+    output: str  # name
+    open_axes: Mapping[str, Mapping[int, str]]  # by input and output: axes of any length, with a name
+
+
+def to_onnx(network: torch.nn.Module, graph: Graph, metadata: Mapping[str, str], *, half: bool) -> bytes:
+    """The content of an ONNX file. The network is not changed.
+
+    Initialisers have the names of the state dict, and batch norm is not folded: runtimes do that while they load.
+    `half`: weights stored as float16 (`store_float16`). Raises ModelError where a weight is not a finite number.
+    """
+    import onnx
+
+    state = {name: value for name, value in network.state_dict().items() if value.is_floating_point()}
+    for name, value in state.items():
+        if not torch.isfinite(value).all():
+            raise ModelError(f"weight {name} holds numbers that are not finite (NaN); the training went wrong")
+    model = onnx.load_from_string(_traced(_marked(network), graph))
+    put_weights(model, state)
+    if half:
+        store_float16(model)
+    onnx.helper.set_model_props(model, dict(metadata))
+    return bytes(model.SerializeToString())
+
+
+def _marked(network: torch.nn.Module) -> torch.nn.Module:
+    """A copy with other numbers in every weight. The exporter joins weights that are equal, which loses their names."""
+    copy = deepcopy(network).cpu().float().eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for tensor in copy.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+    return copy
+
+
+def _traced(network: torch.nn.Module, graph: Graph) -> bytes:
+    content: Any = io.BytesIO()  # the exporter's signature knows paths only
+    example = torch.zeros(2, 3, *graph.size)  # 1 would be taken for a length that never changes
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the tracer, about shapes that are meant to be constant
+        torch.onnx.export(
+            network,
+            (example,),
+            content,
+            opset_version=OPSET,
+            input_names=[IMAGES],
+            output_names=[graph.output],
+            dynamic_axes={name: dict(axes) for name, axes in graph.open_axes.items()},
+            do_constant_folding=False,
+            training=torch.onnx.TrainingMode.PRESERVE,  # EVAL would fold batch norm into the convolutions
+            dynamo=False,  # the other exporter renames weights
+        )
+    return bytes(content.getvalue())

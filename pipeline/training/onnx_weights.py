@@ -1,0 +1,109 @@
+"""Weights inside ONNX files of ours: kept under the names of the torch state dict, so that a file can be trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pipeline.errors import ModelError
+
+if TYPE_CHECKING:
+    import onnx
+
+_COUNTER = "num_batches_tracked"  # of batch norm; counts steps of a training, and is in no file
+_FLOAT, _FLOAT16 = 1, 10  # TensorProto.DataType (onnx.proto)
+_LARGEST = float(np.finfo(np.float16).max)
+
+
+def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors by name, as float32 where the file stores float16, and what the file says of itself.
+
+    What torch counts while it trains (`num_batches_tracked`) is not there. Raises ModelError where the file is no ONNX
+    file, or its weights are not those of a torch network by name.
+    """
+    model = _load(path)
+    state = {}
+    for tensor in model.graph.initializer:
+        if tensor.data_type in (_FLOAT, _FLOAT16):
+            state[tensor.name] = torch.from_numpy(_array(tensor).astype(np.float32))
+    if not any("." in name for name in state):
+        raise ModelError(
+            f"{path} does not hold weights by their names in a network; give a file that `sightline export` wrote"
+        )
+    return state, {entry.key: entry.value for entry in model.metadata_props}
+
+
+def load_weights(network: torch.nn.Module, path: Path) -> dict[str, str]:
+    """Put the weights of a file into a network of the same architecture; returns what the file says of itself.
+
+    Raises ModelError where it is no such file, or a tensor is missing or of another shape.
+    """
+    state, metadata = read_weights(path)
+    wanted = {name: tensor for name, tensor in network.state_dict().items() if not name.endswith(_COUNTER)}
+    wrong = [name for name, tensor in wanted.items() if name not in state or state[name].shape != tensor.shape]
+    if wrong:
+        raise ModelError(
+            f"{path} is of another architecture: {len(wrong)} of {len(wanted)} tensors are missing or of another "
+            f"shape, {wrong[0]} among them"
+        )
+    network.load_state_dict({name: state[name] for name in wanted}, strict=False)
+    return metadata
+
+
+def store_float16(model: onnx.ModelProto) -> None:
+    """Store weights as float16 with a Cast to float32 behind each, which keeps the name; arithmetic stays float32.
+
+    A tensor with numbers that float16 does not hold stays as it is. Runtimes undo the Cast while they load.
+    """
+    import onnx
+
+    used = {name for node in model.graph.node for name in node.input}
+    casts, renamed = [], {}
+    for tensor in model.graph.initializer:
+        if tensor.data_type != _FLOAT or tensor.name not in used:
+            continue
+        values = _array(tensor)
+        if values.size < 2 or np.abs(values).max() > _LARGEST:
+            continue
+        name, wide = tensor.name, f"{tensor.name}/float32"
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), name))
+        casts.append(onnx.helper.make_node("Cast", [name], [wide], name=wide, to=_FLOAT))
+        renamed[name] = wide
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = renamed.get(name, name)
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def put_weights(model: onnx.ModelProto, state: dict[str, torch.Tensor]) -> None:
+    """Replace the numbers of every initialiser that has the name of a tensor of `state`. Shapes must be the same."""
+    import onnx
+
+    for tensor in model.graph.initializer:
+        if tensor.name in state:
+            values = state[tensor.name].detach().cpu().float().numpy()
+            assert list(tensor.dims) == list(values.shape), f"{tensor.name}: {tensor.dims} and {values.shape}"
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(values), tensor.name))
+
+
+def _load(path: Path) -> onnx.ModelProto:
+    import onnx
+
+    if not path.is_file():
+        raise ModelError(f"no weights file {path}; check the path")
+    try:
+        return onnx.load(str(path))
+    except Exception as error:  # protobuf's errors have no common base with onnx's
+        raise ModelError(f"{path} is not an ONNX file, or it is cut short: {type(error).__name__}") from error
+
+
+def _array(tensor: onnx.TensorProto) -> npt.NDArray[Any]:
+    import onnx
+
+    return np.asarray(onnx.numpy_helper.to_array(tensor))
