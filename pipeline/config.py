@@ -102,7 +102,9 @@ class EmbedderSettings(Section):
     weights: str | None = Field(None, description="file; for torchvision also 'default' (download) or 'none' (random)")
     architecture: str = Field("resnet18", description="torchvision: name of the backbone")
     recipe: Literal["auto", "plain", "imagenet"] = Field(
-        "auto", description="input: plain = BGR 0..255, imagenet = RGB normalised; auto: plain for .xml, else imagenet"
+        "auto",
+        description="input: plain = BGR 0..255, imagenet = RGB normalised; auto: as the file says, else plain for "
+        ".xml, imagenet for others",
     )
     input_size: ImageSize | None = Field(None, description="height, width in pixels, where the file leaves it open")
     min_score: Share = Field(0.3, description="weaker detections are not described")

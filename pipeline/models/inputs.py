@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 import cv2
 import numpy as np
 
+from pipeline.errors import ModelError
 from trackers.structures import FloatArray, ImageArray
 
 
@@ -35,6 +37,29 @@ PLAIN = Recipe()  # blue green red 0..255: OpenVINO's model zoo
 UNIT_RGB = Recipe(fit=Fit.CENTRED, rgb=True, scale=(255.0, 255.0, 255.0))  # red green blue 0..1: YOLOv8 and later
 YOLOX = Recipe(fit=Fit.TOP_LEFT)
 IMAGENET = Recipe(rgb=True, mean=(123.675, 116.28, 103.53), scale=(58.395, 57.12, 57.375))  # torchvision's mean and std
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """As JSON, for the entry `recipe` of a file's metadata."""
+    return json.dumps(asdict(recipe))
+
+
+def embedded_recipe(metadata: Mapping[str, str]) -> Recipe | None:
+    """What a file's metadata say of its input (`recipe_text`); None where they say nothing.
+
+    Raises ModelError where the entry cannot be read.
+    """
+    text = metadata.get("recipe")
+    if text is None:
+        return None
+    try:
+        said = json.loads(text)
+        mean, scale = ((float(a), float(b), float(c)) for a, b, c in (said["mean"], said["scale"]))
+        if not isinstance(said["rgb"], bool) or min(scale) <= 0:
+            raise ValueError("`rgb` must be true or false, and scales above 0")
+        return Recipe(Fit(said["fit"]), said["rgb"], mean, scale, int(said["pad"]))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"the file's metadata `recipe` cannot be read ({error}); set embedder.recipe") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pipeline.models import catalog, decoders, files
 from pipeline.models.base import ModelCard
 from pipeline.models.decoders import Hints, Limits, TensorSpec
 from pipeline.models.embed import NetworkEmbedder, feature_length
-from pipeline.models.inputs import IMAGENET, Recipe, to_blob
+from pipeline.models.inputs import IMAGENET, Recipe, embedded_recipe, to_blob
 from pipeline.models.network import NetworkDetector
 from trackers.structures import FloatArray, ImageArray
 
@@ -141,7 +141,10 @@ def open_embedder(
     device: str = "CPU",
     threads: int = 0,
 ) -> NetworkEmbedder:
-    """Embedder from .onnx. `recipe`: what the network expects; None: ImageNet's mean and deviation, red green blue."""
+    """Embedder from .onnx.
+
+    `recipe`: what the network expects; None: what the file says, else ImageNet's mean and deviation, red green blue.
+    """
     opened = OnnxSession(weights, device=device, threads=threads)
     size = opened.input_size(input_size)
     dimension = feature_length(opened.outputs, opened.file.stem)
@@ -150,7 +153,7 @@ def open_embedder(
             "%s takes one crop at a time; crops run one by one. Backend 'openvino' can batch them",
             opened.file.path.name,
         )
-    chosen = IMAGENET if recipe is None else recipe
+    chosen = recipe or embedded_recipe(opened.file.metadata) or IMAGENET
     card = _card(opened, "embed", input_size=size, dimension=dimension)
     return NetworkEmbedder(OnnxNetwork(opened, chosen, batch=None), chosen, card=card)
 

@@ -15,7 +15,7 @@ from pipeline.models import catalog, decoders, files
 from pipeline.models.base import ModelCard
 from pipeline.models.decoders import Hints, Limits, TensorSpec
 from pipeline.models.embed import NetworkEmbedder, feature_length
-from pipeline.models.inputs import IMAGENET, PLAIN, Recipe
+from pipeline.models.inputs import IMAGENET, PLAIN, Recipe, embedded_recipe
 from pipeline.models.network import NetworkDetector
 from trackers.structures import FloatArray, ImageArray
 
@@ -130,14 +130,16 @@ def open_embedder(
 ) -> NetworkEmbedder:
     """Embedder from .xml (with .bin) or .onnx; the number of crops may differ from call to call.
 
-    `recipe`: what the network expects; None: blue-green-red 0..255 for IR, ImageNet's mean and deviation for ONNX.
+    `recipe`: what the network expects; None: what an ONNX file or an IR's `rt_info` says, else blue-green-red 0..255
+    for IR, ImageNet's mean and deviation for ONNX.
     """
     file, model = _read(weights)
     size = _input_size(model, file, input_size)
     _set_size(model, file, size)
     dimension = feature_length(_outputs(model), file.stem)
     if recipe is None:
-        recipe = PLAIN if file.form is files.Form.IR else IMAGENET
+        usual = PLAIN if file.form is files.Form.IR else IMAGENET
+        recipe = embedded_recipe(file.metadata) or embedded_recipe(_rt_recipe(model)) or usual
     any_number = _can_batch(model, -1)
     if not any_number:
         _LOG.warning("%s takes one crop at a time; crops run one by one", file.path.name)
@@ -246,6 +248,12 @@ def _rt_names(model: ov.Model) -> tuple[str, ...]:
     if not model.has_rt_info(path):
         return ()
     return tuple(name.replace("_", " ") for name in model.get_rt_info(path).astype(str).split())
+
+
+def _rt_recipe(model: ov.Model) -> dict[str, str]:
+    """What an IR says of its input, in the form of an ONNX file's metadata."""
+    path = ["model_info", "recipe"]
+    return {"recipe": model.get_rt_info(path).astype(str)} if model.has_rt_info(path) else {}
 
 
 def _with_recipe(model: ov.Model, recipe: Recipe) -> ov.Model:

@@ -51,12 +51,12 @@ def augmented(
     found = _moved(picture, size, change, random)
     if random.random() < change.flip:
         found = found[:, ::-1]
-    pixels = _lit(found.astype(np.float32), change, random)
+    found = np.asarray(cv2.transform(found, _light(float(found.mean()), change, random)))
     if random.random() < change.blur:
-        pixels = cv2.GaussianBlur(pixels, (0, 0), random.uniform(0.4, 1.4))
+        found = np.asarray(cv2.GaussianBlur(found, (0, 0), random.uniform(0.4, 1.4)))
     if random.random() < change.erase:
-        pixels = _erased(pixels, random)
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+        _erase(found, random)
+    return found
 
 
 def _moved(picture: ImageArray, size: tuple[int, int], change: Augmentation, random: np.random.Generator) -> ImageArray:
@@ -71,23 +71,20 @@ def _moved(picture: ImageArray, size: tuple[int, int], change: Augmentation, ran
     return np.asarray(cv2.warpAffine(picture, affine, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE))
 
 
-def _lit(pixels: FloatArray, change: Augmentation, random: np.random.Generator) -> FloatArray:
-    """Contrast about the mean, brightness, saturation about the grey picture, and a tint."""
+def _light(mean: float, change: Augmentation, random: np.random.Generator) -> FloatArray:
+    """(3, 4) affine map of colours: saturation about the grey picture, contrast about the mean, brightness, a tint."""
     contrast, bright = 1 + random.uniform(-change.light, change.light, 2)
-    tint = 1 + random.uniform(-change.tint, change.tint, 3)
+    tint = 1 + random.uniform(-change.tint, change.tint, (3, 1))
     keep = 1 + random.uniform(-change.saturation, change.saturation)
-    grey = pixels.mean(axis=2, keepdims=True)
-    coloured = grey + (pixels - grey) * keep
-    mean = grey.mean()
-    return np.asarray(((coloured - mean) * contrast + mean) * bright * tint, np.float32)
+    saturation = keep * np.eye(3) + (1 - keep) / 3
+    return np.asarray(bright * tint * np.hstack([contrast * saturation, np.full((3, 1), mean * (1 - contrast))]))
 
 
-def _erased(pixels: FloatArray, random: np.random.Generator) -> FloatArray:
-    """A rectangle of 2 to 30 % of the area, sides 0.3 to 3.3, filled with noise (Zhong et al. 2020, algorithm 1)."""
-    height, width = pixels.shape[:2]
+def _erase(picture: ImageArray, random: np.random.Generator) -> None:
+    """A rectangle of 2 to 30 % of the area, sides 0.3 to 3.3, is filled with noise (Zhong et al. 2020, algorithm 1)."""
+    height, width = picture.shape[:2]
     area = random.uniform(0.02, 0.3) * height * width
     ratio = np.exp(random.uniform(np.log(0.3), np.log(3.3)))
     tall, wide = min(height, round(np.sqrt(area * ratio))), min(width, round(np.sqrt(area / ratio)))
     top, left = random.integers(0, height - tall + 1), random.integers(0, width - wide + 1)
-    pixels[top : top + tall, left : left + wide] = random.uniform(0, 255, (tall, wide, 3))
-    return pixels
+    picture[top : top + tall, left : left + wide] = random.integers(0, 256, (tall, wide, 3), np.uint8)

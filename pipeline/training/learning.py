@@ -1,0 +1,221 @@
+"""Learning: the loop that teaches an embedder, epoch by epoch, to a state from which it goes on bit-identically."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import TrainingError
+from pipeline.training.data_parallel import Ranks
+from pipeline.training.embedder_file import to_safetensors
+from pipeline.training.embedder_network import EmbedderNetwork
+from pipeline.training.embedding import network_input
+from pipeline.training.folder import EPOCH, TrainingFolder
+from pipeline.training.precision import mixing
+from pipeline.training.random_state import keep_generators, restore_generators
+
+SCORE = "score"  # figure of a validation that decides which epoch is the best; higher is better
+BEST = "best.safetensors"
+_LARGEST_GRADIENT = 5.0  # norm of all gradients together, beyond which they are shortened
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How long and how fast a network learns."""
+
+    epochs: int = 60
+    learning_rate: float = 1e-3  # at the top
+    weight_decay: float = 0.05  # AdamW's, of matrices and filters alone
+    warm_up: float = 0.05  # share of all steps in which the learning rate rises
+    patience: int = 0  # epochs without a better score after which it ends; 0: never
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    mixed: torch.dtype | None = None  # short type that the network computes in; losses are always float32
+
+    def rate(self, step: int, steps: int) -> float:
+        """Learning rate of a step, from 0, of `steps`: a straight rise, then half a cosine down to 0.
+
+        That is one period of SGDR (Loshchilov & Hutter 2017, eq. 5) after a warm-up.
+        """
+        rise = max(1, round(self.warm_up * steps))
+        if step < rise:
+            return self.learning_rate * (step + 1) / rise
+        return self.learning_rate * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))) / 2
+
+
+class Material(Protocol):
+    """What a network learns from."""
+
+    def __len__(self) -> int:
+        """Steps an epoch."""
+
+    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's part of each batch: (n, H, W, 3) uint8 crops, blue green red, and (n, ...) targets."""
+
+    def validate(self, network: EmbedderNetwork) -> dict[str, float]:
+        """Figures of the network as it is, among them SCORE. Always the same names."""
+
+
+class Watcher(Protocol):
+    """Is told how a training goes."""
+
+    def began(self, *, epoch: int, epochs: int, steps: int) -> None:
+        """Epochs done so far, of how many, and steps each."""
+
+    def stepped(self, loss: float) -> None:
+        """A batch was learned from."""
+
+    def finished_epoch(self, row: Mapping[str, float]) -> None:
+        """The epoch's row of the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """How a training ended."""
+
+    epochs: int  # done
+    best_epoch: int  # 0: none was better than the start
+    best_score: float
+    stopped: bool  # by somebody, before it was done
+
+
+class Learning:
+    """A network, its objective (a module, as it may have parameters of its own), and where their training stands."""
+
+    def __init__(
+        self,
+        network: EmbedderNetwork,
+        objective: nn.Module,
+        course: Course,
+        *,
+        ranks: Ranks | None = None,
+        watcher: Watcher | None = None,
+    ) -> None:
+        """`objective(features, targets)` gives the loss of (n, d) unit-length features of the whole batch."""
+        self.network = network.to(course.device).to(memory_format=torch.channels_last)
+        self.objective = objective.to(course.device)
+        self._course = course
+        self._ranks = ranks or Ranks()
+        self._watcher = watcher
+        self._parameters = [one for one in (*network.parameters(), *objective.parameters()) if one.requires_grad]
+        self._optimiser = torch.optim.AdamW(_groups(self._parameters, course.weight_decay), lr=course.learning_rate)
+        self._scaler = torch.amp.GradScaler(course.device.type, enabled=course.mixed == torch.float16)
+        self._epoch = self._step = self._best_epoch = 0
+        self._best = -math.inf
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End after the step in hand; the epoch is lost, those before are kept. Safe in a signal handler."""
+        self._stopping = True
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `run` has kept in a folder."""
+        self.network.load_state_dict(state["network"])
+        self.objective.load_state_dict(state["objective"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._scaler.load_state_dict(state["scaler"])
+        self._epoch, self._step = state["epoch"], state["step"]
+        self._best, self._best_epoch = state["best"], state["best_epoch"]
+        restore_generators(state["generators"])
+
+    def run(self, material: Material, folder: TrainingFolder | None) -> Learned:
+        """Learn to the end of the course. `folder`: of the first process; None in all others.
+
+        Raises TrainingError where the loss is no number, OutputError where the folder cannot be written.
+        """
+        course, steps = self._course, self._course.epochs * len(material)
+        if self._watcher is not None:
+            self._watcher.began(epoch=self._epoch, epochs=course.epochs, steps=len(material))
+        if folder is not None and not self._epoch:
+            folder.save(self._state())
+        while self._epoch < course.epochs and not self._done():
+            start = time.perf_counter()
+            loss = self._learn(material, steps)
+            if loss is None:
+                return Learned(self._epoch, self._best_epoch, self._best, stopped=True)
+            self._epoch += 1
+            figures = self._ranks.from_first(material.validate(self.network) if self._ranks.first else None)
+            rate = course.rate(self._step - 1, steps)
+            self._keep(folder, {EPOCH: self._epoch, "loss": loss, **figures, "learning rate": rate}, start)
+        return Learned(self._epoch, self._best_epoch, self._best, stopped=False)
+
+    def _done(self) -> bool:
+        return bool(self._course.patience) and self._epoch - self._best_epoch >= self._course.patience
+
+    def _learn(self, material: Material, steps: int) -> float | None:
+        """Mean loss of an epoch; None where it was stopped."""
+        self.network.train()
+        self.objective.train()
+        total, count = 0.0, 0
+        for crops, targets in material.batches(self._epoch + 1):
+            if self._ranks.any(self._stopping):
+                return None
+            loss = self._learn_batch(crops, targets, self._course.rate(self._step, steps))
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"the loss is {loss} in epoch {self._epoch + 1}, step {count + 1} of {len(material)}; "
+                    "lower --learning-rate, or use --no-amp"
+                )
+            self._step, total, count = self._step + 1, total + loss, count + 1
+            if self._watcher is not None:
+                self._watcher.stepped(loss)
+        return total / max(1, count)
+
+    def _learn_batch(self, crops: Tensor, targets: Tensor, rate: float) -> float:
+        device = self._course.device
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        pictures = network_input(crops.to(device, non_blocking=True))
+        with mixing(device, self._course.mixed):
+            features = self.network(pictures)
+        features = self._ranks.gather(features.float())
+        loss: Tensor = self.objective(features, self._ranks.gather(targets.to(device)))
+        self._optimiser.zero_grad()
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._scaler.unscale_(self._optimiser)
+        self._ranks.average_gradients(self._parameters)
+        nn.utils.clip_grad_norm_(self._parameters, _LARGEST_GRADIENT)
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        return float(loss.detach())
+
+    def _keep(self, folder: TrainingFolder | None, row: dict[str, float], start: float) -> None:
+        """Remember whether it was the best epoch, and write what is needed to go on."""
+        if not math.isfinite(row[SCORE]):
+            raise TrainingError(f"the validation gives the score {row[SCORE]} in epoch {self._epoch}; check the data")
+        better = row[SCORE] > self._best
+        if better:
+            self._best, self._best_epoch = row[SCORE], self._epoch
+        if folder is None:
+            return
+        if better:
+            folder.write_bytes(BEST, to_safetensors(self.network))
+        folder.save(self._state(), {**row, "seconds": round(time.perf_counter() - start, 3)})
+        if self._watcher is not None:
+            self._watcher.finished_epoch(row)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "objective": self.objective.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "epoch": self._epoch,
+            "step": self._step,
+            "best": self._best,
+            "best_epoch": self._best_epoch,
+            "generators": keep_generators(),
+        }
+
+
+def _groups(parameters: list[nn.Parameter], decay: float) -> list[dict[str, Any]]:
+    """Matrices and filters decay; what scales and shifts does not."""
+    return [
+        {"params": [one for one in parameters if one.ndim > 1], "weight_decay": decay},
+        {"params": [one for one in parameters if one.ndim <= 1], "weight_decay": 0.0},
+    ]
