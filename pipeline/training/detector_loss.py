@@ -1,4 +1,4 @@
-"""The loss of a detector: ultralytics' own, with focal loss, weights of classes, and several processes that share it."""
+"""The loss of a detector: ultralytics' own, with focal loss, class weights, and processes that share it."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
         ranks: Ranks,
         workers: int,
     ) -> None:
-        """`scratch`: a folder for what ultralytics insists on writing. `workers`: processes that prepare pictures.
+        """`scratch`: a folder for what ultralytics writes at the start. `workers`: processes that prepare pictures.
 
         Raises ConfigError where a batch cannot be shared by the processes.
         """

@@ -53,16 +53,16 @@ class DetectorTraining:
         elif settings.seed:
             network = build_network(settings.architecture, names, seed=settings.seed)
         self.parameters = sum(parameter.numel() for parameter in network.parameters())
-        self._scratch = tempfile.TemporaryDirectory(prefix="sightline-training-")
-        self.trainer = DetectorTrainer(
-            network,
-            held,
-            settings,
-            scratch=Path(self._scratch.name),
-            device=device,
-            ranks=self.ranks,
-            workers=place.workers,
-        )
+        with tempfile.TemporaryDirectory(prefix="sightline-training-") as scratch:
+            self.trainer = DetectorTrainer(
+                network,
+                held,
+                settings,
+                scratch=Path(scratch),
+                device=device,
+                ranks=self.ranks,
+                workers=place.workers,
+            )
 
     def run(self, out: Path, observer: TrainingObserver, *, resume: bool = False) -> TrainingOutcome:
         """Train into a folder, or go on with what is in it. Raises TrainingError, OutputError."""
