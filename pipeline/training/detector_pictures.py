@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -83,7 +84,7 @@ class DetectorPictures(ultralytics.data.dataset.YOLODataset):  # type: ignore[mi
         return image.copy(), self._sizes[self.im_files[i]], image.shape[:2]  # augmentation may write into it
 
     def _read(self, i: int) -> ImageArray:
-        file = Path(self.im_files[i])
+        file, side = Path(self.im_files[i]), int(self.imgsz)
         try:
             image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)
         except OSError as error:
@@ -91,9 +92,10 @@ class DetectorPictures(ultralytics.data.dataset.YOLODataset):  # type: ignore[mi
         if image is None:
             raise TrainingError(f"{file} was changed while training: OpenCV cannot decode it any more")
         height, width = image.shape[:2]
-        share = self.imgsz / max(height, width)
-        size = (min(int(np.ceil(width * share)), self.imgsz), min(int(np.ceil(height * share)), self.imgsz))
-        return image if share == 1 else cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+        share = side / max(height, width)
+        size = (min(math.ceil(width * share), side), min(math.ceil(height * share), side))
+        resized: ImageArray = image if share == 1 else cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+        return resized
 
 
 class AugmentedPictures(DetectorPictures):

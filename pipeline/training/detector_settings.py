@@ -86,7 +86,8 @@ class DetectorSettings:
     def for_library(self) -> dict[str, Value]:
         """Every setting that ultralytics is given, defaults included."""
         defaults: dict[str, Value] = {name: default for name, (default, _, _) in _NUMBERS.items()}
-        defaults |= {name: default for name, (default, _) in _COUNTS.items()} | _SWITCHES
+        defaults |= {name: default for name, (default, _) in _COUNTS.items()}
+        defaults |= _SWITCHES
         if self.optimizer not in ("SGD", "MuSGD", "RMSprop"):
             defaults["warmup_bias_lr"] = _ADAPTIVE_BIAS_RATE
         return defaults | {"optimizer": self.optimizer} | self.library

@@ -228,7 +228,7 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
 
     def _set_rates(self, epoch: int, step: int, steps: int) -> int:
         """Learning rates and momentum of a step, rising at first; returns how many batches make one step then."""
-        rising = self._get_warmup_iterations(steps)
+        rising: int = self._get_warmup_iterations(steps)
         share = min(1.0, (epoch * steps + step) / rising) if rising else 1.0
         for group in self.optimizer.param_groups:
             full = group["initial_lr"] * self.lf(epoch)
@@ -236,7 +236,8 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
             group["lr"] = start + (full - start) * share
             if "momentum" in group:
                 group["momentum"] = self.args.warmup_momentum + (self.args.momentum - self.args.warmup_momentum) * share
-        return max(1, round(1 + (self.accumulate - 1) * share))
+        nominal: int = self.accumulate
+        return max(1, round(1 + (nominal - 1) * share))
 
     def _backward(self, batch: dict[str, Any], where: str) -> dict[str, float]:
         """Gradients of one batch; its losses by name."""
@@ -277,7 +278,7 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
         return scores | {f"val_{key.removeprefix('val/')}": float(found[key]) for key in found if key[:4] == "val/"}
 
     def _patience_is_over(self) -> bool:
-        return self.start_epoch - self.stopper.best_epoch >= self.stopper.patience
+        return bool(self.start_epoch - self.stopper.best_epoch >= self.stopper.patience)
 
     def _checkpoint(self, score: float) -> bytes:
         self._clean.load_state_dict(self.ema.ema.state_dict())
