@@ -60,9 +60,12 @@ class FakeSource:
         width: int = 64,
         height: int = 48,
         fps: float = 10.0,
+        first: int = 0,
     ) -> None:
+        """`first`: index of the first frame to give; `count` is that of all."""
         self.name = self.uri = self.fingerprint = f"fake{mark}"
-        self.frame_count: int | None = count
+        self.frame_count: int | None = count - first
+        self._range = range(first, count)
         self.duration: float | None = count / fps
         self.width, self.height, self.fps = width, height, fps
         self._mark, self._error, self._pause = mark, error, seconds_each
@@ -70,7 +73,7 @@ class FakeSource:
         self.stopped = False
 
     def __iter__(self) -> Iterator[Frame]:
-        for index in range(self.frame_count or 0):
+        for index in self._range:
             if self.stopped:
                 return
             time.sleep(self._pause)
@@ -233,6 +236,23 @@ class FakeDetector:
         boxes = np.stack([left, left * 0 + frame.index % 20, left + 8, left * 0 + frame.index % 20 + 16], axis=1)
         scores = np.linspace(0.9, 0.5, count, dtype=np.float32)
         return Detections(boxes.astype(np.float32), scores, np.zeros(count, np.int64))
+
+
+class ScriptedDetector:
+    """Finds in frame i what `script(i)` says. Notes the frames it was shown."""
+
+    def __init__(
+        self, script: Callable[[int], Detections], classes: tuple[str, ...], *, fail_at: int | None = None
+    ) -> None:
+        self.card = ModelCard("scripted", "detect", "1", "0" * 64, "none", None, classes)
+        self.shown: list[int] = []
+        self._script, self._fail_at = script, fail_at
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        self.shown += [frame.index for frame in frames]
+        if any(frame.index == self._fail_at for frame in frames):
+            raise RuntimeError("the detector broke")
+        return [self._script(frame.index) for frame in frames]
 
 
 class FakeEmbedder:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from trackers.structures import BoolArray, Detections, FloatArray, MultiObjectTracker
+from trackers.structures import Detections, FloatArray, MultiObjectTracker
 from trackers.track_rows import Recording, Refiner, TrackRows
 
 
@@ -16,7 +16,7 @@ class Judged:
     """One picture's boxes, told apart. Nothing is said of `ignored` areas: the student is to see neither of two things,
     an object that it would be punished for finding, and a mistake that it would be taught."""
 
-    labels: Detections  # what the student learns, with the teacher's scores
+    labels: Detections  # what the student learns; scores: how sure the teacher is
     ignored: FloatArray  # (m, 4) pixels
     promoted: int = 0  # labels below the least score, which a track confirms
     dropped: int = 0  # boxes above it, which no track confirms
@@ -40,26 +40,39 @@ def by_tracks(
 
     The tracker, followed by hindsight, decides: a weak box of a track is a label too, and a strong one that appears for
     a moment is none. Where hindsight fills a hole in a track, the teacher has missed something, or something is hidden:
-    that area is ignored like the boxes of no track.
+    that area is ignored like the boxes of no track. A label's score is the teacher's, or what is usual for its track,
+    if that is more.
     """
     results = [tracker.update(seen, when) for seen, when in zip(found, recording.times.tolist(), strict=True)]
     rows = refiner(TrackRows.gather(results, found, recording), recording)
     places = np.searchsorted(recording.frames, rows.frames)
+    usual = _usual_scores(rows)
     judged = []
     for number, seen in enumerate(found):
-        own = rows[places == number] if len(rows) else rows
-        confirmed = np.zeros(len(seen), dtype=bool)
-        confirmed[own.rows[own.rows >= 0]] = True
-        judged.append(_judge(seen, confirmed, own.boxes[own.rows < 0], min_score))
+        here = np.flatnonzero(places == number)
+        judged.append(_judge(seen, rows[here], usual[here], min_score))
     return judged
 
 
-def _judge(seen: Detections, confirmed: BoolArray, missed: FloatArray, min_score: float) -> Judged:
-    sure = seen.scores >= min_score
-    ignored = np.concatenate([seen.boxes[~confirmed], missed.astype(np.float32)])
+def _usual_scores(rows: TrackRows) -> FloatArray:
+    """Of each row's track: the median score of its measured boxes (n,)."""
+    usual = np.zeros(len(rows), np.float32)
+    for one in np.unique(rows.ids):
+        own = rows.ids == one
+        usual[own] = np.median(rows.scores[own & (rows.rows >= 0)])
+    return usual
+
+
+def _judge(seen: Detections, tracks: TrackRows, usual: FloatArray, min_score: float) -> Judged:
+    """One frame's boxes. `tracks`: the rows (n) that are in it, with what is usual for each (n,)."""
+    measured = tracks.rows >= 0
+    support = np.zeros(len(seen), np.float32)
+    support[tracks.rows[measured]] = usual[measured]
+    confirmed, sure = support > 0, seen.scores >= min_score
+    labels = replace(seen, scores=np.maximum(seen.scores, support))
     return Judged(
-        seen[confirmed],
-        ignored,
+        labels[confirmed],
+        np.concatenate([seen.boxes[~confirmed], tracks.boxes[~measured].astype(np.float32)]),
         promoted=int((confirmed & ~sure).sum()),
         dropped=int((sure & ~confirmed).sum()),
     )

@@ -12,7 +12,7 @@ from pipeline.errors import ConfigError
 from trackers.geometry import suppress
 from trackers.structures import Detections, IntArray
 
-_SAME_OBJECT = 0.65  # IoU from which two boxes that have become one class are one object
+_SAME_OBJECT = 0.65  # IoU, of boxes that a network found
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,12 @@ class ClassMap:
         found = [next((own for own, group in enumerate(self.of) if name in group), -1) for name in theirs]
         return np.array(found, np.int64)
 
-    def translate(self, found: Detections, theirs: Sequence[str]) -> Detections:
+    def translate(self, found: Detections, theirs: Sequence[str], *, same: float = _SAME_OBJECT) -> Detections:
         """Detections in the student's labels, without those of other classes.
 
-        Where two of their classes have become one, the weaker of two boxes of one object is dropped.
+        Where two of their classes have become one, the weaker of two boxes of one object is dropped. `same`: IoU from
+        which two boxes are one object.
         """
         labels = self.labels(theirs)[found.labels]
         known = replace(found, labels=labels)[labels >= 0]
-        return known[suppress(known.boxes, known.scores, known.labels, iou=_SAME_OBJECT)]
+        return known[suppress(known.boxes, known.scores, known.labels, iou=same)]

@@ -20,11 +20,13 @@ def paint_over(image: ImageArray, ignored: FloatArray, labels: FloatArray) -> tu
     Each area gets the mean colour of a ring around it. Also returns which share of the picture was painted.
     """
     height, width = image.shape[:2]
-    hidden = _covered(ignored, height, width, margin=0.0) & ~_covered(labels, height, width, margin=_MARGIN)
+    unclear = _covered(ignored, height, width, margin=0.0)
+    kept = _covered(labels, height, width, margin=_MARGIN)
+    hidden = unclear & ~kept
     if not hidden.any():
         return image, 0.0
     painted = image.copy()
-    clear = ~hidden
+    clear = ~unclear & ~kept
     for box in ignored:
         left, top, right, bottom = _inside(box, height, width, 0.0)
         around_left, around_top, around_right, around_bottom = _inside(box, height, width, _RING)

@@ -31,6 +31,7 @@ from trackers.geometry import clip_boxes, iou_matrix
 from trackers.structures import BoolArray, Detections, Frame, ImageArray, MultiObjectTracker
 from trackers.track_rows import Refiner
 
+_SAME_LABEL = 0.95  # IoU from which two labels are one object that is labelled twice
 _SAME_OBJECT = 0.5  # IoU from which a teacher's box is an object that a person has labelled
 _SMALLEST = 3.0  # pixels of the written picture; smaller boxes teach nothing and are painted over
 
@@ -144,7 +145,7 @@ class PseudoLabels:
         for frame, found in self._stills(files, fingerprint, harvest, told):
             one = labelled.pictures[frame.index]
             own = read_labels(one.labels, len(labelled.names), frame.width, frame.height)
-            own = self._classes.translate(own, labelled.names)
+            own = self._classes.translate(own, labelled.names, same=_SAME_LABEL)
             judged = by_score(_new_objects(found, own, wanted), min_score=self._rules.min_score)
             judged = replace(judged, labels=_together(own, judged.labels))
             self._add(harvest, _still_stem(name, one.picture, frame), one.split, frame.image, judged)
