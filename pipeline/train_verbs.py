@@ -11,6 +11,7 @@ from rich.console import Console
 
 from pipeline.stopping import stopping
 from pipeline.train_display import TrainDisplay
+from pipeline.train_embedder_verb import train_embedder
 
 INTERRUPTED = 130  # exit code: ended by the user
 
@@ -100,3 +101,6 @@ def train_detector(
                 display.say(line)
     if outcome.stopped:
         raise typer.Exit(INTERRUPTED)
+
+
+train_app.command("embedder")(train_embedder)

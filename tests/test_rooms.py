@@ -57,6 +57,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     # what people see
     ("pipeline.doctor", "pipeline.demo", "pipeline.tracker_benchmark"),
     ("pipeline.console", "pipeline.page", "pipeline.run_tables", "pipeline.train_display"),
+    ("pipeline.learning_display",),
     ("pipeline.api", "pipeline.watch"),
     (
         "pipeline.progress_line",
@@ -65,7 +66,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.stopping",
         "pipeline.watch_tables",
     ),
-    ("pipeline.distill_embedder_verb",),  # one of distill_verbs
+    ("pipeline.distill_embedder_verb", "pipeline.train_embedder_verb"),  # of distill_verbs and train_verbs
     (
         "pipeline.alert_verbs",
         "pipeline.benchmark_verbs",
@@ -118,7 +119,12 @@ READS_SETTINGS = {
 
 # Only build knows which classes there are: outside their package these are all that may be imported of the parts.
 OPEN_DOORS = {
-    "pipeline.models": {"pipeline.models.base", "pipeline.models.catalog", "pipeline.models.ultralytics_library"},
+    "pipeline.models": {
+        "pipeline.models.base",
+        "pipeline.models.catalog",
+        "pipeline.models.inputs",
+        "pipeline.models.ultralytics_library",
+    },
     "pipeline.sources": {
         "pipeline.sources.base",
         "pipeline.sources.feed",

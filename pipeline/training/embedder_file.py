@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -11,8 +12,11 @@ from pipeline.errors import ModelError
 from pipeline.models.inputs import recipe_text
 from pipeline.training.embedder_network import EmbedderNetwork, EmbedderPlan
 from pipeline.training.embedding import RECIPE
+from pipeline.training.onnx_export import IMAGES, Graph, to_onnx
+from pipeline.training.onnx_weights import load_weights, read_weights
 
-ARCHITECTURE = "architecture"
+ARCHITECTURE = "architecture"  # entry of the metadata
+FEATURES = "features"  # name of the output
 
 
 def metadata_of(plan: EmbedderPlan) -> dict[str, str]:
@@ -31,6 +35,26 @@ def to_safetensors(network: EmbedderNetwork) -> bytes:
     return bytes(save(tensors, metadata_of(network.plan)))
 
 
+def to_onnx_file(network: EmbedderNetwork, *, half: bool = True) -> bytes:
+    """The content of an .onnx file for any number of crops. `half`: weights as float16. Raises ModelError (NaN)."""
+    axes = {IMAGES: {0: "crops"}, FEATURES: {0: "crops"}}
+    graph = Graph(network.plan.input_size, FEATURES, axes)
+    return to_onnx(network, graph, metadata_of(network.plan), half=half)
+
+
+def read_embedder(path: Path) -> EmbedderNetwork:
+    """The network of a file of ours, to be trained on: .safetensors or .onnx. Raises ModelError."""
+    match path.suffix.lower():
+        case ".safetensors":
+            return read_safetensors(path)
+        case ".onnx":
+            _, said = read_weights(path)
+            network = _planned(path, said)
+            load_weights(network, path)
+            return network
+    raise ModelError(f"{path} cannot be trained on; give a .safetensors or .onnx of `sightline train embedder`")
+
+
 def read_safetensors(path: Path) -> EmbedderNetwork:
     """The network of a file that `to_safetensors` made. Raises ModelError."""
     try:
@@ -39,11 +63,16 @@ def read_safetensors(path: Path) -> EmbedderNetwork:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} cannot be read as safetensors: {error}; check the path") from error
-    if ARCHITECTURE not in said:
-        raise ModelError(f"{path} says nothing of its architecture; give a file that `sightline train embedder` made")
-    network = EmbedderNetwork(EmbedderPlan.from_text(said[ARCHITECTURE]))
+    network = _planned(path, said)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise ModelError(f"{path} does not hold what its architecture needs: {error}") from error
     return network
+
+
+def _planned(path: Path, said: Mapping[str, str]) -> EmbedderNetwork:
+    """A new network of the shape that a file names."""
+    if said.get("task") != "embed" or ARCHITECTURE not in said:
+        raise ModelError(f"{path} is no embedder of ours; give a file that `sightline train embedder` made")
+    return EmbedderNetwork(EmbedderPlan.from_text(said[ARCHITECTURE]))
