@@ -9,8 +9,10 @@ import numpy as np
 import yaml
 
 from pipeline.synthetic.scene import Scene
+from pipeline.synthetic.truth import Truth
+from trackers.structures import FloatArray
 
-NAMES = ["person", "shadow"]
+NAMES = ["even", "odd"]  # of a walker's number: two classes, of which one can be rare
 TINY = {
     "nc": 2,
     "backbone": [
@@ -24,6 +26,8 @@ TINY = {
     ],
     "head": [[[3, 5, 6], 1, "Detect", ["nc"]]],
 }
+_SIDE = 160  # pixels of a picture
+_SMALLEST = 12  # pixels of a labelled box
 
 
 def write_network(path: Path) -> Path:
@@ -32,29 +36,37 @@ def write_network(path: Path) -> Path:
     return path
 
 
-def write_pictures(folder: Path, *, train: int, val: int, size: tuple[int, int] = (128, 96)) -> Path:
-    """Pictures with YOLO labels in `folder`; returns its data.yaml. Every second walker is called a shadow."""
-    scene = Scene(seconds=20.0, size=size, fps=5.0, walkers=12, seed=3)
-    full = [index for index in range(len(scene)) if len(_rows(scene, index))]
-    chosen = full[:: max(1, len(full) // (train + val))][: train + val]
-    for place, index in enumerate(chosen):
-        part = "val" if place % (train + val) >= train else "train"
+def write_pictures(folder: Path, *, train: int, val: int) -> Path:
+    """Square pieces of the plaza around a walker, with YOLO labels; returns their data.yaml."""
+    scene = Scene(seconds=24.0, size=(960, 540), fps=4.0, walkers=12, seed=3)
+    truths = [truth for truth in scene.truths() if truth.visibility.max(initial=0) > 0.9]
+    chosen = [truths[int(place)] for place in np.linspace(0, len(truths) - 1, train + val)]
+    for place, truth in enumerate(chosen):
+        part = "train" if place < train else "val"
         for kind in ("images", "labels"):
             (folder / kind / part).mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(folder / "images" / part / f"{index:04d}.png"), scene.frame(index).image)
-        text = "".join(f"{label} {x:.6f} {y:.6f} {w:.6f} {h:.6f}\n" for label, x, y, w, h in _rows(scene, index))
-        (folder / "labels" / part / f"{index:04d}.txt").write_text(text, encoding="utf-8")
+        corner = _corner(truth, scene.size)
+        x, y = corner.tolist()
+        image = scene.frame(truth.index).image[y : y + _SIDE, x : x + _SIDE]
+        cv2.imwrite(str(folder / "images" / part / f"{place:04d}.png"), image)
+        (folder / "labels" / part / f"{place:04d}.txt").write_text(_rows(truth, corner), encoding="utf-8")
     data = {"names": NAMES, "train": "images/train", "val": "images/val"}
     (folder / "data.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
     return folder / "data.yaml"
 
 
-def _rows(scene: Scene, index: int) -> list[tuple[int, float, float, float, float]]:
-    truth = scene.truth(index)
-    sides = np.array([*scene.size, *scene.size], np.float64)
+def _corner(truth: Truth, size: tuple[int, int]) -> FloatArray:
+    """(2,) x and y of the piece around the walker that is best seen."""
+    box = truth.visible_boxes[int(np.argmax(truth.visibility))]
+    middle = (box[:2] + box[2:]) / 2
+    corner: FloatArray = np.clip(middle - _SIDE / 2, 0, np.array(size) - _SIDE).astype(np.int64)
+    return corner
+
+
+def _rows(truth: Truth, corner: FloatArray) -> str:
+    boxes = np.clip(truth.visible_boxes - np.tile(corner, 2), 0, _SIDE) / _SIDE
     rows = []
-    for identity, box, seen in zip(truth.ids, truth.visible_boxes, truth.visibility, strict=True):
-        x1, y1, x2, y2 = box / sides
-        if seen > 0.3 and (x2 - x1) * scene.size[0] > 2:
-            rows.append((int(identity) % 2, (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1))
-    return rows
+    for identity, (x1, y1, x2, y2) in zip(truth.ids.tolist(), boxes.tolist(), strict=True):
+        if min(x2 - x1, y2 - y1) * _SIDE >= _SMALLEST:
+            rows.append(f"{identity % 2} {(x1 + x2) / 2:.6f} {(y1 + y2) / 2:.6f} {x2 - x1:.6f} {y2 - y1:.6f}\n")
+    return "".join(rows)
