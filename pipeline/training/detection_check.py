@@ -47,6 +47,8 @@ def digest_of(names: Sequence[str], parts: Mapping[str, Sequence[LabelledPicture
         for picture in pictures:
             digest.update(bytes.fromhex(picture.sha256))
             digest.update(picture.labels.tobytes() + picture.boxes.tobytes())
+            if picture.scores is not None:
+                digest.update(picture.scores.tobytes())
     return digest.hexdigest()
 
 
@@ -70,7 +72,7 @@ def _look(one: ClaimedPicture) -> LabelledPicture | str:
 
 
 def _with_boxes(picture: LabelledPicture, claimed: Sequence[ClaimedBox], problems: Problems) -> LabelledPicture:
-    labels, boxes = [], []
+    labels, boxes, scores = [], [], []
     seen: dict[tuple[object, ...], str] = {}
     for one in claimed:
         fault = _fault(one, picture)
@@ -83,6 +85,7 @@ def _with_boxes(picture: LabelledPicture, claimed: Sequence[ClaimedBox], problem
         seen[key] = one.place
         x1, y1, x2, y2 = (min(max(share, 0.0), 1.0) for share in one.corners)
         labels.append(one.label)
+        scores.append(one.score)
         boxes.append(((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1))
     return LabelledPicture(
         picture.path,
@@ -91,6 +94,7 @@ def _with_boxes(picture: LabelledPicture, claimed: Sequence[ClaimedBox], problem
         picture.sha256,
         np.array(labels, np.int64),
         np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(scores, np.float32) if min(scores, default=1.0) < 1 else None,
     )
 
 

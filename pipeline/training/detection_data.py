@@ -15,10 +15,22 @@ from pipeline.training.coco_labels import read_coco
 from pipeline.training.detection_check import check_pictures, digest_of
 from pipeline.training.detection_problems import Problems
 from pipeline.training.labelled import ClaimedPicture, DetectionData, LabelledPicture
-from pipeline.training.yolo_labels import label_file, listed_pictures, pictures_in, read_yolo
+from pipeline.training.yolo_labels import label_file, listed_pictures, pictures_in, read_yolo, score_file
 
-_KEYS = {"path", "train", "val", "test", "names", "nc", "classes"}
-_PART_KEYS = {"images", "labels", "annotations", "names", "classes"}
+_KEYS = {"path", "train", "val", "test", "names", "nc", "classes", "scores"}
+_PART_KEYS = {"images", "labels", "annotations", "names", "classes", "scores"}
+
+
+def read_training_pictures(file: Path) -> tuple[tuple[str, ...], tuple[LabelledPicture, ...], str]:
+    """Names of the classes, the pictures of `train`, and their digest: for those who train nothing with them.
+
+    Raises as `read_detection_data`.
+    """
+    reader = _reader(file)
+    problems = Problems()
+    pictures = check_pictures(reader.read("train", problems), problems)
+    problems.require_none()
+    return reader.names, pictures, digest_of(reader.names, {"train": pictures})
 
 
 def read_detection_data(file: Path) -> DetectionData:
@@ -28,16 +40,16 @@ def read_detection_data(file: Path) -> DetectionData:
     `labels` where the pictures lie in `images`, else beside them); `{images: FOLDER, labels: FOLDER, names: [...]}`
     for YOLO text of other class names; `{images: FOLDER, annotations: FILE.json}` for COCO. `names`: ours, a list or
     numbered. `classes`: what other names become ours, `{car: vehicle, truck: vehicle}`; then names that are neither
-    there nor ours are left out, otherwise they are an error. Paths are relative to `path`, else to the file.
+    there nor ours are left out, otherwise they are an error. `scores: true`, of all or of one part: beside `labels`
+    lies `scores`, a line a box, how sure who labelled it is. Paths are relative to `path`, else to the file.
 
     Raises FormatError with the first of all problems, TrainingError where a set is empty, has no boxes, or shares a
     picture with the other.
     """
-    held = _load(file)
-    names = _names(held.get("names"), f"{file}: names")
-    reader = _Reader(file, names, _mapping(held.get("classes"), names, f"{file}: classes"), _base(file, held))
+    reader = _reader(file)
+    names = reader.names
     problems = Problems()
-    claimed = {part: reader.read(held.get(part), part, problems) for part in ("train", "val")}
+    claimed = {part: reader.read(part, problems) for part in ("train", "val")}
     checked = {part: check_pictures(pictures, problems) for part, pictures in claimed.items()}
     problems.require_none()
     _require_apart(checked["train"], checked["val"])
@@ -55,12 +67,15 @@ class _Reader:
     """Turns the parts of one YAML file into claimed pictures."""
 
     file: Path
+    held: Mapping[str, Any]  # what the file says
     names: tuple[str, ...]
     classes: Mapping[str, str] | None  # their name -> ours; None: only our own names are known
     base: Path
+    scored: bool = False  # beside labels lie scores
 
-    def read(self, said: Any, part: str, problems: Problems) -> list[ClaimedPicture]:
+    def read(self, part: str, problems: Problems) -> list[ClaimedPicture]:
         """Pictures of `train` or `val`, in the order of the file. Raises TrainingError where there are none."""
+        said = self.held.get(part)
         if not said:
             raise TrainingError(f"{self.file}: {part!r} names no pictures; give a folder, a list or a COCO file")
         sources = said if isinstance(said, list) else [said]
@@ -72,7 +87,9 @@ class _Reader:
     def _source(self, said: Any, part: str, problems: Problems) -> list[ClaimedPicture]:
         where = f"{self.file}: {part}"
         if isinstance(said, str):
-            return self._yolo(self._path(said, where), None, self._numbers(self.names, where, None), problems)
+            return self._yolo(
+                self._path(said, where), None, self._numbers(self.names, where, None), problems, self.scored
+            )
         if not isinstance(said, dict) or "images" not in said or not set(said) <= _PART_KEYS:
             raise FormatError(f"{where}: {said!r} is neither a path nor {{images: ...}} of {', '.join(_PART_KEYS)}")
         classes = _mapping(said["classes"], self.names, f"{where}: classes") if "classes" in said else self.classes
@@ -82,16 +99,17 @@ class _Reader:
             return read_coco(images, annotations, lambda name: self._number(name, str(annotations), classes), problems)
         theirs = self._class_names(said["names"], where) if "names" in said else self.names
         labels = self._path(said["labels"], where) if "labels" in said else None
-        return self._yolo(images, labels, self._numbers(theirs, where, classes), problems)
+        scored = bool(said.get("scores", self.scored))
+        return self._yolo(images, labels, self._numbers(theirs, where, classes), problems, scored)
 
     def _yolo(
-        self, images: Path, labels: Path | None, numbers: Mapping[int, int | None], problems: Problems
+        self, images: Path, labels: Path | None, numbers: Mapping[int, int | None], problems: Problems, scored: bool
     ) -> list[ClaimedPicture]:
         pictures = [(one, "") for one in pictures_in(images)] if images.is_dir() else listed_pictures(images)
         found = []
         for picture, place in pictures:
             beside = label_file(picture) if labels is None else labels / f"{picture.stem}.txt"
-            one = read_yolo(picture, beside, numbers, problems)
+            one = read_yolo(picture, beside, numbers, problems, scores=score_file(beside) if scored else None)
             found.append(ClaimedPicture(picture, one.boxes, place=place))
         return found
 
@@ -119,6 +137,19 @@ class _Reader:
         if not path.exists():
             raise FormatError(f"{where}: there is no {path}; check the path")
         return path
+
+
+def _reader(file: Path) -> _Reader:
+    held = _load(file)
+    names = _names(held.get("names"), f"{file}: names")
+    return _Reader(
+        file,
+        held,
+        names,
+        _mapping(held.get("classes"), names, f"{file}: classes"),
+        _base(file, held),
+        bool(held.get("scores")),
+    )
 
 
 def _load(file: Path) -> dict[str, Any]:

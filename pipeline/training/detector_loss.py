@@ -10,7 +10,9 @@ import torch
 
 from pipeline.models.ultralytics_library import ultralytics
 from pipeline.training.labelled import LabelledPicture
+from pipeline.training.soft_labels import soften
 
+_LABELS = 3  # place of the true labels among what the assigner is given
 Share = Callable[[torch.Tensor], torch.Tensor]  # a number of this process -> the sum over all
 
 
@@ -75,8 +77,14 @@ class DetectionLoss(ultralytics.utils.loss.v8DetectionLoss):  # type: ignore[mis
         scale = own / every
         return total * scale * self._share(pictures.clone()) / pictures, {k: v * scale for k, v in items.items()}
 
-    def _remember(self, _module: torch.nn.Module, _inputs: Any, outputs: Sequence[torch.Tensor]) -> None:
-        self._assigned = outputs[2].sum().detach()
+    def _remember(
+        self, _module: torch.nn.Module, inputs: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, ...]:
+        """Soften what the assigner gives, where labels are not sure."""
+        labels, boxes, scores, chosen, owners = outputs
+        scores = soften(scores, inputs[_LABELS], owners)
+        self._assigned = scores.sum().detach()
+        return labels, boxes, scores, chosen, owners
 
 
 def make_loss(

@@ -16,7 +16,8 @@ import numpy as np
 from pipeline.errors import TrainingError
 from pipeline.models.ultralytics_library import ultralytics
 from pipeline.training.labelled import LabelledPicture
-from trackers.structures import ImageArray
+from pipeline.training.soft_labels import soft_labels
+from trackers.structures import FloatArray, ImageArray
 
 _KEPT_BYTES = 1 << 30  # resized pictures held in memory, so that each is decoded once while there is room
 Key = tuple[int, int]  # epoch, index of the picture
@@ -55,7 +56,7 @@ class DetectorPictures(ultralytics.data.dataset.YOLODataset):  # type: ignore[mi
             {
                 "im_file": str(picture.path),
                 "shape": (picture.height, picture.width),
-                "cls": picture.labels.astype(np.float32)[:, None],
+                "cls": self._classes(picture)[:, None],
                 "bboxes": picture.boxes.copy(),
                 "segments": [],
                 "normalized": True,
@@ -63,6 +64,10 @@ class DetectorPictures(ultralytics.data.dataset.YOLODataset):  # type: ignore[mi
             }
             for picture in self._pictures
         ]
+
+    def _classes(self, picture: LabelledPicture) -> FloatArray:
+        """(n,) numbers of the classes."""
+        return picture.labels.astype(np.float32)
 
     def build_transforms(self, hyp: Any) -> Any:
         """Theirs, without a library of augmentations that may or may not be installed."""
@@ -110,6 +115,10 @@ class AugmentedPictures(DetectorPictures):
         calm = copy(args)
         calm.mosaic = calm.mixup = calm.cutmix = 0.0
         self._calm_transforms = self.build_transforms(calm)
+
+    def _classes(self, picture: LabelledPicture) -> FloatArray:
+        """(n,) numbers of the classes, and how sure they are, as the loss reads it."""
+        return soft_labels(picture)
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
         """Picture `key[1]` as it is in epoch `key[0]`."""

@@ -92,7 +92,7 @@ class LabelSet:
         for split in SPLITS:
             make_folder(self.path / "images" / split)
         filled = [split for split in SPLITS if any((self.path / "images" / split).iterdir())]
-        data = {split: f"images/{split}" for split in filled} | {"names": dict(enumerate(names))}
+        data = {split: f"images/{split}" for split in filled} | {"names": dict(enumerate(names)), "scores": True}
         write_whole(self.path / DATA, yaml.safe_dump(data, sort_keys=False, allow_unicode=True).encode())
         return self.path / DATA
 

@@ -15,6 +15,7 @@ class ClaimedBox:
     label: int  # index into our names
     corners: tuple[float, float, float, float]  # x1 y1 x2 y2, shares of the picture
     place: str  # file and line, or file and number
+    score: float = 1.0  # how sure who labelled it is, above 0 up to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class LabelledPicture:
     sha256: str  # of the file
     labels: IntArray  # (n,) index into the names
     boxes: FloatArray  # (n, 4) float32 centre x, centre y, width, height; shares of the picture, inside it
+    scores: FloatArray | None = None  # (n,) float32 how sure who labelled it is, 0..1; None: all 1
 
 
 @dataclass(frozen=True, slots=True)

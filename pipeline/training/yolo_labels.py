@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.training.detection_problems import Problems
@@ -34,10 +35,26 @@ def label_file(picture: Path) -> Path:
     return Path(*parts, f"{picture.stem}.txt")
 
 
-def read_yolo(picture: Path, labels: Path, classes: Mapping[int, int | None], problems: Problems) -> ClaimedPicture:
+def score_file(labels: Path) -> Path:
+    """Where the scores of a label file lie: `scores` in place of its last folder called `labels`."""
+    parts = list(labels.parts)
+    if "labels" in parts:
+        parts[len(parts) - 1 - parts[::-1].index("labels")] = "scores"
+    return Path(*parts)
+
+
+def read_yolo(
+    picture: Path,
+    labels: Path,
+    classes: Mapping[int, int | None],
+    problems: Problems,
+    *,
+    scores: Path | None = None,
+) -> ClaimedPicture:
     """What a label file says of a picture; a picture without a file holds no objects.
 
-    `classes`: number in the file -> ours, or None for one that is left out. What cannot be understood is a problem.
+    `classes`: number in the file -> ours, or None for one that is left out. `scores`: a file with a line a line of
+    labels: how sure who labelled it is. What cannot be understood is a problem.
     """
     if not labels.exists():
         return ClaimedPicture(picture, ())
@@ -46,13 +63,26 @@ def read_yolo(picture: Path, labels: Path, classes: Mapping[int, int | None], pr
     except (OSError, UnicodeDecodeError) as error:
         problems.add(labels, f"cannot be read as text ({error})")
         return ClaimedPicture(picture, ())
+    filled = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    sure = [1.0] * len(filled) if scores is None else _read_scores(scores, len(filled), problems)
     boxes = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            box = _read_line(line.split(), f"{labels}:{number}", classes, problems)
-            if box is not None:
-                boxes.append(box)
+    for (number, line), score in zip(filled, sure, strict=True):
+        box = _read_line(line.split(), f"{labels}:{number}", classes, problems)
+        if box is not None:
+            boxes.append(replace(box, score=score))
     return ClaimedPicture(picture, tuple(boxes))
+
+
+def _read_scores(file: Path, count: int, problems: Problems) -> list[float]:
+    try:
+        found = [float(line) for line in file.read_text(encoding="utf-8-sig").split()]
+    except (OSError, ValueError) as error:
+        problems.add(file, f"cannot be read as scores ({error})")
+        return [1.0] * count
+    if len(found) != count or not all(0 < score <= 1 for score in found):
+        problems.add(file, f"must hold {count} scores above 0 up to 1, one for each label")
+        return [1.0] * count
+    return found
 
 
 def _read_line(

@@ -83,7 +83,7 @@ def test_a_recording_becomes_pictures_labels_and_scores(tmp_path: Path) -> None:
     assert list(lines) == ["0000000", "0000010", "0000020", "0000030"]
     assert lines["0000020"] == f"0 {35 / 160:.6f} {25 / 120:.6f} {20 / 160:.6f} {30 / 120:.6f}\n"
     assert written(tmp_path / "out", "scores")["0000020"] == "0.8000\n"  # promoted to what is usual for the track
-    assert data.read_text() == "train: images/train\nnames:\n  0: person\n  1: bike\n"
+    assert data.read_text() == "train: images/train\nnames:\n  0: person\n  1: bike\nscores: true\n"
     assert not (tmp_path / "out" / ".work").exists()
 
 
