@@ -57,24 +57,24 @@ def composite(
     Example: `sightline composite data.yaml --masks instances.json --images pictures --out composites`
     """
     from pipeline.training.composites import Composer
-    from pipeline.training.detection_data import read_detection_data
+    from pipeline.training.detection_data import read_training_pictures
     from pipeline.training.label_set import LabelSet
     from pipeline.training.scenes import RenderedScenes, opened
     from trackers.structures import Detections
 
-    data = read_detection_data(scenes)
-    style = _style(data.names, shares, heights)
-    held: list[Opened] = [partial(opened, picture) for picture in data.train]
-    cutouts, empty = _cutouts(masks or [], images, classes, still or [], most_of_still, data.names)
+    names, labelled, digest = read_training_pictures(scenes)
+    style = _style(names, shares, heights)
+    held: list[Opened] = [partial(opened, picture) for picture in labelled]
+    cutouts, empty = _cutouts(masks or [], images, classes, still or [], most_of_still, names)
     held += empty * max(1, len(held) // 40)
     if rendered is not None:
-        if rendered not in data.names:
-            raise ConfigError(f"--rendered {rendered}: the scenes label {', '.join(data.names)}")
-        moments = RenderedScenes(range(seed * 100 + 1, seed * 100 + 1 + _RENDERED_SEEDS), data.names.index(rendered))
+        if rendered not in names:
+            raise ConfigError(f"--rendered {rendered}: the scenes label {', '.join(names)}")
+        moments = RenderedScenes(range(seed * 100 + 1, seed * 100 + 1 + _RENDERED_SEEDS), names.index(rendered))
         held += [partial(moments, index) for index in range(max(1, len(held) // 8))]
     composer = Composer(held, cutouts, style, seed)
     record = {
-        "scenes": data.digest,
+        "scenes": digest,
         "cutouts": len(cutouts),
         "style": asdict(style),
         "seed": seed,
@@ -90,7 +90,7 @@ def composite(
         sure = Detections(boxes=one.boxes, scores=one.boxes[:, 0] * 0 + 1, labels=one.labels)
         made.add(f"composite_{index:06d}", "train", one.image, sure)
     console.print(f"{pictures} pictures, {boxes} boxes, of {len(cutouts)} cut-outs and {len(held)} scenes")
-    console.print(f"data      {made.finish(data.names)}", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"data      {made.finish(names)}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _style(names: tuple[str, ...], shares: str | None, heights: str | None) -> CompositeStyle:

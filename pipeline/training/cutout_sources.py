@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.errors import TrainingError
 from pipeline.training.cutouts import Cutout, background, from_coco, from_still_camera
-from pipeline.training.detection_data import read_detection_data
+from pipeline.training.detection_data import read_training_pictures
 from pipeline.training.scenes import Labelled, opened
 from trackers.structures import Detections
 
@@ -34,10 +34,9 @@ def still_cutouts(data: Path, names: tuple[str, ...], most: int) -> tuple[list[C
 
     Raises TrainingError where its pictures differ in size, or nothing in them moves.
     """
-    held = read_detection_data(data)
-    if held.names != names:
-        raise TrainingError(f"{data} labels {', '.join(held.names)}, the scenes {', '.join(names)}; they must be alike")
-    pictures = held.train
+    theirs, pictures, _ = read_training_pictures(data)
+    if theirs != names:
+        raise TrainingError(f"{data} labels {', '.join(theirs)}, the scenes {', '.join(names)}; they must be alike")
     sizes = {(one.height, one.width) for one in pictures}
     if len(sizes) > 1:
         raise TrainingError(f"{data} has pictures of {len(sizes)} sizes; one camera that stands still gives one")
