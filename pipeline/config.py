@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, overload
 
 import yaml
 from pydantic import (
+    AfterValidator,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -21,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.bundled_models import resolved
 from pipeline.errors import ConfigError
 from pipeline.rule_settings import AnalyticsSettings
 from pipeline.section import ImageSize, Names, Seconds, Section, Share
@@ -29,6 +31,7 @@ from pipeline.tracker_settings import TRACKERS, DeepSortSettings, TrackerSetting
 DATABASE_VARIABLE = "SIGHTLINE_DATABASE"  # environment: the database's address, which may hold a password
 
 _Section = TypeVar("_Section", bound=Section)
+Weights = Annotated[str, AfterValidator(resolved)]
 
 
 def _refuse_unused(section: Section, backend: str, used: tuple[str, ...]) -> None:
@@ -65,7 +68,9 @@ class DetectorSettings(Section):
     backend: Literal["auto", "openvino", "onnx", "ultralytics", "torchvision", "motion"] = Field(
         "auto", description="auto: by the weights file; .xml and .onnx run in OpenVINO, .pt and .yaml in ultralytics"
     )
-    weights: str | None = Field(None, description="file; for torchvision also 'default' (download) or 'none' (random)")
+    weights: Weights | None = Field(
+        None, description="file, or bundled:NAME; for torchvision also 'default' (download) or 'none' (random)"
+    )
     architecture: str = Field("fasterrcnn_mobilenet_v3_large_320_fpn", description="torchvision: name of the model")
     decoder: str | None = Field(None, description="form of the network's output; found from the file where empty")
     classes: Names | None = Field(None, description="class names in label order, where the file has none")
@@ -99,7 +104,9 @@ class EmbedderSettings(Section):
     backend: Literal["auto", "none", "openvino", "onnx", "torchvision", "colour"] = Field(
         "auto", description="auto: by the weights file, none without one; colour: histograms, no weights"
     )
-    weights: str | None = Field(None, description="file; for torchvision also 'default' (download) or 'none' (random)")
+    weights: Weights | None = Field(
+        None, description="file, or bundled:NAME; for torchvision also 'default' (download) or 'none' (random)"
+    )
     architecture: str = Field("resnet18", description="torchvision: name of the backbone")
     recipe: Literal["auto", "plain", "imagenet"] = Field(
         "auto",

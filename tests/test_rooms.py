@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 # import from lower rooms. Neighbours in a room do not know each other. A longer name wins over its package's.
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("trackers",),
-    ("pipeline.errors", "pipeline.redaction", "pipeline.tally", "pipeline.tracker_names"),
+    ("pipeline.errors", "pipeline.bundled_models", "pipeline.redaction", "pipeline.tally", "pipeline.tracker_names"),
     ("pipeline.events", "pipeline.logs", "pipeline.secrets", "pipeline.section"),
     ("pipeline.rule_settings", "pipeline.tracker_settings", "pipeline.moments"),
     # what the parts promise each other, and settings

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.api.failures import not_found, refused
 from pipeline.api.services import Services
 from pipeline.api.uploads import upload_path
+from pipeline.bundled_models import PREFIX
 from pipeline.redaction import redact
 
 # Settings that change how a run sees, not where it reads or writes. `store.database=/etc/passwd` would be neither.
@@ -23,7 +24,9 @@ SETTINGS = frozenset(
     for name in ("backend", "decoder", "classes", "keep", "input_size", "min_score", "nms_iou", "max_detections")
 ) | {"detector.precision", "embedder.backend", "embedder.recipe", "embedder.input_size", "embedder.min_score"}
 STREAMS = ("rtsp://", "rtsps://", "http://", "https://")
-WEIGHTS = frozenset({"detector.weights", "embedder.weights"})  # files of the allowed folders
+WEIGHTS = frozenset(
+    {"detector.weights", "embedder.weights"}
+)  # files of the allowed folders, or models that come with Sightline
 
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 
@@ -77,7 +80,8 @@ def _override(services: Services, override: str) -> str:
     if not equals:
         raise refused(f"setting {key!r} has no value; write key.path=value")
     if key in WEIGHTS:
-        return f"{key}={json.dumps(str(_inside(services, _text(key, value))))}"
+        named = _text(key, value)
+        return f"{key}={json.dumps(named if named.startswith(PREFIX) else str(_inside(services, named)))}"
     if key not in SETTINGS and not key.startswith(SECTIONS):
         raise refused(f"setting {key!r} cannot be changed from here; use `sightline run --set` on the server")
     return f"{key}={value}"
