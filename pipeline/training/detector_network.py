@@ -57,6 +57,8 @@ def start_from(network: Any, weights: Path, *, seed: int) -> int:
     network.names = names
     after = list(network.parameters())
     taken = [now for then, now in zip(before, after, strict=True) if then.shape != now.shape or not then.equal(now)]
+    if not all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values()):
+        raise ModelError(f"{weights} holds numbers that are not finite (NaN); start from another file")
     if not taken:
         raise ModelError(f"nothing in {weights} fits the architecture; name the one it has with --architecture")
     return sum(parameter.numel() for parameter in taken)

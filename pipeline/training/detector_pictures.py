@@ -153,5 +153,6 @@ def batches_of(count: int, *, seed: int, epoch: int, batch: int, share: tuple[in
     own, of = share
     return [
         [(epoch, int(index)) for index in order[start + own * size // of : start + (own + 1) * size // of]]
-        for start in range(0, count - size + 1, size)
+        for start in range(0, count - size + 1, max(size, 1))
+        if size
     ]

@@ -105,7 +105,11 @@ def parse_library(pairs: Iterable[str]) -> dict[str, Value]:
         name = name.strip()
         if not equals:
             raise ConfigError(f"--set {pair}: write it as name=value, such as mosaic=0.5")
-        found[name] = _checked(name, yaml.safe_load(text))
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {pair}: {text!r} is no value") from error
+        found[name] = _checked(name, value)
     return found
 
 

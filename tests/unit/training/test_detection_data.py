@@ -54,6 +54,10 @@ def coco(folder: Path, **changes: Any) -> None:
     (folder / "train.json").write_text(json.dumps(held | changes), encoding="utf-8")
 
 
+def image(name: str) -> dict[str, Any]:
+    return {"id": 10, "file_name": name, "width": 20, "height": 40}
+
+
 def test_yolo_text_as_worked_by_hand(tmp_path: Path) -> None:
     data = read_detection_data(yolo(tmp_path))
     assert data.names == ("car", "person")
@@ -101,7 +105,9 @@ def test_lists_of_pictures_and_pictures_without_objects(tmp_path: Path) -> None:
     yolo(tmp_path)
     (tmp_path / "labels" / "train" / "1.txt").unlink()
     (tmp_path / "list.txt").write_text("images/train/1.png\nimages/train/0.png\n", encoding="utf-8")
-    data = read_detection_data(write(tmp_path, {"names": {0: "car", 1: "person"}, "train": "list.txt", "val": "images/val"}))
+    data = read_detection_data(
+        write(tmp_path, {"names": {0: "car", 1: "person"}, "train": "list.txt", "val": "images/val"})
+    )
     assert [(one.path.name, len(one.labels)) for one in data.train] == [("1.png", 0), ("0.png", 2)]
 
 
@@ -113,6 +119,10 @@ def test_a_box_a_pixel_outside_is_clipped(tmp_path: Path) -> None:
 
 def rows(text: str) -> Spoil:
     return lambda folder: (folder / "labels" / "train" / "0.txt").write_text(text, encoding="utf-8") and None
+
+
+def bytes_of(name: str, content: bytes) -> Spoil:
+    return lambda folder: (folder / name).write_bytes(content) and None
 
 
 def cut_short(folder: Path) -> None:
@@ -132,11 +142,11 @@ def cut_short(folder: Path) -> None:
         pytest.param(rows("0 0.5 0.5 0.2 0"), "0.txt:1: the box has no size", id="no height"),
         pytest.param(rows("0 0.5 0.5 -0.2 0.2"), "the box has no size", id="negative width"),
         pytest.param(rows("0 200 90 20 20"), "0.txt:1: the box lies", id="pixels instead of shares"),
-        pytest.param(rows("0 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.2 0.2"), "0.txt:2: the same box was there before", id="twice"),
+        pytest.param(rows("0 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.2 0.2"), "0.txt:2: the same box was there", id="twice"),
         pytest.param(cut_short, "cut.jpg is cut short", id="half a picture"),
-        pytest.param(lambda f: (f / "images/train/0.png").write_bytes(b""), "0.png is not a picture", id="empty picture"),
-        pytest.param(lambda f: (f / "images/train/0.png").write_text("hello"), "is not a picture", id="text as picture"),
-        pytest.param(lambda f: (f / "labels/train/0.txt").write_bytes(b"\xff\xfe\x00"), "cannot be read as text", id="binary labels"),
+        pytest.param(bytes_of("images/train/0.png", b""), "0.png is not a picture", id="empty picture"),
+        pytest.param(bytes_of("images/train/0.png", b"hello"), "is not a picture", id="text as picture"),
+        pytest.param(bytes_of("labels/train/0.txt", b"\xff\xfe\x00"), "be read as text", id="binary labels"),
     ],
 )  # fmt: skip
 def test_bad_pictures_and_labels_are_told_with_their_place(tmp_path: Path, spoil: Spoil, says: str) -> None:
@@ -173,7 +183,11 @@ def test_of_many_problems_five_are_shown_and_all_are_counted(tmp_path: Path) -> 
         ({"names": ["car", "car"]}, FormatError, "each once"),
         ({"classes": {"bus": "vehicle"}}, FormatError, "which is not in names"),
         ({"train": {"image": "images/train"}}, FormatError, "is neither a path nor"),
-        ({"train": {"images": "images/train", "names": ["cat", "persons"]}}, FormatError, "class 'cat' is not in names"),
+        (
+            {"train": {"images": "images/train", "names": ["cat", "persons"]}},
+            FormatError,
+            "class 'cat' is not in names",
+        ),
     ],
 )
 def test_bad_data_sets(tmp_path: Path, changes: dict[str, Any], kind: type[SightlineError], says: str) -> None:
@@ -196,8 +210,8 @@ def test_bad_data_sets(tmp_path: Path, changes: dict[str, Any], kind: type[Sight
         ({"annotations": [{"id": 5, "image_id": 1, "category_id": 7, "bbox": [1, 1, 2, 2]}]}, "annotation 5: image 1"),
         ({"annotations": [{"id": 5, "image_id": 10, "category_id": 7, "bbox": [1, 1]}]}, "annotation 5: bbox [1, 1]"),
         ({"annotations": [{"id": 5, "image_id": 10, "category_id": 7, "bbox": [1, 1, 0, 2]}]}, "has no size"),
-        ({"images": [{"id": 10, "file_name": "0.png", "width": 20, "height": 40}], "annotations": []}, "has 40x20 pixels"),
-        ({"images": [{"id": 10, "file_name": "9.png", "width": 20, "height": 40}], "annotations": []}, "cannot be read"),
+        ({"images": [image("0.png")], "annotations": []}, "has 40x20 pixels, but the labels are for 20x40"),
+        ({"images": [image("9.png")], "annotations": []}, "cannot be read"),
     ],
 )  # fmt: skip
 def test_bad_coco_files(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
@@ -223,7 +237,7 @@ def test_real_coco_and_yolo_pictures_are_sound(shared: Path, tmp_path: Path) -> 
     held = {
         "path": str(shared / "data"),
         "names": ["person", "vehicle"],
-        "classes": {name: "vehicle" for name in ("car", "bus", "truck", "ambulance", "motorcycle")},
+        "classes": dict.fromkeys(("car", "bus", "truck", "ambulance", "motorcycle"), "vehicle"),
         "train": [
             {"images": "coco-mini/images", "annotations": "coco-mini/train.json"},
             {"images": "vehicles/atl-traffic/images", "names": "vehicles/atl-traffic/classes.txt"},

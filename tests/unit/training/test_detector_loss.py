@@ -107,7 +107,9 @@ def test_parts_of_a_batch_share_one_normaliser(seen: tuple[Any, Any, Any]) -> No
 
 def _picture(predicted: dict[str, Any], index: int) -> dict[str, Any]:
     one = slice(index, index + 1)
-    return {name: [v[one] for v in value] if isinstance(value, list) else value[one] for name, value in predicted.items()}
+    return {
+        name: [v[one] for v in value] if isinstance(value, list) else value[one] for name, value in predicted.items()
+    }
 
 
 @pytest.mark.parametrize("name", ["yolov10n", "yolo26n"])

@@ -22,6 +22,7 @@ def test_pairs_become_values() -> None:
         ("mosiac=0.5", "did you mean 'mosaic'"),
         ("zzz=1", "known: hsv_h"),
         ("mosaic", "write it as name=value"),
+        ("mosaic=[", "is no value"),
         ("mosaic=2", "a number from 0 to 1"),
         ("mosaic=true", "a number from 0 to 1"),
         ("mosaic=.nan", "a number from 0 to 1"),
