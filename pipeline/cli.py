@@ -14,7 +14,17 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from pipeline import camera_verbs, evaluate_verbs, event_verbs, heat_verbs, logs, run_verbs, track_verbs, watch_verbs
+from pipeline import (
+    camera_verbs,
+    evaluate_verbs,
+    event_verbs,
+    export_verbs,
+    heat_verbs,
+    logs,
+    run_verbs,
+    track_verbs,
+    watch_verbs,
+)
 from pipeline.alert_verbs import alerts_app
 from pipeline.benchmark_verbs import benchmark_app
 from pipeline.composite_verb import composite
@@ -288,7 +298,7 @@ app.command()(heat_verbs.heatmap)
 app.command()(camera_verbs.probe)
 app.command()(watch_verbs.watch)
 app.add_typer(watch_verbs.cameras_app, name="cameras")
-for verb in (run_verbs.runs, run_verbs.export, run_verbs.compare, run_verbs.delete, run_verbs.relink):
+for verb in (run_verbs.runs, export_verbs.export, run_verbs.compare, run_verbs.delete, run_verbs.relink):
     app.command()(verb)
 
 

@@ -73,7 +73,6 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.composite_verb",
         "pipeline.distill_verbs",
         "pipeline.event_verbs",
-        "pipeline.export_verbs",
         "pipeline.heat_verbs",
         "pipeline.recording_verbs",
         "pipeline.track_verbs",
@@ -81,6 +80,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.watch_verbs",
     ),
     ("pipeline.evaluate_verbs",),  # more of `evaluate`
+    ("pipeline.export_verbs",),  # what was exported is evaluated
     ("pipeline.cli",),
     ("pipeline.__main__",),
     ("app_ui",),
@@ -122,6 +122,7 @@ OPEN_DOORS = {
     "pipeline.models": {
         "pipeline.models.base",
         "pipeline.models.catalog",
+        "pipeline.models.compression",
         "pipeline.models.inputs",
         "pipeline.models.ultralytics_library",
     },

@@ -105,6 +105,16 @@ class DetectionScores:
         return np.asarray(self.precision[:, 0].mean(axis=1))
 
     @property
+    def mean_ap(self) -> float:
+        """Mean of `ap` over the classes with a true box that counts; NaN where there is none."""
+        return _mean(self.ap)
+
+    @property
+    def mean_ap50(self) -> float:
+        """Likewise of `ap50`."""
+        return _mean(self.ap50)
+
+    @property
     def recall50(self) -> FloatArray:
         """Share of the true boxes (classes,) that were found at IoU .5, at any score."""
         return self.recalls[:, 0]
@@ -239,6 +249,11 @@ def _covered(found: FoundBoxes, truth: TrueBoxes, rows: IntArray, columns: IntAr
     share = np.zeros(len(found))
     np.maximum.at(share, rows, shared / np.maximum(areas(boxes), np.finfo(np.float64).tiny))
     return np.asarray(share >= IOUS[:, None] - _CLOSE)
+
+
+def _mean(scores: FloatArray) -> float:
+    known = scores[~np.isnan(scores)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _check(columns: TrueBoxes | FoundBoxes) -> None:

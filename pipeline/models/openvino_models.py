@@ -96,12 +96,12 @@ def open_detector(
     width; needed only where the file leaves it open. `batch`: frames at once. With 1, a frame's detections are the
     same to the last bit whatever runs beside it, and on a CPU more is hardly faster. `precision`: f32, bf16, f16, auto.
     """
-    file, model = _read(weights)
-    size = _input_size(model, file, input_size)
-    _set_size(model, file, size)
-    embedded = catalog.embedded_names(file.metadata) or _rt_names(model)
+    file, model = read_model(weights)
+    size = find_input_size(model, file, input_size)
+    set_size(model, file, size)
+    embedded = catalog.embedded_names(file.metadata) or rt_names(model)
     hints = Hints(len(classes or embedded) or None, catalog.suppresses(file.metadata))
-    found = decoders.choose(_outputs(model), size, form=decoder, hints=hints, name=file.path.name)
+    found = decoders.choose(output_specs(model), size, form=decoder, hints=hints, name=file.path.name)
     names = catalog.class_names(file.stem, explicit=classes, embedded=embedded, count=found.class_count)
     at_once = batch if batch == 1 or (found.batches and _can_batch(model, batch)) else 1
     if at_once != batch:
@@ -133,13 +133,13 @@ def open_embedder(
     `recipe`: what the network expects; None: what an ONNX file or an IR's `rt_info` says, else blue-green-red 0..255
     for IR, ImageNet's mean and deviation for ONNX.
     """
-    file, model = _read(weights)
-    size = _input_size(model, file, input_size)
-    _set_size(model, file, size)
-    dimension = feature_length(_outputs(model), file.stem)
+    file, model = read_model(weights)
+    size = find_input_size(model, file, input_size)
+    set_size(model, file, size)
+    dimension = feature_length(output_specs(model), file.stem)
     if recipe is None:
         usual = PLAIN if file.form is files.Form.IR else IMAGENET
-        recipe = embedded_recipe(file.metadata) or embedded_recipe(_rt_recipe(model)) or usual
+        recipe = embedded_recipe(file.metadata) or embedded_recipe(rt_recipe(model)) or usual
     any_number = _can_batch(model, -1)
     if not any_number:
         _LOG.warning("%s takes one crop at a time; crops run one by one", file.path.name)
@@ -169,7 +169,8 @@ def _card(
     return ModelCard(file.stem, task, version, file.sha256, network.runtime, input_size, classes, dimension)
 
 
-def _read(weights: str | Path) -> tuple[files.WeightsFile, ov.Model]:
+def read_model(weights: str | Path) -> tuple[files.WeightsFile, ov.Model]:
+    """A file that was looked at, and its network. Raises ModelError where it does not take one picture."""
     file = files.inspect(weights)
     file.require(files.Form.IR, files.Form.ONNX, backend=BACKEND)
     try:
@@ -189,16 +190,18 @@ def _shape(port: Any) -> tuple[int | None, ...]:
     return tuple(side.get_length() if side.is_static else None for side in shape)
 
 
-def _channels_last(model: ov.Model) -> bool:
+def channels_last(model: ov.Model) -> bool:
+    """Whether the network takes (n, H, W, 3) and not (n, 3, H, W). Raises ModelError where it does neither."""
     shape = _shape(model.input(0))
     if 3 not in (shape[1], shape[3]):
         raise ModelError(f"the network's input {shape} has no axis of 3 colours; it is not made for colour pictures")
     return shape[1] != 3
 
 
-def _input_size(model: ov.Model, file: files.WeightsFile, wanted: tuple[int, int] | None) -> tuple[int, int]:
+def find_input_size(model: ov.Model, file: files.WeightsFile, wanted: tuple[int, int] | None) -> tuple[int, int]:
+    """Height and width, pixels: the wanted ones, else what the file says. Raises ModelError where it says nothing."""
     shape = _shape(model.input(0))
-    height, width = shape[1:3] if _channels_last(model) else shape[2:]
+    height, width = shape[1:3] if channels_last(model) else shape[2:]
     if wanted is not None:
         return wanted
     if height is not None and width is not None:
@@ -209,9 +212,10 @@ def _input_size(model: ov.Model, file: files.WeightsFile, wanted: tuple[int, int
     return written
 
 
-def _set_size(model: ov.Model, file: files.WeightsFile, size: tuple[int, int]) -> None:
+def set_size(model: ov.Model, file: files.WeightsFile, size: tuple[int, int]) -> None:
+    """Let the network take pictures of this height and width. Raises ModelError where it cannot."""
     shape = model.input(0).get_partial_shape()
-    rows, columns = (1, 2) if _channels_last(model) else (2, 3)
+    rows, columns = (1, 2) if channels_last(model) else (2, 3)
     if (shape[rows], shape[columns]) == size:
         return
     shape[rows], shape[columns] = size
@@ -237,12 +241,13 @@ def _can_batch(model: ov.Model, batch: int) -> bool:
     return all(_shape(port)[:1] == (None if batch < 0 else batch,) for port in trial.outputs)
 
 
-def _outputs(model: ov.Model) -> list[TensorSpec]:
+def output_specs(model: ov.Model) -> list[TensorSpec]:
+    """Names and shapes of what the network gives."""
     ports = model.outputs
     return [TensorSpec(port.get_any_name() if port.names else str(at), _shape(port)) for at, port in enumerate(ports)]
 
 
-def _rt_names(model: ov.Model) -> tuple[str, ...]:
+def rt_names(model: ov.Model) -> tuple[str, ...]:
     """Class names that OpenVINO's own tools write into an IR, underscores for blanks."""
     path = ["model_info", "labels"]
     if not model.has_rt_info(path):
@@ -250,7 +255,7 @@ def _rt_names(model: ov.Model) -> tuple[str, ...]:
     return tuple(name.replace("_", " ") for name in model.get_rt_info(path).astype(str).split())
 
 
-def _rt_recipe(model: ov.Model) -> dict[str, str]:
+def rt_recipe(model: ov.Model) -> dict[str, str]:
     """What an IR says of its input, in the form of an ONNX file's metadata."""
     path = ["model_info", "recipe"]
     return {"recipe": model.get_rt_info(path).astype(str)} if model.has_rt_info(path) else {}
@@ -258,7 +263,7 @@ def _rt_recipe(model: ov.Model) -> dict[str, str]:
 
 def _with_recipe(model: ov.Model, recipe: Recipe) -> ov.Model:
     """The network behind colour order, mean and scale, taking (n, H, W, 3) uint8."""
-    layout = ov.Layout("NHWC" if _channels_last(model) else "NCHW")
+    layout = ov.Layout("NHWC" if channels_last(model) else "NCHW")
     steps = ov.preprocess.PrePostProcessor(model)
     tensor = steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
     tensor.set_color_format(ov.preprocess.ColorFormat.BGR)

@@ -39,7 +39,9 @@ def to_onnx(network: torch.nn.Module, graph: Graph, metadata: Mapping[str, str],
     for name, value in state.items():
         if not torch.isfinite(value).all():
             raise ModelError(f"weight {name} holds numbers that are not finite (NaN); the training went wrong")
-    model = onnx.load_from_string(_traced(_marked(network), graph))
+    marked = _marked(network)
+    model = onnx.load_from_string(_traced(marked, graph))
+    _declare(model.graph.output[0], _output_shape(marked, graph), graph.open_axes[graph.output])
     put_weights(model, state)
     if half:
         store_float16(model)
@@ -56,6 +58,21 @@ def _marked(network: torch.nn.Module) -> torch.nn.Module:
             if tensor.is_floating_point():
                 tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
     return copy
+
+
+def _output_shape(network: torch.nn.Module, graph: Graph) -> tuple[int, ...]:
+    with torch.inference_mode():
+        found = network(torch.zeros(2, 3, *graph.size))
+    return tuple((found if isinstance(found, torch.Tensor) else found[0]).shape)
+
+
+def _declare(output: Any, shape: tuple[int, ...], open_axes: Mapping[int, str]) -> None:
+    """Write the length of every axis that is not open: the exporter loses it, and it tells of which form boxes are."""
+    axes = output.type.tensor_type.shape.dim
+    assert len(axes) == len(shape)
+    for place, (axis, length) in enumerate(zip(axes, shape, strict=True)):
+        if place not in open_axes:
+            axis.dim_value = length
 
 
 def _traced(network: torch.nn.Module, graph: Graph) -> bytes:

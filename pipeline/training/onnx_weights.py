@@ -76,9 +76,40 @@ def store_float16(model: onnx.ModelProto) -> None:
     for node in model.graph.node:
         for place, name in enumerate(node.input):
             node.input[place] = renamed.get(name, name)
-    nodes = [*casts, *model.graph.node]
+    nodes = [*casts, *(onnx.NodeProto.FromString(node.SerializeToString()) for node in model.graph.node)]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+def store_float32(model: onnx.ModelProto) -> None:
+    """The inverse of `store_float16`, but for what rounding took."""
+    import onnx
+
+    halves = {tensor.name: tensor for tensor in model.graph.initializer if tensor.data_type == _FLOAT16}
+    back, nodes = {}, []
+    for node in model.graph.node:
+        if node.op_type == "Cast" and node.input[0] in halves and node.attribute[0].i == _FLOAT:
+            back[node.output[0]] = node.input[0]
+        else:
+            nodes.append(node)
+    for name in set(back.values()):
+        halves[name].CopyFrom(onnx.numpy_helper.from_array(_array(halves[name]).astype(np.float32), name))
+    for node in nodes:
+        for place, name in enumerate(node.input):
+            node.input[place] = back.get(name, name)
+    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+
+
+def restored(path: Path, *, half: bool) -> bytes:
+    """The content of an ONNX file, its weights stored as float16 or as float32. Raises ModelError (NaN, no ONNX)."""
+    model = _load(path)
+    for tensor in model.graph.initializer:
+        if tensor.data_type in (_FLOAT, _FLOAT16) and not np.isfinite(_array(tensor)).all():
+            raise ModelError(f"{path}: weight {tensor.name} holds numbers that are not finite (NaN)")
+    (store_float16 if half else store_float32)(model)
+    return bytes(model.SerializeToString())
 
 
 def put_weights(model: onnx.ModelProto, state: dict[str, torch.Tensor]) -> None:
