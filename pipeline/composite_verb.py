@@ -47,6 +47,11 @@ def composite(
     heights: Annotated[
         str | None, typer.Option(metavar="NUMBERS", help="Height of each class beside the first.  [default: 1]")
     ] = None,
+    near: Annotated[
+        str,
+        typer.Option(metavar="NUMBERS", help="Height of the first class at the lower border, shares of the picture."),
+    ] = "0.12,0.9",
+    most: Annotated[int, typer.Option(min=1, help="Objects pasted into a picture at most.")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="Another one gives other pictures.")] = 0,
 ) -> None:
     """Make pictures for training: objects cut out of some pictures, pasted into others.
@@ -63,7 +68,7 @@ def composite(
     from trackers.structures import Detections
 
     names, labelled, digest = read_training_pictures(scenes)
-    style = _style(names, shares, heights)
+    style = _style(names, shares, heights, near, most)
     held: list[Opened] = [partial(opened, picture) for picture in labelled]
     cutouts, empty = _cutouts(masks or [], images, classes, still or [], most_of_still, names)
     held += empty * max(1, len(held) // 40)
@@ -93,11 +98,14 @@ def composite(
     console.print(f"data      {made.finish(names)}", highlight=False, soft_wrap=True, markup=False)
 
 
-def _style(names: tuple[str, ...], shares: str | None, heights: str | None) -> CompositeStyle:
+def _style(names: tuple[str, ...], shares: str | None, heights: str | None, near: str, most: int) -> CompositeStyle:
     from pipeline.training.composites import CompositeStyle
 
     weights = _numbers("--shares", shares, names)
+    least, largest = _numbers("--near", near, ("least", "largest"))
     return CompositeStyle(
+        most_objects=most,
+        near_height=(min(least, largest), max(least, largest)),
         class_shares=tuple(weight / sum(weights) for weight in weights),
         class_heights=_numbers("--heights", heights, names),
     )
@@ -110,7 +118,7 @@ def _numbers(option: str, text: str | None, names: tuple[str, ...]) -> tuple[flo
     try:
         numbers = tuple(float(one) for one in text.split(","))
     except ValueError as error:
-        raise ConfigError(f"{option} {text}: {error}; give one number a class, such as 0.7,0.2,0.1") from error
+        raise ConfigError(f"{option} {text}: {error}; separate numbers by commas, such as 0.7,0.2,0.1") from error
     if len(numbers) != len(names) or not all(0 < number < float("inf") for number in numbers):
         raise ConfigError(f"{option} {text}: give one number above 0 for each of {', '.join(names)}")
     return numbers

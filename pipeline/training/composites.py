@@ -33,6 +33,7 @@ class CompositeStyle:
     least_visible: float = 0.3  # share of an object; with less it loses its label
     class_heights: tuple[float, ...] = (1.0, 1.0, 0.75)  # of an object beside a person, by label
     class_shares: tuple[float, ...] = (0.72, 0.16, 0.12)  # how often each label is pasted
+    cut_share: float = 0.12  # how often one is pasted that goes on outside the picture
     most_enlarged: float = 1.6  # cut-outs are not blown up further
 
 
@@ -96,25 +97,23 @@ class Composer:
             self._paste_one(random, canvas, float(foot), float(person))
 
     def _paste_one(self, random: np.random.Generator, canvas: _Canvas, foot: float, person: float) -> None:
-        style, (height, width) = self._style, canvas.image.shape[:2]
+        style, width = self._style, canvas.image.shape[1]
         if self._obstacles and random.random() < style.obstacle_share:
             label, pool, tall = -1, self._obstacles, person * random.uniform(0.3, 1.0)
         else:
             label = int(random.choice(len(style.class_shares), p=style.class_shares))
             pool, tall = self._whole[label], person * style.class_heights[label] * random.uniform(0.85, 1.15)
-            if self._cut[label] and (not pool or random.random() < 0.1):  # only its upper part, at the lower border
-                pool, foot = self._cut[label], float(height)
-                tall *= random.uniform(0.4, 0.8)
+            if self._cut[label] and (not pool or random.random() < style.cut_share):  # at the border that cuts it
+                pool = self._cut[label]
         if not pool:
             return
         cutout = pool[random.integers(len(pool))]
         scale = tall / cutout.height
         if scale > style.most_enlarged or tall < 6:
             return
-        piece = _varied(random, cutout.picture, scale)
-        left = round(random.uniform(-0.15, 1.0) * width)
-        top = round(foot - piece.shape[0])
-        if label == 0 and random.random() < 0.4:
+        piece = _varied(random, cutout, scale)
+        left, top = _position(cutout.cut, piece, canvas.image, round(random.uniform(-0.15, 1.0) * width), round(foot))
+        if cutout.whole and label >= 0 and random.random() < 0.4:
             _shade(canvas.image, left + piece.shape[1] / 2, foot, tall, random.uniform(0.15, 0.5))
         _paste(canvas, piece, left, top, label)
 
@@ -140,10 +139,11 @@ def _cropped_scene(random: np.random.Generator, scene: Labelled, size: tuple[int
     return Labelled(image, boxes, labels)
 
 
-def _varied(random: np.random.Generator, picture: ImageArray, scale: float) -> ImageArray:
-    """A cut-out in its new size, mirrored, a little tilted, in other colours, with a softened edge."""
+def _varied(random: np.random.Generator, cutout: Cutout, scale: float) -> ImageArray:
+    """A cut-out in its new size and other colours, with a softened edge; if whole, mirrored and a little tilted."""
+    picture = cutout.picture
     height, width = picture.shape[:2]
-    if random.random() < 0.5:
+    if cutout.whole and random.random() < 0.5:
         picture = picture[:, ::-1]
     stretch = random.uniform(0.9, 1.1)
     new = max(3, round(width * scale * stretch)), max(6, round(height * scale))
@@ -160,10 +160,17 @@ def _varied(random: np.random.Generator, picture: ImageArray, scale: float) -> I
     if random.random() < 0.5:
         alpha = cv2.GaussianBlur(alpha, (3, 3), 0)
     piece = np.dstack([colours, alpha])
-    if random.random() < 0.3:
+    if cutout.whole and random.random() < 0.3:
         turn = cv2.getRotationMatrix2D((new[0] / 2, new[1] / 2), random.uniform(-6, 6), 1.0)
         piece = cv2.warpAffine(piece, turn, new, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return piece
+
+
+def _position(cut: frozenset[str], piece: ImageArray, image: ImageArray, left: int, foot: int) -> tuple[int, int]:
+    """Left and top of a piece that would stand there, moved to the borders at which it is cut."""
+    (height, width), (tall, wide) = image.shape[:2], piece.shape[:2]
+    top = height - tall if "bottom" in cut else 0 if "top" in cut else foot - tall
+    return (0 if "left" in cut else width - wide if "right" in cut else left), top
 
 
 def _paste(canvas: _Canvas, piece: ImageArray, left: int, top: int, label: int) -> None:

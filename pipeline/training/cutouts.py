@@ -16,6 +16,8 @@ from trackers.structures import Detections, FloatArray, ImageArray
 
 LEAST_SIDE = 24  # pixels; smaller cut-outs show nothing
 _BORDER = 2.0  # pixels; an object so near to the picture's border goes on outside
+_SIDES = frozenset({"left", "top", "right"})
+_OPPOSITE = {frozenset({"left", "right"}), frozenset({"top", "bottom"})}
 _ADDED = 6  # pixels of surroundings kept around, so that the edge can be softened
 
 
@@ -25,7 +27,12 @@ class Cutout:
 
     picture: ImageArray  # (h, w, 4) blue green red and opacity, 0..255
     label: int  # index into the class names; -1: a thing of no class, good to hide others behind
-    whole: bool  # all of it is seen; otherwise its lower end was outside the picture
+    cut: frozenset[str] = frozenset()  # sides at which it goes on outside: left, top, right, bottom
+
+    @property
+    def whole(self) -> bool:
+        """All of it is seen, or was hidden by others only."""
+        return not self.cut
 
     @property
     def height(self) -> int:
@@ -37,8 +44,8 @@ def from_coco(annotations: Path, images: Path, classes: Mapping[str, int], *, ob
     """Cut-outs of a COCO json's polygons.
 
     `classes`: label by the source's class name. `obstacles`: other classes give cut-outs of label -1.
-    Objects that touch the left, right or upper border, crowds and run-length masks (COCO uses them for crowds only) are
-    left out. Raises TrainingError where the json or a picture cannot be read.
+    Crowds and run-length masks (COCO uses them for crowds only) are left out, and objects that touch two opposite
+    borders. Raises TrainingError where the json or a picture cannot be read.
     """
     try:
         content = json.loads(annotations.read_text(encoding="utf-8"))
@@ -67,16 +74,32 @@ def from_coco(annotations: Path, images: Path, classes: Mapping[str, int], *, ob
 def _from_polygons(image: ImageArray, row: Mapping[str, Any], label: int) -> Cutout | None:
     height, width = image.shape[:2]
     left, top, wide, high = row["bbox"]
-    inside = left > _BORDER and top > _BORDER and left + wide < width - _BORDER
-    if not inside or min(wide, high) < LEAST_SIDE / 2 or max(wide, high) < LEAST_SIDE:
+    box = np.array([left, top, left + wide, top + high], np.float32)
+    cut = _cut_sides(box, height, width)
+    if (
+        _OPPOSITE & {cut & pair for pair in _OPPOSITE}
+        or min(wide, high) < LEAST_SIDE / 2
+        or max(wide, high) < LEAST_SIDE
+    ):
         return None
     mask = np.zeros((height, width), np.uint8)
     outlines = [np.round(np.array(one, np.float32).reshape(-1, 2)).astype(np.int32) for one in row["segmentation"]]
     cv2.fillPoly(mask, outlines, 255)
     if cv2.countNonZero(mask) < 0.25 * wide * high:  # little of its box: the rest is hidden, or it is all gaps
         return None
-    box = np.array([left, top, left + wide, top + high], np.float32)
-    return Cutout(_cropped(image, mask, box), label, whole=top + high < height - _BORDER)
+    return Cutout(_cropped(image, mask, box), label, cut)
+
+
+def _cut_sides(box: FloatArray, height: int, width: int) -> frozenset[str]:
+    """Sides at which an object touches the picture's border."""
+    left, top, right, bottom = (float(side) for side in box)
+    touching = {
+        "left": left <= _BORDER,
+        "top": top <= _BORDER,
+        "right": right >= width - _BORDER,
+        "bottom": bottom >= height - _BORDER,
+    }
+    return frozenset(side for side, touches in touching.items() if touches)
 
 
 def background(pictures: Sequence[ImageArray]) -> ImageArray:
@@ -99,15 +122,14 @@ def from_still_camera(
     changed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7)))
     for index, box in enumerate(found.boxes):
         left, top, right, bottom = (float(side) for side in box)
-        inside = left > _BORDER and top > _BORDER and right < width - _BORDER
-        if not inside or max(right - left, bottom - top) < LEAST_SIDE or _overlaps(found.boxes, index):
+        cut = _cut_sides(box, height, width)
+        if cut & _SIDES or max(right - left, bottom - top) < LEAST_SIDE or _overlaps(found.boxes, index):
             continue
         mask = np.zeros_like(changed)
         area = np.s_[int(top) : int(bottom) + 1, int(left) : int(right) + 1]
         mask[area] = _largest(changed[area])
         if 0.25 < cv2.countNonZero(mask) / ((right - left) * (bottom - top)) < 0.95:
-            whole = bottom < height - _BORDER
-            yield Cutout(_cropped(picture, mask, box), int(found.labels[index]), whole=whole)
+            yield Cutout(_cropped(picture, mask, box), int(found.labels[index]), cut)
 
 
 def _overlaps(boxes: FloatArray, index: int) -> bool:
@@ -127,7 +149,7 @@ def _largest(mask: ImageArray) -> ImageArray:
 
 
 def _cropped(image: ImageArray, mask: ImageArray, box: FloatArray) -> ImageArray:
-    """(h, w, 4) of the box and a little around it; a lower end that the picture cut stays at its edge."""
+    """(h, w, 4) of the box and a little around it; a side that the picture cut stays at its edge."""
     height, width = image.shape[:2]
     left, top = (max(0, int(side) - _ADDED) for side in box[:2])
     right, bottom = min(width, int(box[2]) + _ADDED + 1), min(height, int(box[3]) + _ADDED + 1)

@@ -21,11 +21,11 @@ def scene(*boxes: tuple[int, int, int, int]) -> Labelled:
     return Labelled(image, np.array(boxes, np.float32).reshape(-1, 4), np.zeros(len(boxes), np.int64))
 
 
-def person(label: int = 0, *, whole: bool = True) -> Cutout:
+def person(label: int = 0) -> Cutout:
     """A red block of 20 x 60 in clear surroundings."""
     picture = np.zeros((80, 40, 4), np.uint8)
     picture[10:70, 10:30] = (0, 0, 255, 255)
-    return Cutout(picture, label, whole)
+    return Cutout(picture, label)
 
 
 def composer(*scenes: Labelled, cutouts: tuple[Cutout, ...] = (), style: CompositeStyle = PLAIN) -> Composer:
@@ -108,7 +108,7 @@ def test_obstacles_have_no_label() -> None:
 
 
 def test_one_that_is_cut_stands_at_the_lower_border() -> None:
-    cut = Cutout(person().picture[:70], 0, whole=False)
+    cut = Cutout(person().picture[:70], 0, frozenset({"bottom"}))
     make = composer(cutouts=(cut,))
     lower = [box[3] for index in range(20) for box in make(index).boxes]
     assert lower

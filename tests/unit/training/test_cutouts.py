@@ -51,14 +51,20 @@ def test_what_is_of_no_class_is_an_obstacle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("box", "whole"),
-    [((0, 30, 20, 60), None), ((140, 30, 20, 60), None), ((50, 0, 20, 60), None), ((50, 60, 20, 60), False)],
+    ("box", "cut"),
+    [
+        ((0, 30, 20, 60), {"left"}),
+        ((140, 30, 20, 60), {"right"}),
+        ((50, 0, 20, 60), {"top"}),
+        ((0, 60, 20, 60), {"left", "bottom"}),
+        ((50, 0, 40, 120), None),
+    ],
 )
-def test_an_object_that_goes_on_outside_is_no_cutout_but_for_its_lower_end(
-    tmp_path: Path, box: tuple[int, int, int, int], whole: bool | None
+def test_an_object_knows_where_it_goes_on_outside(
+    tmp_path: Path, box: tuple[int, int, int, int], cut: set[str] | None
 ) -> None:
     found = from_coco(coco(tmp_path, (1, box)), tmp_path, {"person": 0})
-    assert [one.whole for one in found] == ([] if whole is None else [whole])
+    assert [one.cut for one in found] == ([] if cut is None else [cut])
 
 
 def test_crowds_and_specks_are_left_out(tmp_path: Path) -> None:
