@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -23,23 +24,35 @@ def build_network(architecture: str, names: Sequence[str], *, seed: int) -> Any:
     such one, or it is no detector of boxes.
     """
     require_safe()
-    name = architecture if architecture.endswith((".yaml", ".yml")) else f"{architecture}.yaml"
-    if name == architecture and not Path(name).is_file():
-        raise ModelError(f"there is no architecture {architecture}; give a YAML file, or a name such as yolo11n")
+    file = _architecture_file(architecture)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = ultralytics.nn.tasks.DetectionModel(name, nc=len(names), verbose=False)
+            network = ultralytics.nn.tasks.DetectionModel(str(file), nc=len(names), verbose=False)
     except Exception as error:  # the library raises of every kind
-        raise ModelError(
-            f"architecture {architecture!r} cannot be built: {first_line(error)}; "
-            "give a YAML file, or a name such as yolo11n"
-        ) from error
+        raise ModelError(f"architecture {architecture!r} cannot be built: {first_line(error)}") from error
     if type(network.model[-1]).__name__ not in ("Detect", "v10Detect"):
         raise ModelError(f"{architecture} is no detector of boxes: it ends in {type(network.model[-1]).__name__}")
     network.names = dict(enumerate(names))
     network.task = "detect"
+    network.yaml["yaml_file"] = file.name  # where it lies is nobody's business
     return network
+
+
+def _architecture_file(architecture: str) -> Path:
+    """Of a name: in the library, whatever lies in the working folder; the letter of its size stays in the path."""
+    if architecture.endswith((".yaml", ".yml")):
+        if not Path(architecture).is_file():
+            raise ModelError(f"there is no architecture {architecture}; check the path, or give a name such as yolo11n")
+        return Path(architecture)
+    folder = Path(ultralytics.__file__).parent / "cfg" / "models"
+    known = {file.stem: file for file in folder.rglob("yolo*.yaml")}
+    for stem in (architecture, re.sub(r"(\d)[nslmx](?=-|$)", r"\1", architecture)):
+        if stem in known:
+            return known[stem].with_stem(architecture)
+    raise ModelError(
+        f"architecture {architecture!r} is unknown; give a YAML file, or a name such as yolo11n or yolov8n"
+    )
 
 
 def start_from(network: Any, weights: Path, *, seed: int) -> int:

@@ -220,7 +220,7 @@ def test_weights_that_cannot_be_started_from(settings: DetectorSettings, tmp_pat
 @pytest.mark.parametrize(
     ("architecture", "says"),
     [
-        ("yolo11q", "cannot be built"),
+        ("yolo11q", "is unknown"),
         ("nowhere.yaml", "there is no architecture"),
         ("yolov8n-cls", "is no detector of boxes"),
         ("yolov8n-seg", "is no detector of boxes"),
