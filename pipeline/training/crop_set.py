@@ -77,10 +77,10 @@ def without_singles(crops: CropSet) -> tuple[CropSet, int]:
 
     Raises TrainingError where fewer than two identities remain.
     """
-    names, owners, counts = np.unique(crops.identities, return_inverse=True, return_counts=True)
+    _, owners, counts = np.unique(crops.identities, return_inverse=True, return_counts=True)
     kept = counts >= _LEAST_CROPS
     if kept.sum() < _LEAST_IDENTITIES:
-        dropped = f" ({int((~kept).sum())} of a single crop left out)" if len(names) else ""
+        dropped = f" ({int((~kept).sum())} of a single crop left out)" if (~kept).any() else ""
         raise TrainingError(
             f"the data have {int(kept.sum())} identities of two or more crops{dropped}; give at least "
             f"{_LEAST_IDENTITIES}, since an embedder learns to tell them apart"
