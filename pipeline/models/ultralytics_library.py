@@ -44,6 +44,7 @@ import ultralytics.data.dataset  # noqa: E402
 import ultralytics.models.yolo.detect  # noqa: E402
 import ultralytics.nn.tasks  # noqa: E402
 import ultralytics.utils.loss  # noqa: E402
+import ultralytics.utils.nms  # noqa: E402
 import ultralytics.utils.tal  # noqa: E402
 import ultralytics.utils.torch_utils  # noqa: E402
 

@@ -81,14 +81,13 @@ def _from_onnx(weights: Path) -> Any:
     from pipeline.training.onnx_weights import read_weights
 
     state, metadata = read_weights(weights)
-    described = yaml.safe_load(metadata.get("architecture", ""))
-    if not isinstance(described, dict):
-        raise ModelError(f"{weights} does not say its architecture; only files that `sightline export` wrote do")
-    names = metadata.get("names", "")
-    held = yaml.safe_load(names)
+    described, held = (yaml.safe_load(metadata.get(key, "")) for key in ("architecture", "names"))
+    if not isinstance(described, dict) or not isinstance(held, dict):
+        raise ModelError(f"{weights} does not say its architecture; of detectors, those of `sightline export` do")
     source = ultralytics.nn.tasks.DetectionModel(described, nc=len(held), verbose=False)
-    source.names = held if isinstance(held, dict) else dict(enumerate(held))
-    source.load_state_dict(state, strict=False)
+    source.names = held
+    shapes = {name: tensor.shape for name, tensor in source.state_dict().items()}
+    source.load_state_dict({name: t for name, t in state.items() if shapes.get(name) == t.shape}, strict=False)
     return source
 
 

@@ -315,6 +315,19 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
 class _Validator(ultralytics.models.yolo.detect.DetectionValidator):  # type: ignore[misc]
     """Theirs, in one process: the first of several looks at all pictures."""
 
+    def postprocess(self, preds: Any) -> list[dict[str, torch.Tensor]]:
+        """Boxes that suppression leaves. Theirs gives up after some seconds: scores would depend on the load."""
+        found = ultralytics.utils.nms.non_max_suppression(
+            preds,
+            self.args.conf,
+            self.args.iou,
+            multi_label=True,
+            max_det=self.args.max_det,
+            max_time_img=math.inf,
+            end2end=self.end2end,
+        )
+        return [{"bboxes": one[:, :4], "conf": one[:, 4], "cls": one[:, 5], "extra": one[:, 6:]} for one in found]
+
     def gather_stats(self) -> None:
         """Nothing: no other process has any."""
 

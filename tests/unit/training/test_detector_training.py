@@ -17,9 +17,11 @@ import pytest
 import torch
 
 from pipeline.errors import ConfigError, ModelError, OutputError, TrainingError
+from pipeline.models.ultralytics_library import load_network
 from pipeline.models.yolo import YoloDetector
 from pipeline.training.data_parallel import Ranks
 from pipeline.training.detector_network import build_network, freeze, start_from, train_mode
+from pipeline.training.detector_onnx import detector_onnx
 from pipeline.training.detector_pictures import batches_of
 from pipeline.training.detector_settings import DetectorSettings
 from pipeline.training.detector_training import DetectorTraining, Place
@@ -206,6 +208,12 @@ def test_a_model_is_the_start_of_another_with_other_classes(
         assert torch.equal(kept[name][[2, 1]], source[name])
         assert torch.equal(kept[name][0], random[name][0])
     assert network.names == {0: "new", 1: "odd", 2: "even"}
+    (tmp_path / "best.onnx").write_bytes(detector_onnx(load_network(best), None, half=True))
+    other = build_network(settings.architecture, ["new", "odd", "even"], seed=5)
+    start_from(other, tmp_path / "best.onnx", seed=5)
+    for name, value in kept.items():
+        if "num_batches_tracked" not in name:
+            assert torch.equal(other.state_dict()[name], value), name
     assert first.rows[0]["epoch"] == 1
 
 
