@@ -16,15 +16,22 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from pipeline.clips.originals import Originals
 from pipeline.config import load_settings
 from pipeline.runs import Run
 from pipeline.sinks.h264_file import H264File
+from pipeline.store.database import open_database
+from pipeline.store.filters import ObjectOrder, scope_of
+from pipeline.store.queries import page_objects
+from pipeline.store.review import merge_objects, set_verdict
+from pipeline.store.states import Verdict
 from pipeline.synthetic.ground_truth import write_truth
 from pipeline.synthetic.scene import Scene
 from pipeline.training.embedder_network import EmbedderPlan
 from pipeline.training.embedder_training import EmbedderSettings, EmbedderTraining
 from pipeline.training.folder import read_state
 from pipeline.training.identity_data import read_folder
+from pipeline.training.run_identities import read_run
 from tests.integration.command import call_main, environment
 
 SMALL = ("--input-size", "64x32", "--identities", 4, "--crops", 8, "--most", 24)
@@ -137,7 +144,7 @@ def test_two_processes_learn_what_one_learns(plaza: Path, tmp_path: Path) -> Non
 
 def test_reviewed_objects_of_a_run_teach(plaza: Path, tmp_path: Path) -> None:
     database = tmp_path / "runs.db"
-    outcome = Run([str(plaza / "video.mp4")], load_settings("default", [f"store.database={database}"])).execute()
+    Run([str(plaza / "video.mp4")], load_settings("default", [f"store.database={database}"])).execute()
     words = ("--database", database, "--epochs", 1, *SMALL)
     done = call_main("train", "embedder", "run:last", "--out", tmp_path / "all", *words, folder=tmp_path)
     assert done.code == 0, done.err
@@ -150,7 +157,28 @@ def test_reviewed_objects_of_a_run_teach(plaza: Path, tmp_path: Path) -> None:
         "train", "embedder", "run:last", "--class", "zebra", "--out", tmp_path / "c", *words, folder=tmp_path
     )
     assert "has no objects called zebra" in unknown.err
+
+
+def test_what_reviewers_merged_or_rejected_is_so_in_the_crops(plaza: Path, tmp_path: Path) -> None:
+    database = tmp_path / "runs.db"
+    outcome = Run([str(plaza / "video.mp4")], load_settings("default", [f"store.database={database}"])).execute()
     assert outcome.public_id is not None
+    with open_database(database) as store:
+
+        def identities() -> int:
+            opener = lambda row, from_at, to_at: Originals().open(row)  # noqa: E731
+            return read_run(store, scope, outcome.public_id, (64, 32), most=4, open_footage=opener).count
+
+        with store.read("find objects") as connection:
+            scope = scope_of(connection, ["default"])
+            rows = page_objects(scope, connection, order=ObjectOrder.LONGEST)
+        before = identities()
+        assert before >= 5
+        first, second, third, *_ = [row.public_id for row in rows]
+        with store.write("review") as connection:
+            merge_objects(scope, connection, [first, second], actor="anna")
+            set_verdict(scope, connection, [third], verdict=Verdict.REJECTED, actor="anna")
+        assert identities() == before - 2
 
 
 @pytest.mark.parametrize(
