@@ -54,7 +54,9 @@ def read_sequence(folder: Path, size: tuple[int, int], *, most: int) -> CropSet:
     info = folder / "seqinfo.ini"
     told = read_seqinfo(info) if info.is_file() else None
     pictures, times, kept = [np.zeros((0, *padded_size(size), 3), np.uint8)], [], []
+    shown: set[int] = set()
     for frame, among in _frames(_footage(folder, told.frame_rate if told else 25.0), chosen.frames):
+        shown.add(frame.index + 1)
         scale = np.ones(2) if told is None else np.array([frame.width / told.width, frame.height / told.height])
         boxes = chosen.boxes[among] * np.tile(scale, 2)
         fit = np.flatnonzero(_inside(boxes, frame.width, frame.height))
@@ -62,6 +64,11 @@ def read_sequence(folder: Path, size: tuple[int, int], *, most: int) -> CropSet:
         times.extend([frame.time] * len(fit))
         kept.append(among[fit])
     rest = np.concatenate([np.zeros(0, np.int64), *kept])
+    if lost := sorted(set(chosen.frames.tolist()) - shown):
+        raise TrainingError(
+            f"{folder}: {path} has boxes in {len(lost)} frames that are not among the pictures, the first is frame "
+            f"{lost[0]}; put the missing pictures or the whole video there"
+        )
     if len(chosen) and not len(rest):
         raise TrainingError(f"{folder}: no box of {path} lies in a picture of the sequence; do they belong together?")
     return CropSet(np.concatenate(pictures), chosen.ids[rest], np.zeros(len(rest), np.int64), np.array(times))

@@ -94,6 +94,18 @@ def test_a_sequence_needs_pictures_and_sound_truth(tmp_path: Path, shared: Path)
     assert len(read_folder(tmp_path, SIZE, most=9)) == 0
 
 
+def test_a_missing_picture_is_said(tmp_path: Path) -> None:
+    (tmp_path / "gt").mkdir()
+    (tmp_path / "img1").mkdir()
+    (tmp_path / "gt" / "gt.txt").write_text("".join(f"{frame},1,10,10,20,40,1,1,1\n" for frame in range(1, 6)))
+    for frame in (1, 2, 4, 5):
+        assert cv2.imwrite(str(tmp_path / "img1" / f"{frame:06}.png"), np.zeros((60, 40, 3), np.uint8))
+    with pytest.raises(TrainingError, match="1 frames that are not among the pictures, the first is frame 5"):
+        read_folder(tmp_path, SIZE, most=9)
+    assert cv2.imwrite(str(tmp_path / "img1" / "000003.png"), np.zeros((60, 40, 3), np.uint8))
+    assert len(read_folder(tmp_path, SIZE, most=9)) == 5
+
+
 def test_boxes_that_do_not_count_become_no_crops(tmp_path: Path, shared: Path) -> None:
     (tmp_path / "gt").mkdir()
     lines = [
