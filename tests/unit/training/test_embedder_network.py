@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import openvino as ov
 import pytest
 import torch
 
 from pipeline import build
 from pipeline.config import load_settings
 from pipeline.errors import ModelError
-from pipeline.training.embedder_file import read_embedder, to_onnx_file, to_safetensors
+from pipeline.models.inputs import IMAGENET, PLAIN, UNIT_RGB, embedded_recipe, recipe_text
+from pipeline.training.embedder_file import metadata_of, read_embedder, to_onnx_file, to_safetensors
 from pipeline.training.embedder_network import EmbedderNetwork, EmbedderPlan
 from pipeline.training.embedding import embedded
 from trackers.structures import Detections, Frame
@@ -70,18 +72,25 @@ def test_a_frozen_trunk_does_not_move(network: EmbedderNetwork) -> None:
     assert not torch.equal(network.project.weight, weight)
 
 
-@pytest.mark.parametrize("backend", ["openvino", "onnx"])
-def test_the_product_runs_the_file_as_it_was_trained(network: EmbedderNetwork, tmp_path: Path, backend: str) -> None:
+@pytest.mark.parametrize(("backend", "suffix"), [("openvino", ".onnx"), ("onnx", ".onnx"), ("openvino", ".xml")])
+def test_the_product_runs_the_file_as_it_was_trained(
+    network: EmbedderNetwork, tmp_path: Path, backend: str, suffix: str
+) -> None:
     path = tmp_path / "small.onnx"
     path.write_bytes(to_onnx_file(network))
+    if suffix == ".xml":
+        model = ov.Core().read_model(path)
+        model.set_rt_info(metadata_of(PLAN)["recipe"], ["model_info", "recipe"])
+        path = tmp_path / "small.xml"
+        ov.save_model(model, path, compress_to_fp16=False)
     overrides = [f"embedder.weights={path}", f"embedder.backend={backend}", "embedder.precision=f32"]
-    model = build.embedder(load_settings(None, overrides).embedder)
-    assert model is not None
-    assert (model.card.input_size, model.card.dimension) == ((64, 32), 16)
+    embedder = build.embedder(load_settings(None, overrides).embedder)
+    assert embedder is not None
+    assert (embedder.card.input_size, embedder.card.dimension) == ((64, 32), 16)
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3)).astype(np.uint8)
     boxes = np.array([[0, 0, 32, 64], [32, 0, 64, 64], [64, 0, 96, 64]], np.float32)
     found = Detections(boxes=boxes, scores=np.ones(3, np.float32), labels=np.zeros(3, np.int64))
-    (features,) = model.embed([Frame(image=image, index=0, time=0.0, at=0)], [found])
+    (features,) = embedder.embed([Frame(image=image, index=0, time=0.0, at=0)], [found])
     crops = np.stack([image[:, left : left + 32] for left in (0, 32, 64)])
     expected = embedded(network, crops, device=torch.device("cpu"))
     assert np.abs(features - expected).max() < 2e-3  # weights are stored as float16
@@ -115,3 +124,12 @@ def test_what_is_no_embedder_of_ours_is_refused(tmp_path: Path, network: Embedde
     (tmp_path / "c.safetensors").write_bytes(save(dict(network.state_dict()), said))
     with pytest.raises(ModelError, match="does not hold what its architecture needs"):
         read_embedder(tmp_path / "c.safetensors")
+
+
+def test_a_recipe_says_itself() -> None:
+    for recipe in (IMAGENET, PLAIN, UNIT_RGB):
+        assert embedded_recipe({"recipe": recipe_text(recipe)}) == recipe
+    assert embedded_recipe({}) is None
+    for text in ("", "3", "{}", recipe_text(PLAIN).replace("1.0", "0.0"), recipe_text(PLAIN).replace("stretch", "x")):
+        with pytest.raises(ModelError, match="`recipe` cannot be read"):
+            embedded_recipe({"recipe": text})
