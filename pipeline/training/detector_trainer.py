@@ -3,69 +3,28 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Iterator
-from copy import copy, deepcopy
-from dataclasses import dataclass
+from copy import deepcopy
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from pipeline.errors import ConfigError, TrainingError
 from pipeline.models.ultralytics_library import ultralytics
 from pipeline.training.data_parallel import Ranks, share_statistics
+from pipeline.training.detector_loading import EpochBatches, training_loader, validation_loader
 from pipeline.training.detector_loss import balanced_weights, make_loss
 from pipeline.training.detector_network import checkpoint_of, freeze, train_mode
-from pipeline.training.detector_pictures import AugmentedPictures, DetectorPictures, Key, batches_of
+from pipeline.training.detector_progress import TrainingFiles, TrainingObserver, TrainingOutcome
+from pipeline.training.detector_scoring import DetectorScoring, no_scores
 from pipeline.training.detector_settings import DetectorSettings
 from pipeline.training.labelled import DetectionData
 from pipeline.training.precision import mixed_type, mixing
 from pipeline.training.random_state import seed_generators
 
 BEST = "best.pt"
-_SCORES = {  # of ultralytics -> of the log
-    "metrics/mAP50-95(B)": "ap",
-    "metrics/mAP50(B)": "ap50",
-    "metrics/precision(B)": "precision",
-    "metrics/recall(B)": "recall",
-}
-
-
-class TrainingFiles(Protocol):
-    """Where a training keeps what it has reached (folder.py)."""
-
-    def save(self, state: dict[str, Any], row: dict[str, float] | None = None) -> None:
-        """All that is needed to go on after an epoch, and its row of the log."""
-
-    def write_bytes(self, name: str, content: bytes) -> None:
-        """A file, whole or not at all."""
-
-
-class TrainingObserver(Protocol):
-    """Is told how a training goes."""
-
-    def epoch_began(self, epoch: int, steps: int) -> None:
-        """`epoch`: from 1."""
-
-    def stepped(self, loss: float) -> None:
-        """After every batch."""
-
-    def epoch_ended(self, row: dict[str, float]) -> None:
-        """`row`: of the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingOutcome:
-    """How a training ended."""
-
-    epochs: int  # that are done, earlier parts of the training included
-    best_epoch: int  # from 1; 0: none was scored
-    best_score: float  # AP50-95 on the validation pictures
-    stopped: bool  # by the user; it can go on
 
 
 class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type: ignore[misc]
@@ -152,7 +111,9 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
         self.stride = int(self.model.stride.max())
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self._kind is torch.float16)
         self.amp = False  # scores are of float32
-        self.train_loader, self.test_loader = self._training_loader(), self._validation_loader()
+        self._batches = EpochBatches(len(self._data.train), self._settings, self._ranks)
+        self.train_loader = training_loader(self._data, self._batches, args=self.args, workers=self._workers)
+        self.test_loader = validation_loader(self._data, args=self.args)
         self.accumulate = max(round(self.args.nbs / self.args.batch), 1)
         self.optimizer = self.build_optimizer(
             self.model,
@@ -165,7 +126,7 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
         self.ema = ultralytics.utils.torch_utils.ModelEMA(self.model)
         self.model.criterion = self._loss(self.model, share=self._ranks.sum if self._ranks.count > 1 else None)
         self.ema.ema.criterion = self._loss(self.ema.ema, share=None)
-        self.validator = _Validator(self.test_loader, save_dir=self.save_dir, args=copy(self.args), _callbacks={})
+        self.validator = DetectorScoring(self.test_loader, scratch=self.save_dir, args=self.args)
         self.stopper = ultralytics.utils.torch_utils.EarlyStopping(patience=self._settings.patience)
 
     def _loss(self, network: Any, *, share: Any) -> Any:
@@ -173,31 +134,6 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
         if self._settings.class_weights == "balanced":
             weights = balanced_weights(self._data.train, len(self._data.names))
         return make_loss(network, focal=self._settings.focal, class_weights=weights, share=share)
-
-    def _training_loader(self) -> DataLoader[Any]:
-        pictures = AugmentedPictures(
-            self._data.train,
-            names=self._data.names,
-            args=self.args,
-            batch=self.args.batch,
-            calm_from=self.epochs - self.args.close_mosaic if self.args.close_mosaic else self.epochs,
-        )
-        self._batches = _EpochBatches(len(pictures), self._settings, self._ranks)
-        return DataLoader(
-            pictures,
-            batch_sampler=self._batches,
-            num_workers=self._workers,
-            persistent_workers=self._workers > 0,
-            collate_fn=pictures.collate_fn,
-            pin_memory=self.device.type == "cuda",
-            worker_init_fn=_leave_signals,
-            generator=torch.Generator(),
-        )
-
-    def _validation_loader(self) -> DataLoader[Any]:
-        size = min(2 * self.args.batch, len(self._data.val))
-        pictures = DetectorPictures(self._data.val, names=self._data.names, args=self.args, batch=size)
-        return DataLoader(pictures, batch_size=size, collate_fn=pictures.collate_fn, generator=torch.Generator())
 
     def _train_epoch(self, epoch: int) -> dict[str, float] | None:
         """Mean losses by name; None where it was stopped before the end."""
@@ -259,7 +195,7 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
         epoch = self.start_epoch = self.epoch + 1
         if self._ranks.first:
             due = epoch % self._settings.validate_every == 0 or epoch == self.epochs
-            scores = self._score() if due else dict.fromkeys([*_SCORES.values(), *_val(losses)], math.nan)
+            scores = self.validator.scores(self) if due else no_scores(losses)
             if due:
                 self.stopper(epoch, scores["ap"])
             row = {"epoch": epoch, **losses, **scores, "learning_rate": self.optimizer.param_groups[0]["lr"]}
@@ -270,12 +206,6 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
             self._observer.epoch_ended(row)
         best = self._ranks.from_first((self.stopper.best_fitness, self.stopper.best_epoch))
         self.stopper.best_fitness, self.stopper.best_epoch = best
-
-    def _score(self) -> dict[str, float]:
-        with torch.random.fork_rng(devices=[]):
-            found = self.validator(self)
-        scores = {name: float(found[theirs]) for theirs, name in _SCORES.items()}
-        return scores | {f"val_{key.removeprefix('val/')}": float(found[key]) for key in found if key[:4] == "val/"}
 
     def _patience_is_over(self) -> bool:
         return bool(self.start_epoch - self.stopper.best_epoch >= self.stopper.patience)
@@ -312,46 +242,6 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
                 self.model.criterion.update()
 
 
-class _Validator(ultralytics.models.yolo.detect.DetectionValidator):  # type: ignore[misc]
-    """Theirs, in one process: the first of several looks at all pictures."""
-
-    def postprocess(self, preds: Any) -> list[dict[str, torch.Tensor]]:
-        """Boxes that suppression leaves. Theirs gives up after some seconds: scores would depend on the load."""
-        found = ultralytics.utils.nms.non_max_suppression(
-            preds,
-            self.args.conf,
-            self.args.iou,
-            multi_label=True,
-            max_det=self.args.max_det,
-            max_time_img=math.inf,
-            end2end=self.end2end,
-        )
-        return [{"bboxes": one[:, :4], "conf": one[:, 4], "cls": one[:, 5], "extra": one[:, 6:]} for one in found]
-
-    def gather_stats(self) -> None:
-        """Nothing: no other process has any."""
-
-    def run_callbacks(self, event: str) -> None:
-        """None."""
-
-
-class _EpochBatches:
-    """Keys of the batches of `epoch`, this process's part of each."""
-
-    def __init__(self, count: int, settings: DetectorSettings, ranks: Ranks) -> None:
-        self.epoch = 0
-        size = min(settings.batch, count) // ranks.count * ranks.count
-        if not size:
-            raise TrainingError(f"{count} pictures cannot be shared by {ranks.count} processes; use fewer processes")
-        self._count, self._seed, self._size, self._share = count, settings.seed, size, (ranks.rank, ranks.count)
-
-    def __len__(self) -> int:
-        return self._count // self._size
-
-    def __iter__(self) -> Iterator[list[Key]]:
-        yield from batches_of(self._count, seed=self._seed, epoch=self.epoch, batch=self._size, share=self._share)
-
-
 def _overrides(settings: DetectorSettings, classes: int, scratch: Path) -> dict[str, Any]:
     return settings.for_library() | {
         "model": "network.yaml",
@@ -380,13 +270,3 @@ def _in_float(predicted: Any) -> Any:
         case list() | tuple():
             return type(predicted)(_in_float(one) for one in predicted)
     return predicted
-
-
-def _val(losses: dict[str, float]) -> list[str]:
-    return [f"val_{name}" for name in losses]
-
-
-def _leave_signals(_worker: int) -> None:
-    """Ctrl-C is for the process that trains; it ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -16,8 +16,9 @@ from pipeline.models.ultralytics_library import VERSION
 from pipeline.training.data_parallel import Ranks
 from pipeline.training.detection_data import read_detection_data
 from pipeline.training.detector_network import build_network, start_from
+from pipeline.training.detector_progress import TrainingFiles, TrainingObserver, TrainingOutcome
 from pipeline.training.detector_settings import DetectorSettings
-from pipeline.training.detector_trainer import BEST, DetectorTrainer, TrainingFiles, TrainingObserver, TrainingOutcome
+from pipeline.training.detector_trainer import BEST, DetectorTrainer
 from pipeline.training.folder import TrainingFolder, read_state
 from pipeline.training.labelled import DetectionData
 from pipeline.training.precision import training_device
