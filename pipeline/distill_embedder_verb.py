@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from pipeline.errors import ConfigError
-from pipeline.run_verbs import SetOption
+from pipeline.errors import ConfigError, SourceError
+from pipeline.learning_display import LearningDisplay
+from pipeline.run_verbs import INCOMPLETE, SetOption
 from pipeline.stopping import stopping
 from pipeline.train_display import TrainDisplay
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.training.crop_sources import CropSource, Finder
 
 INTERRUPTED = 130  # exit code: ended by the user
+_ALL = 1 << 30  # crops of an identity
 
 
 def distill_embedder(
@@ -63,7 +63,7 @@ def distill_embedder(
     ] = 0,
     relation: Annotated[
         float, typer.Option(min=0, help="Weight of the distances between crops, beside the cosine.")
-    ] = 1.0,
+    ] = 10.0,
     dimension: Annotated[int, typer.Option(min=8, max=4096, help="Of the student's features.")] = 128,
     size: Annotated[str, typer.Option(metavar="HxW", help="Of the student's crops, pixels.")] = "128x64",
     student: Annotated[
@@ -81,12 +81,16 @@ def distill_embedder(
 
     Example: `sightline distill embedder videos/ --detector people.onnx --teacher large.xml --out small`
 
-    Exit code 0: done. 2: bad input, or the loss is no number. 130: ended by Ctrl-C; `--resume` goes on.
+    Exit code 0: done. 1: done, but some sources cannot be read. 2: bad input, or the loss is no number. 130: ended by
+    Ctrl-C; `--resume` goes on.
     """
     from pipeline import build
+    from pipeline.training.crop_sources import from_crops, from_labels
+    from pipeline.training.detection_data import read_detection_data
     from pipeline.training.embedder_distillation import Distillation, EmbedderDistillation
     from pipeline.training.embedder_file import read_safetensors
     from pipeline.training.embedder_network import EmbedderPlan
+    from pipeline.training.identity_data import read_folder
     from pipeline.training.imitation import Lessons
     from pipeline.training.learning import Course
     from pipeline.training.precision import mixed_type, training_device
@@ -97,9 +101,15 @@ def distill_embedder(
         raise ConfigError("there is no teacher; give --teacher FILE, a network that describes crops")
     begun = None if student is None else read_safetensors(student)
     plan = EmbedderPlan(input_size=_size(size), dimension=dimension) if begun is None else begun.plan
-    found = list(_sources(sources or [], chosen, model, classes.split(","), every, data or [], crops or []))
-    if not found:
+    if not (sources or data or crops):
         raise ConfigError("there is nothing to learn from; give videos or pictures, --data or --crops")
+    named = [one.strip() for one in classes.split(",")]
+    found, unread = _sources(sources or [], chosen, model, named, every)
+    size_shown = model.card.input_size
+    found += [from_labels(str(file), read_detection_data(file), named, size=size_shown) for file in data or []]
+    found += [from_crops(str(one), read_folder(one, size_shown, most=_ALL)) for one in crops or []]
+    if not found:
+        raise SourceError("no source can be read: " + "; ".join(unread[:3]))
     wanted = Distillation(
         plan=plan,
         lessons=Lessons(batch=batch, mix=mix, clean=clean, views=views, seed=seed),
@@ -120,45 +130,21 @@ def distill_embedder(
     )
     work = EmbedderDistillation(model, wanted, course, student=begun)
     with TrainDisplay(Console(), epochs=epochs) as display:
+        for reason in unread:
+            display.say(f"left out  {reason}")
         with stopping(work, display.say):
-            watcher = _Watching(display)
-            learned = work.run(out, found, resume=resume, gathered=watcher.gathered, watcher=watcher)
+            learned = work.run(
+                out,
+                found,
+                resume=resume,
+                gathered=lambda count: display.say(f"{count} crops so far") if count % 1000 == 0 else None,
+                watcher=LearningDisplay(display),
+            )
         display.say(f"best      epoch {learned.best_epoch}, rank agreement {learned.best_score:.4f} -> {out}")
     if learned.stopped:
         raise typer.Exit(INTERRUPTED)
-
-
-class _Watching:
-    """Tells a display how a training goes."""
-
-    def __init__(self, display: TrainDisplay) -> None:
-        self._display = display
-        self._epoch = self._steps = 0
-        self._since = time.perf_counter()
-
-    def gathered(self, count: int) -> None:
-        """So many crops were seen."""
-        if count % 1000 == 0:
-            self._display.say(f"{count} crops so far")
-
-    def began(self, *, epoch: int, epochs: int, steps: int) -> None:  # noqa: ARG002  (the display knows)
-        """See Watcher."""
-        self._epoch, self._steps = epoch, steps
-        self._next()
-
-    def stepped(self, loss: float) -> None:
-        """See Watcher."""
-        self._display.stepped(loss)
-
-    def finished_epoch(self, row: Mapping[str, float]) -> None:
-        """See Watcher."""
-        self._display.epoch_ended({**row, "seconds": time.perf_counter() - self._since})
-        self._epoch = int(row["epoch"])
-        self._next()
-
-    def _next(self) -> None:
-        self._since = time.perf_counter()
-        self._display.epoch_began(self._epoch + 1, self._steps)
+    if unread:
+        raise typer.Exit(INCOMPLETE)
 
 
 def _settings(teacher: Path | None, detector: Path | None, overrides: list[str], min_score: float) -> Settings:
@@ -179,30 +165,24 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _sources(
-    addresses: list[str],
-    chosen: Settings,
-    teacher: Embedder,
-    classes: list[str],
-    every: float,
-    data: list[Path],
-    crops: list[Path],
-) -> Iterator[CropSource]:
-    """All that crops are made of."""
+    addresses: list[str], chosen: Settings, teacher: Embedder, classes: list[str], every: float
+) -> tuple[list[CropSource], list[str]]:
+    """Sources in which a detector finds the objects; and why others cannot be read."""
     from pipeline.addresses import expand
-    from pipeline.training.crop_sources import from_crops, from_labels
-    from pipeline.training.detection_data import read_detection_data
-    from pipeline.training.identity_data import read_folder
 
     size = teacher.card.input_size
     assert size is not None, "asked before"
-    if addresses:
-        finder = _finder(chosen, classes)
-        for address in expand(addresses).sources:
-            yield _found(address, chosen, finder, size, every)
-    for file in data:
-        yield from_labels(str(file), read_detection_data(file), classes, size=size)
-    for folder in crops:
-        yield from_crops(str(folder), read_folder(folder, size, most=1 << 30))
+    found: list[CropSource] = []
+    unread: list[str] = []
+    if not addresses:
+        return found, unread
+    finder = _finder(chosen, classes)
+    for address in expand(addresses).sources:
+        try:
+            found.append(_found(address, chosen, finder, size, every))
+        except SourceError as error:
+            unread.append(str(error))
+    return found, unread
 
 
 def _finder(chosen: Settings, classes: list[str]) -> Finder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -413,3 +413,22 @@ class FakeTrackerWorker:
         if not turn:
             raise TrackerError("it fell over")
         return turn
+
+
+class SilentWatcher:
+    """Says nothing of a training (see `learning.Watcher`). `stepped`: is told the number of each step, from 1."""
+
+    def __init__(self, stepped: Callable[[int], None] | None = None) -> None:
+        self._told, self._steps = stepped, 0
+
+    def began(self, *, epoch: int, epochs: int, steps: int) -> None:
+        """See Watcher."""
+
+    def stepped(self, loss: float) -> None:
+        """See Watcher."""
+        self._steps += 1
+        if self._told is not None:
+            self._told(self._steps)
+
+    def finished_epoch(self, row: Mapping[str, float]) -> None:
+        """See Watcher."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from pipeline.training.crop_stock import Crops, Looked, cut_all
 from pipeline.training.labelled import DetectionData
 from pipeline.training.picture_choice import PictureChoice
 from trackers.structures import Frame
+
+_log = logging.getLogger(__name__)
 
 _MOVED = 0.002  # share of a picture that must differ from the one before
 
@@ -65,8 +68,8 @@ def from_recording(
                     if choice.due(frame.time) and choice.changed(frame.image):
                         choice.take(frame.image, frame.time)
                         yield frame
-            except DamagedSourceError:
-                return  # what came before it is good; `damaged` of a fingerprint that stays says the rest
+            except DamagedSourceError as damage:
+                _log.warning("%s; crops of what came before are used", damage)
 
     return CropSource(name, digest, lambda: cut_all(finder.looked(frames()), size))
 

@@ -28,7 +28,7 @@ class Distillation:
     plan: EmbedderPlan = field(default_factory=EmbedderPlan)
     lessons: Lessons = field(default_factory=Lessons)
     direction: float = 1.0  # weight of the cosine with the teacher
-    relation: float = 1.0  # weight of the distances between crops
+    relation: float = 10.0  # weight of the distances between crops
     most: int = 20_000  # crops
     val_share: float = 0.05
     most_val: int = 1000  # crops to validate on

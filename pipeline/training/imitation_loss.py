@@ -17,8 +17,12 @@ class ImitationLoss(nn.Module):
     difference between the distances of all pairs, each divided by its batch's mean.
     """
 
-    def __init__(self, student: int, teacher: int, *, direction: float = 1.0, relation: float = 1.0) -> None:
-        """`student`, `teacher`: dimensions. `direction`, `relation`: weights of the two terms."""
+    def __init__(self, student: int, teacher: int, *, direction: float = 1.0, relation: float = 10.0) -> None:
+        """`student`, `teacher`: dimensions. `direction`, `relation`: weights of the two terms.
+
+        Where a map is learned, the map alone can satisfy the first term: what a search needs, that near ones are near,
+        comes of the second, so it weighs more.
+        """
         super().__init__()
         self.map: nn.Module = nn.Identity() if student == teacher else nn.Linear(student, teacher, bias=False)
         self._weights = direction, relation
