@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,15 @@ TEACHER = ColourEmbedder()
 SIZE = (48, 24)  # of what it is shown
 CPU = torch.device("cpu")
 PLAN = EmbedderPlan(input_size=SIZE, dimension=32, widths=(16, 32, 48), stripes=2)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """So small a network is not faster with more, and beside other processes much slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
