@@ -78,9 +78,11 @@ def train_embedder(
 
     DATA: a folder with a folder of pictures for each identity; a MOTChallenge sequence with gt/gt.txt and video.mp4 or
     img1/, or a folder of such; or the objects of a stored run as reviewers left them (run:last). Several may be given:
-    nobody is in two of them. FOLDER/best.onnx is the model with the best same/different AUC on identities it has not
-    seen; use it with `sightline run --set embedder.weights=FOLDER/best.onnx`. Ctrl-C keeps what the finished epochs
-    learned; `--resume` goes on to the very result an undisturbed training gives.
+    nobody is in two of them. Merge the pieces of one person in a run first, since they count as different people.
+
+    FOLDER/best.onnx is the model with the best same/different AUC on identities it has not seen; use it with
+    `sightline run --set embedder.backend=auto --set embedder.weights=FOLDER/best.onnx`. Ctrl-C keeps what the finished
+    epochs learned; `--resume` goes on to the very result an undisturbed training gives.
 
     With several processes, each computes its part of every batch:
     `torchrun --nproc-per-node 2 -m pipeline train embedder ...`

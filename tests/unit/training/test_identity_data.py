@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.errors import FormatError, TrainingError
+from pipeline.errors import FormatError, SourceError, TrainingError
 from pipeline.models.embed import cut
 from pipeline.training.crop_augmentation import centre
 from pipeline.training.crop_set import CropSet, cut_crop, held_out, joined, spread, without_singles
@@ -81,6 +81,9 @@ def test_a_sequence_needs_pictures_and_sound_truth(tmp_path: Path, shared: Path)
     (tmp_path / "gt").mkdir()
     (tmp_path / "gt" / "gt.txt").write_text("1,1,10,10,20,40,1,1,1\n")
     with pytest.raises(TrainingError, match=r"put video\.mp4 or img1/ beside gt/"):
+        read_folder(tmp_path, SIZE, most=9)
+    (tmp_path / "video.mp4").write_bytes(b"no video")
+    with pytest.raises(SourceError, match=r"video\.mp4"):
         read_folder(tmp_path, SIZE, most=9)
     shutil.copy(shared / "data" / "mot15" / "TUD-Campus" / "video.mp4", tmp_path)
     assert len(read_folder(tmp_path, SIZE, most=9)) == 1
