@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from pipeline.camera_settings import RecordSettings
@@ -17,6 +18,7 @@ from pipeline.retention import Retention
 from pipeline.sources.recorder import SegmentRecorder
 from pipeline.store.database import open_database
 from pipeline.store.segments import add_segment
+from pipeline.training.label_set import LabelSet
 from tests.clips import write_moving
 from tests.integration.command import sightline
 from tests.integration.recording.feeding import Recording, arrival, feed, packets
@@ -24,6 +26,7 @@ from tests.integration.store import recorded
 from tests.integration.store.examples import chunk
 from tests.integration.stored import assert_same_rows, next_frame, reading
 from tests.integration.test_resume import assert_same_files, leftovers, start, wait_for_frame
+from trackers.structures import Detections
 
 SIZE = 8 << 20  # bytes
 PETS = "data/mot15/PETS09-S2L1/video.mp4"
@@ -150,3 +153,17 @@ def test_recording_stops_before_tracks_do(disk: Path, shared: Path) -> None:
         for first in range(50, 1050, 100):
             assert store.writer.write_chunk(store.gate, chunk(first, first + 100))
         assert len(store.rows()) == len(recording.segments)
+
+
+def test_a_set_of_pseudo_labels_survives_a_full_disk(disk: Path) -> None:
+    labels = LabelSet.begin(disk / "set", {"min_score": 0.5}, resume=False)
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    labels.add("first", "train", noise, Detections.empty())
+    filler = fill(disk)
+    with pytest.raises(OutputError, match=r"cannot be (written|made): No space left"):
+        labels.add("second", "train", noise, Detections.empty())
+    filler.unlink()
+    assert not list((disk / "set").rglob("*.part"))
+    labels = LabelSet.begin(disk / "set", {"min_score": 0.5}, resume=True)
+    labels.add("second", "train", noise, Detections.empty())
+    assert len(list((disk / "set" / "images" / "train").iterdir())) == 2
