@@ -33,6 +33,15 @@ def read_training_pictures(file: Path) -> tuple[tuple[str, ...], tuple[LabelledP
     return reader.names, pictures, digest_of(reader.names, {"train": pictures})
 
 
+def read_validation_pictures(file: Path) -> tuple[tuple[str, ...], tuple[LabelledPicture, ...]]:
+    """Names of the classes, and the pictures of `val`: for those who judge with them. Raises likewise."""
+    reader = _reader(file)
+    problems = Problems()
+    pictures = check_pictures(reader.read("val", problems), problems)
+    problems.require_none()
+    return reader.names, pictures
+
+
 def read_detection_data(file: Path) -> DetectionData:
     """All pictures a YAML file names, opened and checked.
 

@@ -14,6 +14,7 @@ import yaml
 
 from pipeline.errors import FormatError, SourceError
 from pipeline.evaluation.detection import TrueBoxes
+from pipeline.training.detection_data import read_validation_pictures
 from pipeline.training.kept_labels import read_labels, read_set
 from pipeline.trials.mot_sequence import OpenSource, read_mot_sequence
 from trackers.geometry import from_xywh
@@ -36,16 +37,22 @@ def read_truths(path: Path, *, opened: OpenSource, every: int = 1) -> list[Truth
     """Sets of a MOTChallenge sequence, a COCO json, a data.yaml of YOLO or of COCO files, or a folder of YOLO labels.
 
     `opened`: opens a sequence's pictures. `every`: take every n-th frame of a sequence. A COCO json's pictures lie in
-    `images/` beside it. Of a data.yaml what is under `val` is read, or `train` where there is no other. Raises
+    `images/` beside it. Of a data.yaml as for `sightline train detector` what is under `val` is read; of others `val`,
+    or `train` where there is no other. Raises
     FormatError, SourceError.
     """
     if path.is_dir() and (path / "gt").is_dir():
         return [_of_sequence(path, opened, every)]
     if path.suffix == ".json":
         return [read_coco_truth(path.parent / "images", path)]
-    if path.suffix in (".yaml", ".yml") and (entries := _coco_entries(path)):
-        return [read_coco_truth(path.parent / images, path.parent / file) for images, file in entries]
-    if path.is_dir() or path.suffix in (".yaml", ".yml"):
+    file = path / "data.yaml" if (path / "data.yaml").is_file() else path
+    if file.suffix in (".yaml", ".yml"):
+        said = _said(file)
+        if said.get("names") and said.get("val"):
+            return [_of_training_data(file)]
+        if entries := _coco_entries(file, said):
+            return [read_coco_truth(file.parent / images, file.parent / coco) for images, coco in entries]
+    if path.is_dir() or file.suffix in (".yaml", ".yml"):
         return [_of_yolo(path)]
     raise FormatError(
         f"{path} is no truth; give a MOTChallenge folder (gt/, video.mp4), a COCO .json, a data.yaml or a folder with "
@@ -122,13 +129,29 @@ def _of_yolo(path: Path) -> TruthSet:
     return boxes_as_truth(name, known.names, lambda: _pictures([one.picture for one in pictures]), found)
 
 
-def _coco_entries(file: Path) -> list[tuple[str, str]]:
-    """Folder of pictures and COCO json of each entry under `val` (else `train`); empty where it is YOLO's data.yaml."""
+def _of_training_data(file: Path) -> TruthSet:
+    """What `sightline train detector` validates on, in its own names; what COCO marks as a crowd is not told."""
+    names, pictures = read_validation_pictures(file)
+    found = {}
+    for number, one in enumerate(pictures):
+        boxes = one.boxes.astype(np.float64) * [one.width, one.height, one.width, one.height]
+        corners = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], axis=1)
+        found[number] = Detections(corners.astype(np.float32), np.ones(len(boxes), np.float32), one.labels)
+    name = file.parent.name if file.stem == "data" else file.stem
+    return boxes_as_truth(name, names, lambda: _pictures([one.path for one in pictures]), found)
+
+
+def _said(file: Path) -> dict[str, Any]:
     try:
-        data: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+        held = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise FormatError(f"{file} cannot be read as YAML: {error}") from error
-    entries = (data.get("val") or data.get("train")) if isinstance(data, dict) else None
+    return held if isinstance(held, dict) else {}
+
+
+def _coco_entries(file: Path, said: dict[str, Any]) -> list[tuple[str, str]]:
+    """Folder of pictures and COCO json of each entry under `val` (else `train`); empty where it is YOLO's data.yaml."""
+    entries = said.get("val") or said.get("train")
     listed: list[Any] = entries if isinstance(entries, list) else [entries]
     if not all(isinstance(one, dict) for one in listed):
         return []

@@ -84,6 +84,7 @@ def test_pictures_and_classes_are_apart() -> None:
     assert scores.ap50[0] == 0
     assert np.isnan(scores.ap50[1])  # no true box: no score
     assert np.isnan(scores.recall50[1])
+    assert (scores.mean_ap, scores.mean_ap50) == (0, 0)  # of the classes that are there
 
 
 def test_boxes_in_an_ignored_region_neither_win_nor_lose() -> None:

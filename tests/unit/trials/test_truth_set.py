@@ -65,6 +65,26 @@ def test_yaml_of_coco_files_takes_val(tmp_path: Path) -> None:
         read_truths(tmp_path / "data.yaml", opened=opened)
 
 
+def test_data_of_a_training_is_read_in_its_own_names(tmp_path: Path) -> None:
+    """Several sets in one, of which one has other names."""
+    write_pictures(tmp_path / "a" / "images", 2)
+    write_pictures(tmp_path / "b" / "images", 3)
+    cv2.imwrite(str(tmp_path / "b" / "images" / "0.png"), np.full((40, 80, 3), 77, np.uint8))
+    (tmp_path / "a" / "c.json").write_text(json.dumps(coco()))
+    (tmp_path / "b" / "labels").mkdir()
+    (tmp_path / "b" / "labels" / "2.txt").write_text("0 0.5 0.5 0.25 0.5\n")
+    (tmp_path / "data.yaml").write_text(
+        "names: [person, vehicle]\nclasses: {car: vehicle}\ntrain: a/images\n"
+        "val: [{images: a/images, annotations: a/c.json}, b/images]\n"
+    )
+    (one,) = read_truths(tmp_path / "data.yaml", opened=opened)
+    assert (one.name, one.classes) == (tmp_path.name, ("person", "vehicle"))
+    assert one.truth.pictures.tolist() == [1, 4]
+    assert one.truth.labels.tolist() == [1, 0]
+    np.testing.assert_allclose(one.truth.boxes, [[1, 2, 4, 6], [30, 10, 50, 30]], atol=1e-4)
+    assert len(list(one.frames())) == 5
+
+
 def test_yolo_folder(tmp_path: Path) -> None:
     write_pictures(tmp_path / "images", 2)
     (tmp_path / "classes.txt").write_text("person\ncar\n")
