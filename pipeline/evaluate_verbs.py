@@ -13,7 +13,7 @@ from rich.console import Console
 from pipeline.errors import ConfigError
 from pipeline.progress_line import counting
 from pipeline.run_verbs import SetOption
-from pipeline.track_verbs import evaluate_app
+from pipeline.track_verbs import evaluate_app as evaluate_app  # with the verbs below
 
 if TYPE_CHECKING:
     from pipeline.models.base import Detector
