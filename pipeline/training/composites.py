@@ -105,12 +105,11 @@ class Composer:
             pool, tall = self._whole[label], person * style.class_heights[label] * random.uniform(0.85, 1.15)
             if self._cut[label] and (not pool or random.random() < style.cut_share):  # at the border that cuts it
                 pool = self._cut[label]
-        if not pool:
+        sharp = [one for one in pool if tall <= style.most_enlarged * one.height]
+        if not sharp or tall < 6:
             return
-        cutout = pool[random.integers(len(pool))]
+        cutout = sharp[random.integers(len(sharp))]
         scale = tall / cutout.height
-        if scale > style.most_enlarged or tall < 6:
-            return
         piece = _varied(random, cutout, scale)
         left, top = _position(cutout.cut, piece, canvas.image, round(random.uniform(-0.15, 1.0) * width), round(foot))
         if cutout.whole and label >= 0 and random.random() < 0.4:

@@ -21,7 +21,7 @@ from pipeline.training.detector_progress import TrainingFiles, TrainingObserver,
 from pipeline.training.detector_scoring import DetectorScoring, no_scores
 from pipeline.training.detector_settings import DetectorSettings
 from pipeline.training.labelled import DetectionData
-from pipeline.training.precision import mixed_type, mixing
+from pipeline.training.precision import mixed_type, mixing, use_all_cores
 from pipeline.training.random_state import seed_generators
 
 BEST = "best.pt"
@@ -49,6 +49,7 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
         if settings.batch % ranks.count:
             raise ConfigError(f"--batch {settings.batch} cannot be shared evenly by {ranks.count} processes")
         super().__init__(overrides=_overrides(settings, len(data.names), scratch))
+        ultralytics.utils.torch_utils.unset_deterministic()  # of the whole process; only while it trains
         self.device = device
         self._clean = deepcopy(network)  # what is saved is made of: the library's classes alone
         self.model = network
@@ -87,6 +88,7 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
         TrainingError where the loss is no number, OutputError where the disk is full: what was saved stays.
         """
         self._files, self._observer = files, observer
+        ultralytics.utils.torch_utils.init_seeds(self._settings.seed, deterministic=True)  # `train` ends that
         if state is not None:
             self._restore(state)
         elif self._ranks.first:
@@ -103,6 +105,7 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
 
     def _set_up(self) -> None:
         """Everything but the state of an earlier part."""
+        use_all_cores()
         seed_generators(self._settings.seed)
         freeze(self.model, self._settings.freeze)
         self.model.to(self.device, memory_format=torch.channels_last)

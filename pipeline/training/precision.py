@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -22,6 +23,13 @@ def training_device(name: str, local_rank: int = 0) -> torch.device:
                 return torch.device("cuda", index)
     there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))])
     raise ConfigError(f"--device {name}: torch has no such device here; there are {there}")
+
+
+def use_all_cores() -> None:
+    """Let torch use every core of this process, or as many as OMP_NUM_THREADS says; ultralytics leaves one unused."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(int(said) if said.isdecimal() and int(said) else cores)
 
 
 def mixed_type(device: torch.device, *, wanted: bool) -> torch.dtype | None:
