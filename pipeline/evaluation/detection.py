@@ -159,15 +159,17 @@ def score(judged: Judged) -> DetectionScores:
 def precision_by_score(judged: Judged, *, knots: int = 20, least: int = 10) -> tuple[tuple[float, float], ...]:
     """Pairs (score, share of the boxes of that score that are right at IoU .5), both rising: `tracker.calibration`.
 
-    All classes together. Boxes are put into at most `knots` bins of equally many, at least `least` each; the shares are
-    made to rise by isotonic regression (pool adjacent violators; Barlow et al. 1972, ch. 1). Empty without boxes.
+    All classes together. Boxes are put into at most `knots` bins of at least `least` boxes, narrow where right ones are
+    many and where wrong ones are, since most boxes of a detector are weak and wrong; the shares are made to rise by
+    isotonic regression (pool adjacent violators; Barlow et al. 1972, ch. 1). Empty without boxes.
     """
     counted = judged.counts[0]
     scores, right = judged.scores[counted][::-1].astype(np.float64), judged.right[0][counted][::-1]
     if not len(scores):
         return ()
-    bins = int(np.clip(len(scores) // least, 1, knots))
-    cuts = np.unique(scores[np.arange(1, bins) * len(scores) // bins])
+    kind = np.where(right, 0.5 / max(right.sum(), 1), 0.5 / max((~right).sum(), 1))  # each kind weighs a half
+    ranks = np.searchsorted(np.cumsum(kind) / kind.sum(), np.arange(1, knots) / knots) // least * least
+    cuts = np.unique(scores[np.unique(ranks[ranks > 0])])
     place = np.searchsorted(cuts, scores, side="right")
     weight = np.bincount(place, minlength=len(cuts) + 1).astype(np.float64)
     kept = weight > 0
