@@ -222,7 +222,7 @@ def _harvest(
     from pipeline.addresses import expand
     from pipeline.training.pseudo_labels import Harvest
 
-    jobs = [(path.stem if path.suffix else path.name, path) for path in labelled]
+    jobs = [((path.parent if path.suffix else path).resolve().name, path) for path in labelled]
     harvests = [work.kept(name, labelled[path], added, bars.begun(name)) for name, path in jobs]
     for address in expand(sources).sources if sources else ():
         name = Path(address).name

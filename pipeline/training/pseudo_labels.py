@@ -108,7 +108,7 @@ class PseudoLabels:
             return done
         watched = self._watched(open_source, fingerprint, told, stride=self._rules.stride)
         harvest = Harvest(name, damage=watched.damage)
-        stem = f"{_plain(Path(name).stem)}-{fingerprint.rpartition(':')[2][:8]}"
+        stem = _stem(Path(name).stem, fingerprint)
         with open_source(0) as source:
             try:
                 self._choose(source, watched, stem, harvest)
@@ -125,7 +125,8 @@ class PseudoLabels:
         for frame, found in self._stills(files, fingerprint, harvest, told):
             file = files[frame.index]
             judged = by_score(found, min_score=self._rules.min_score)
-            self._add(harvest, _still_stem(name, file, frame), self._split(file.name), frame.image, judged)
+            stem = f"{_stem(name, fingerprint)}-{_plain(file.stem)}-{frame.index:06d}"
+            self._add(harvest, stem, self._split(file.name), frame.image, judged)
         return self._finished(fingerprint, harvest)
 
     def kept(self, name: str, labelled: KeptSet, add: Sequence[str], told: Told) -> Harvest:
@@ -148,7 +149,8 @@ class PseudoLabels:
             own = self._classes.translate(own, labelled.names, same=_SAME_LABEL)
             judged = by_score(_new_objects(found, own, wanted), min_score=self._rules.min_score)
             judged = replace(judged, labels=_together(own, judged.labels))
-            self._add(harvest, _still_stem(name, one.picture, frame), one.split, frame.image, judged)
+            stem = f"{_stem(name, fingerprint)}-{_plain(one.picture.stem)}-{frame.index:06d}"
+            self._add(harvest, stem, one.split, frame.image, judged)
         return self._finished(fingerprint, harvest)
 
     def _choose(self, source: Source, watched: Watched, stem: str, harvest: Harvest) -> None:
@@ -264,8 +266,9 @@ def _fingerprint(files: Sequence[Path]) -> str:
         raise SourceError(f"{error.filename} can no longer be read: {error.strerror}") from error
 
 
-def _still_stem(name: str, file: Path, frame: Frame) -> str:
-    return f"{_plain(name)}-{_plain(file.stem)}-{frame.index:06d}"
+def _stem(name: str, fingerprint: str) -> str:
+    """What the files of a source begin with; two of one name do not get in each other's way."""
+    return f"{_plain(name)}-{fingerprint.rpartition(':')[2][:8]}"
 
 
 def _new_objects(found: Detections, own: Detections, wanted: Sequence[int]) -> Detections:

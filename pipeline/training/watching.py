@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -80,7 +81,7 @@ def watch(
     pieces = [] if learns else _stored(folder)
     if not pieces or not pieces[-1].ended:
         begun = pieces[-1].frames[-1] + 1 if pieces else 0
-        with open_source(begun) as source:
+        with open_source(begun) as source, _forgetting(detector):
             total = None if source.frame_count is None else begun + source.frame_count
             told(begun, total)
             for piece in _pieces(source, detector, stride=stride, batch=batch):
@@ -96,6 +97,16 @@ def watch(
     if not watched.frames:
         raise SourceError(watched.damage or "the source gave no frame; check that it holds pictures")
     return watched
+
+
+@contextmanager
+def _forgetting(detector: Detector) -> Iterator[None]:
+    """What the detector has learned of a recording does not count for the next."""
+    try:
+        yield
+    finally:
+        if isinstance(detector, Learner):
+            detector.forget(0)
 
 
 def _pieces(source: Pictures, detector: Detector, *, stride: int, batch: int) -> Iterator[Watched]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,7 +92,11 @@ def test_without_confirmation_scores_decide(tmp_path: Path) -> None:
     rules = Rules(every=1.0, moved=0.0, val_share=0.25, confirm=False)
     work, _ = teach(tmp_path / "out", ScriptedDetector(walker, THEIRS), rules)
     harvest = work.recording(lambda first: source(), quiet)
-    assert (harvest.boxes, harvest.promoted, harvest.dropped) == (5, 0, 0)  # the flicker is one; frame 23 stands in for the weak ones
+    assert (harvest.boxes, harvest.promoted, harvest.dropped) == (
+        5,
+        0,
+        0,
+    )  # the flicker is one; frame 23 stands in for the weak ones
     assert len(list((tmp_path / "out" / "images" / "val").iterdir())) == 1  # the end of the recording
 
 
@@ -217,4 +222,13 @@ def test_a_name_becomes_a_file_name_that_nothing_misreads(tmp_path: Path) -> Non
     work, _ = teach(tmp_path / "out", script, Rules(val_share=0.0))
     work.stills("a b/ü'", files, quiet)
     (picture,) = (tmp_path / "out" / "images" / "train").iterdir()
-    assert picture.name == "a_b_-0-000000.jpg"
+    assert re.fullmatch(r"a_b_-[0-9a-f]{8}-0-000000\.jpg", picture.name)
+
+
+def test_folders_of_one_name_do_not_get_in_each_others_way(tmp_path: Path) -> None:
+    work, _ = teach(tmp_path / "out", ScriptedDetector(lambda index: found((5, 0.8, 0)), THEIRS), Rules(val_share=0.0))
+    files = [*pictures(tmp_path / "a" / "images", 2), *pictures(tmp_path / "b" / "images", 2)]
+    files[3].write_bytes(files[2].read_bytes())  # else they were the same pictures: one source
+    work.stills("images", files[:2], quiet)
+    work.stills("images", files[2:], quiet)
+    assert len(list((tmp_path / "out" / "images" / "train").iterdir())) == 4
