@@ -46,6 +46,7 @@ def train_detector(
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Another number, other chances.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     workers: Annotated[int, typer.Option(min=0, max=64, help="Processes that prepare pictures.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, max=1024, help="That compute; 0: one for each core.")] = 0,
     amp: Annotated[bool, typer.Option("--amp/--no-amp", help="Compute in bfloat16 where the processor can.")] = True,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in FOLDER.")] = False,
     settings: Annotated[
@@ -89,7 +90,7 @@ def train_detector(
         library=parse_library(settings or []),
     )
     console = Console()
-    place = Place(device, workers, int(os.environ.get("LOCAL_RANK", "0")))
+    place = Place(device, workers, threads, int(os.environ.get("LOCAL_RANK", "0")))
     with joined_ranks(device) as ranks:
         training = DetectorTraining(data, chosen, place=place, ranks=ranks)
         with TrainDisplay(console, epochs=epochs, silent=not ranks.first) as display:

@@ -21,7 +21,7 @@ from pipeline.training.detector_progress import TrainingFiles, TrainingObserver,
 from pipeline.training.detector_scoring import DetectorScoring, no_scores
 from pipeline.training.detector_settings import DetectorSettings
 from pipeline.training.labelled import DetectionData
-from pipeline.training.precision import mixed_type, mixing, use_all_cores
+from pipeline.training.precision import mixed_type, mixing
 from pipeline.training.random_state import seed_generators
 
 BEST = "best.pt"
@@ -105,7 +105,6 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
 
     def _set_up(self) -> None:
         """Everything but the state of an earlier part."""
-        use_all_cores()
         seed_generators(self._settings.seed)
         freeze(self.model, self._settings.freeze)
         self.model.to(self.device, memory_format=torch.channels_last)

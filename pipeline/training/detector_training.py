@@ -21,7 +21,7 @@ from pipeline.training.detector_settings import DetectorSettings
 from pipeline.training.detector_trainer import BEST, DetectorTrainer
 from pipeline.training.folder import TrainingFolder, read_state
 from pipeline.training.labelled import DetectionData
-from pipeline.training.precision import training_device
+from pipeline.training.precision import training_device, use_threads
 
 _NONE = "none"
 
@@ -32,6 +32,7 @@ class Place:
 
     device: str = "cpu"
     workers: int = 0  # processes that prepare pictures, for each one that trains
+    threads: int = 0  # of torch in each process; 0: all cores
     local_rank: int = 0
 
 
@@ -46,24 +47,25 @@ class DetectorTraining:
         self.ranks = ranks or Ranks()
         self.settings = settings
         device = training_device(place.device, place.local_rank)
-        network = build_network(settings.architecture, names := (held := read_detection_data(data)).names, seed=0)
-        self.data: DetectionData = held
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # by which the processes talk
+        self.data: DetectionData = read_detection_data(data)
+        network = build_network(settings.architecture, self.data.names, seed=settings.seed)
         self.taken_over = 0
         if settings.weights != _NONE:
             self.taken_over = start_from(network, Path(settings.weights), seed=settings.seed)
-        elif settings.seed:
-            network = build_network(settings.architecture, names, seed=settings.seed)
         self.parameters = sum(parameter.numel() for parameter in network.parameters())
         with tempfile.TemporaryDirectory(prefix="sightline-training-") as scratch:
             self.trainer = DetectorTrainer(
                 network,
-                held,
+                self.data,
                 settings,
                 scratch=Path(scratch),
                 device=device,
                 ranks=self.ranks,
                 workers=place.workers,
             )
+        use_threads(place.threads)
 
     def run(self, out: Path, observer: TrainingObserver, *, resume: bool = False) -> TrainingOutcome:
         """Train into a folder, or go on with what is in it. Raises TrainingError, OutputError."""

@@ -25,11 +25,14 @@ def training_device(name: str, local_rank: int = 0) -> torch.device:
     raise ConfigError(f"--device {name}: torch has no such device here; there are {there}")
 
 
-def use_all_cores() -> None:
-    """Let torch use every core of this process, or as many as OMP_NUM_THREADS says; ultralytics leaves one unused."""
+def use_threads(count: int) -> None:
+    """Let torch compute in so many threads; 0: as many as OMP_NUM_THREADS says, else one for each core of this process.
+
+    Ultralytics sets its own number, one less than there are cores.
+    """
     said = os.environ.get("OMP_NUM_THREADS", "")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(int(said) if said.isdecimal() and int(said) else cores)
+    torch.set_num_threads(count or (int(said) if said.isdecimal() else 0) or cores)
 
 
 def mixed_type(device: torch.device, *, wanted: bool) -> torch.dtype | None:

@@ -17,7 +17,20 @@ from pipeline.training.folder import read_state
 from tests.integration.command import call_main, environment
 from tests.unit.training.labelled_scene import write_network, write_pictures
 
-QUICK = ("--architecture", "tiny.yaml", "--image-size", 96, "--batch", 4, "--set", "nbs=4", "--set", "warmup_epochs=1")
+QUICK = (
+    "--architecture",
+    "tiny.yaml",
+    "--image-size",
+    96,
+    "--batch",
+    4,
+    "--set",
+    "nbs=4",
+    "--set",
+    "warmup_epochs=1",
+    "--threads",
+    1,
+)
 
 
 @pytest.fixture(scope="module")

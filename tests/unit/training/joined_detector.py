@@ -10,11 +10,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
 from pipeline.training.data_parallel import joined_ranks
 from pipeline.training.detector_settings import DetectorSettings
-from pipeline.training.detector_training import DetectorTraining
+from pipeline.training.detector_training import DetectorTraining, Place
 
 SETTINGS = {"epochs": 2, "batch": 4, "image_size": 96, "learning_rate": 0.002, "amp": False}
 LIBRARY = {"nbs": 4, "warmup_epochs": 0.0, "optimizer": "SGD"}
@@ -38,11 +36,10 @@ class Losses:
 
 
 def main(data: str, network: str, out: str) -> None:
-    torch.set_num_threads(1)
     settings = DetectorSettings(network, library=dict(LIBRARY), **SETTINGS)  # type: ignore[arg-type]
     with joined_ranks("cpu") as ranks:
         heard = Losses()
-        DetectorTraining(Path(data), settings, ranks=ranks).run(Path(out), heard)
+        DetectorTraining(Path(data), settings, place=Place(threads=1), ranks=ranks).run(Path(out), heard)
         if ranks.first:
             (Path(out) / "losses.json").write_text(json.dumps(heard.losses), encoding="utf-8")
 

@@ -30,6 +30,8 @@ from tests.conftest import ROOT
 from tests.unit.training.labelled_scene import NAMES, write_network, write_pictures
 from trackers.structures import Frame
 
+ONE = Place(threads=1)  # tests share the cores
+
 
 class Recorder:
     """Keeps what a training says; may stop it after so many steps, or spoil it."""
@@ -75,7 +77,7 @@ def train(
     data: Path, settings: DetectorSettings, out: Path, *, workers: int = 0, stop_in_epoch: int = 0, resume: bool = False
 ) -> Recorder:
     recorder = Recorder(stop_in_epoch=stop_in_epoch)
-    recorder.training = DetectorTraining(data, settings, place=Place(workers=workers))
+    recorder.training = DetectorTraining(data, settings, place=Place(workers=workers, threads=1))
     recorder.training.run(out, recorder, resume=resume)
     return recorder
 
@@ -131,7 +133,7 @@ def test_a_loss_that_is_no_number_ends_it(pictures: Path, settings: DetectorSett
             next(self.training.trainer.model.parameters()).data.fill_(math.nan)
 
     spoiler = Spoiler()
-    spoiler.training = DetectorTraining(pictures, settings)
+    spoiler.training = DetectorTraining(pictures, settings, place=ONE)
     with pytest.raises(TrainingError, match=r"the loss is nan in epoch 2, step 1 of 2.*--learning-rate") as caught:
         spoiler.training.run(tmp_path / "out", spoiler)
     assert "--no-amp" in str(caught.value)
@@ -149,7 +151,7 @@ def test_a_full_disk_leaves_the_epoch_before(pictures: Path, settings: DetectorS
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     filler = Filler()
-    filler.training = DetectorTraining(pictures, settings)
+    filler.training = DetectorTraining(pictures, settings, place=ONE)
     try:
         with pytest.raises(OutputError, match="cannot be written"):
             filler.training.run(tmp_path / "out", filler)
@@ -163,7 +165,7 @@ def test_a_full_disk_leaves_the_epoch_before(pictures: Path, settings: DetectorS
 
 def test_it_ends_when_no_better_score_comes(pictures: Path, settings: DetectorSettings, tmp_path: Path) -> None:
     held = replace(settings, epochs=8, patience=2, learning_rate=0.0)  # scores of 0 are no reason: they may yet rise
-    weak = DetectorTraining(pictures, held)
+    weak = DetectorTraining(pictures, held, place=ONE)
     weak.trainer.stopper.best_fitness, weak.trainer.stopper.best_epoch = 0.5, 1
     recorder = Recorder()
     outcome = weak.run(tmp_path, recorder)
