@@ -16,6 +16,7 @@ from typing import IO
 from pipeline.cli import main
 from tests.conftest import ROOT
 
+MOTION = ("--config", "motion")  # whatever moves: quick, and blind to what it is
 SHOWN = {"COLUMNS": "200", "NO_COLOR": "1"}  # a wide terminal, no colours
 
 

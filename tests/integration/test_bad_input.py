@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, select, text
 from pipeline.store import tables
 from pipeline.store.database import open_database
 from tests.clips import write_clip, write_moving
-from tests.integration.command import Finished, call_main, sightline
+from tests.integration.command import MOTION, Finished, call_main, sightline
 
 
 @pytest.fixture
@@ -32,18 +32,20 @@ def refused(done: Finished, *words: str, folder: Path, left: set[str]) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    refused(sightline("run", "nowhere.mp4", folder=tmp_path), "nowhere.mp4", folder=tmp_path, left=set())
+    refused(sightline("run", *MOTION, "nowhere.mp4", folder=tmp_path), "nowhere.mp4", folder=tmp_path, left=set())
 
 
 def test_folder_without_pictures(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    refused(call_main("run", "empty", folder=tmp_path), "empty", "picture", folder=tmp_path, left={"empty"})
+    refused(call_main("run", *MOTION, "empty", folder=tmp_path), "empty", "picture", folder=tmp_path, left={"empty"})
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no video, but a letter to a friend\n" * 50])
 def test_file_that_is_no_video(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "letter.mp4").write_bytes(content)
-    refused(call_main("run", "letter.mp4", folder=tmp_path), "letter.mp4", folder=tmp_path, left={"letter.mp4"})
+    refused(
+        call_main("run", *MOTION, "letter.mp4", folder=tmp_path), "letter.mp4", folder=tmp_path, left={"letter.mp4"}
+    )
 
 
 def test_unknown_key_is_named_with_its_path(clip: Path, tmp_path: Path) -> None:
@@ -51,7 +53,7 @@ def test_unknown_key_is_named_with_its_path(clip: Path, tmp_path: Path) -> None:
     left = {"clip.mp4", "mine.yaml"}
     done = call_main("run", clip, "--config", "mine.yaml", folder=tmp_path)
     refused(done, "tracker.lost_secs", "lost_seconds", folder=tmp_path, left=left)
-    done = call_main("run", clip, "--set", "detector.motion.min_aera=1", folder=tmp_path)
+    done = call_main("run", *MOTION, clip, "--set", "detector.motion.min_aera=1", folder=tmp_path)
     refused(done, "detector.motion.min_aera", "min_area", folder=tmp_path, left=left)
     done = call_main("run", clip, "--config", "nobody", folder=tmp_path)
     refused(done, "nobody", "people", folder=tmp_path, left=left)
@@ -91,19 +93,19 @@ def test_malicious_pickle_is_refused_and_never_runs(clip: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("option", ["--mot-out", "--csv-out", "--video-out"])
 def test_output_that_cannot_be_written(clip: Path, tmp_path: Path, option: str) -> None:
-    done = call_main("run", clip, option, "no/such/folder/out.mp4", folder=tmp_path)
+    done = call_main("run", *MOTION, clip, option, "no/such/folder/out.mp4", folder=tmp_path)
     refused(done, "no/such/folder", folder=tmp_path, left={"clip.mp4"})
 
 
 def test_one_output_for_several_sources(clip: Path, tmp_path: Path) -> None:
     shutil.copy(clip, tmp_path / "other.mp4")
-    done = call_main("run", clip, "other.mp4", "--mot-out", "out.txt", folder=tmp_path)
+    done = call_main("run", *MOTION, clip, "other.mp4", "--mot-out", "out.txt", folder=tmp_path)
     refused(done, "out.txt", "{name}", folder=tmp_path, left={"clip.mp4", "other.mp4"})
 
 
 def test_database_out_of_reach_hides_its_password(clip: Path, tmp_path: Path) -> None:
     address = "postgresql://watcher:s3cret@127.0.0.1:1/tracks"
-    done = call_main("run", clip, "--database", address, "--mot-out", "out.txt", folder=tmp_path)
+    done = call_main("run", *MOTION, clip, "--database", address, "--mot-out", "out.txt", folder=tmp_path)
     refused(done, "127.0.0.1", folder=tmp_path, left={"clip.mp4"})
     assert "s3cret" not in done.err + done.out
 
@@ -115,14 +117,14 @@ def test_database_of_a_newer_version_is_left_alone(clip: Path, tmp_path: Path) -
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     before = (tmp_path / "new.db").read_bytes()
-    done = call_main("run", clip, "--database", "new.db", folder=tmp_path)
+    done = call_main("run", *MOTION, clip, "--database", "new.db", folder=tmp_path)
     refused(done, "newer", folder=tmp_path, left={"clip.mp4", "new.db"})
     assert (tmp_path / "new.db").read_bytes() == before
 
 
 def test_file_that_is_no_database(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.db").write_text("not a database\n" * 100)
-    done = call_main("run", clip, "--database", "notes.db", folder=tmp_path)
+    done = call_main("run", *MOTION, clip, "--database", "notes.db", folder=tmp_path)
     refused(done, "notes.db", folder=tmp_path, left={"clip.mp4", "notes.db"})
 
 
@@ -141,7 +143,7 @@ def test_track_and_evaluate_name_file_and_line(tmp_path: Path) -> None:
 def test_truncated_video_keeps_what_came_before_and_says_so(pets: Path, tmp_path: Path) -> None:
     whole = write_faststart(pets / "video.mp4", tmp_path / "whole.mp4", count=240)
     (tmp_path / "cut.mp4").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    done = sightline("run", "cut.mp4", "--mot-out", "out.txt", "--video-out", "out.mp4", folder=tmp_path)
+    done = sightline("run", *MOTION, "cut.mp4", "--mot-out", "out.txt", "--video-out", "out.mp4", folder=tmp_path)
     assert done.code == 1, done.err
     assert "damaged" in done.out
     assert (tmp_path / "out.txt").stat().st_size > 0
@@ -172,19 +174,19 @@ def write_faststart(source: Path, target: Path, *, count: int) -> Path:
 @pytest.mark.parametrize("option", ["--mot-out", "--csv-out", "--video-out"])
 def test_an_output_never_overwrites_what_is_read_or_stored(clip: Path, tmp_path: Path, option: str) -> None:
     before = clip.read_bytes()
-    done = call_main("run", clip, option, "clip.mp4", folder=tmp_path)
+    done = call_main("run", *MOTION, clip, option, "clip.mp4", folder=tmp_path)
     refused(done, "clip.mp4", "source", folder=tmp_path, left={"clip.mp4"})
     assert clip.read_bytes() == before
-    done = call_main("run", clip, "--database", "a.mp4", option, "./a.mp4", folder=tmp_path)
+    done = call_main("run", *MOTION, clip, "--database", "a.mp4", option, "./a.mp4", folder=tmp_path)
     refused(done, "a.mp4", "database", folder=tmp_path, left={"clip.mp4"})
 
 
 def test_outputs_that_would_overwrite_each_other(clip: Path, tmp_path: Path) -> None:
-    done = call_main("run", clip, "--mot-out", "x.txt", "--csv-out", "./x.txt", folder=tmp_path)
+    done = call_main("run", *MOTION, clip, "--mot-out", "x.txt", "--csv-out", "./x.txt", folder=tmp_path)
     refused(done, "x.txt", folder=tmp_path, left={"clip.mp4"})
     (tmp_path / "other").mkdir()
     shutil.copy(clip, tmp_path / "other")
-    done = call_main("run", clip, "other/clip.mp4", "--mot-out", "{name}.txt", folder=tmp_path)
+    done = call_main("run", *MOTION, clip, "other/clip.mp4", "--mot-out", "{name}.txt", folder=tmp_path)
     refused(done, "clip.txt", folder=tmp_path, left={"clip.mp4", "other"})
 
 
@@ -203,30 +205,32 @@ def test_track_does_not_overwrite_its_input(tmp_path: Path) -> None:
 
 
 def test_square_brackets_are_no_markup(tmp_path: Path) -> None:
-    done = call_main("run", "[/bold]no[red]file.mp4", folder=tmp_path)
+    done = call_main("run", *MOTION, "[/bold]no[red]file.mp4", folder=tmp_path)
     refused(done, "[/bold]no[red]file.mp4", folder=tmp_path, left=set())
 
 
 def test_a_stream_is_refused_without_its_password(tmp_path: Path) -> None:
-    done = call_main("run", "rtsp://me:s3cret@10.0.0.1/live", folder=tmp_path)
+    done = call_main("run", *MOTION, "rtsp://me:s3cret@10.0.0.1/live", folder=tmp_path)
     refused(done, "10.0.0.1", "password", "SIGHTLINE_SECRET_", folder=tmp_path, left=set())
     assert "s3cret" not in done.err
 
 
 def test_a_pipe_is_refused_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
-    refused(sightline("run", "pipe.mp4", folder=tmp_path), "pipe.mp4", folder=tmp_path, left={"pipe.mp4"})
+    refused(sightline("run", *MOTION, "pipe.mp4", folder=tmp_path), "pipe.mp4", folder=tmp_path, left={"pipe.mp4"})
 
 
 def test_passwords_in_the_query_of_a_database_address_are_hidden(clip: Path, tmp_path: Path) -> None:
-    done = call_main("run", clip, "--database", "postgresql://u@127.0.0.1:1/x?password=s3cret", folder=tmp_path)
+    done = call_main(
+        "run", *MOTION, clip, "--database", "postgresql://u@127.0.0.1:1/x?password=s3cret", folder=tmp_path
+    )
     refused(done, "127.0.0.1", folder=tmp_path, left={"clip.mp4"})
     assert "s3cret" not in done.err + done.out
 
 
 def test_settings_that_the_backend_does_not_look_at(clip: Path, tmp_path: Path) -> None:
     for change in ("detector.device=GPU", "embedder.device=GPU", "detector.weights=a.onnx"):
-        done = call_main("run", clip, "--set", change, folder=tmp_path)
+        done = call_main("run", *MOTION, clip, "--set", change, folder=tmp_path)
         refused(done, change.split(".")[0], folder=tmp_path, left={"clip.mp4"})
 
 
@@ -235,7 +239,7 @@ def test_a_failure_after_the_run_began_is_another_exit_code(clip: Path, tmp_path
     (tmp_path / "media").write_text("a file")
     options = ["--set", "store.media=media", "--set", "detector.motion.warm_up_frames=0"]
     moving = write_moving(tmp_path / "moving.mp4")
-    done = call_main("run", moving, *options, "--mot-out", "out.txt", folder=tmp_path)
+    done = call_main("run", *MOTION, moving, *options, "--mot-out", "out.txt", folder=tmp_path)
     assert done.code == 1, done.err
     assert len(done.err.strip().splitlines()) == 1
     assert "media" in done.err

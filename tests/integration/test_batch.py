@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.clips import cut, write_clip, write_moving
-from tests.integration.command import call_main, sightline
+from tests.integration.command import MOTION, call_main, sightline
 from tests.integration.stored import assert_same_rows, count, reading
 from tests.integration.test_resume import start
 
@@ -45,7 +45,7 @@ def folder(shared: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_bad_files_stop_nobody_and_finished_ones_are_left_out(folder: Path, tmp_path: Path, workers: int) -> None:
-    command = ["run", folder, "--max-frames", 40, "--workers", workers, "--mot-out", "{name}.txt"]
+    command = ["run", *MOTION, folder, "--max-frames", 40, "--workers", workers, "--mot-out", "{name}.txt"]
     done = sightline(*command, folder=tmp_path)
     assert done.code == 1, done.err
     assert "left out, because their names are not those of videos: readme.txt" in done.out
@@ -81,7 +81,7 @@ def test_bad_files_stop_nobody_and_finished_ones_are_left_out(folder: Path, tmp_
 def test_a_source_that_breaks_off_is_done_again_and_the_others_not(tmp_path: Path) -> None:
     write_moving(tmp_path / "whole.mp4")
     cut(write_clip(tmp_path / "damaged.mp4", count=60, container={"movflags": "+faststart"}), 0.6)
-    command = ["run", "*.mp4"]
+    command = ["run", *MOTION, "*.mp4"]
     first = call_main(*command, folder=tmp_path)
     assert first.code == 1, first.err
     database = tmp_path / "runs" / "sightline.db"
@@ -95,7 +95,9 @@ def test_processes_share_the_work_and_change_nothing(folder: Path, tmp_path: Pat
     for workers in (1, 3):
         store = tmp_path / f"{workers}.db"
         names = [folder / f"{name}.mp4" for name in REAL[:4]]
-        done = sightline("run", *names, "--max-frames", 30, "--workers", workers, "--database", store, folder=tmp_path)
+        done = sightline(
+            "run", *MOTION, *names, "--max-frames", 30, "--workers", workers, "--database", store, folder=tmp_path
+        )
         assert done.code == 0, done.err
         assert done.out.count("finished") >= 4
         stores.append(store)
@@ -107,7 +109,7 @@ def test_a_stop_while_workers_begin_fails_no_source(tmp_path: Path, number: sign
     """Ctrl-C and systemd tell all processes, also those that cannot say yet that they do not mind."""
     for name in ("a", "b"):
         write_moving(tmp_path / f"{name}.mp4", count=600)
-    process = start("run", "a.mp4", "b.mp4", "--workers", 2, folder=tmp_path)
+    process = start("run", *MOTION, "a.mp4", "b.mp4", "--workers", 2, folder=tmp_path)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     deadline = time.monotonic() + 60
     while len(children.read_text().split()) < 3:  # two workers, and the tracker of multiprocessing
@@ -131,7 +133,7 @@ def test_a_stop_while_workers_begin_fails_no_source(tmp_path: Path, number: sign
 def test_a_worker_that_is_killed_takes_only_its_source_with_it(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         write_moving(tmp_path / f"{name}.mp4", count=600 if name == "a" else 60)
-    command = ["run", "a.mp4", "b.mp4", "c.mp4", "--workers", 2, "--set", "store.chunk=10"]
+    command = ["run", *MOTION, "a.mp4", "b.mp4", "c.mp4", "--workers", 2, "--set", "store.chunk=10"]
     process = start(*command, folder=tmp_path)
     database = tmp_path / "runs" / "sightline.db"
     deadline = time.monotonic() + 60
@@ -189,7 +191,7 @@ def test_an_interrupted_run_that_has_only_bad_files_left_comes_to_its_end(tmp_pa
     write_moving(tmp_path / "good.mp4", count=20)
     (tmp_path / "notes.mp4").write_text("this is no video\n")
     database = tmp_path / "runs" / "sightline.db"
-    assert call_main("run", "good.mp4", "notes.mp4", folder=tmp_path).code == 1
+    assert call_main("run", *MOTION, "good.mp4", "notes.mp4", folder=tmp_path).code == 1
     interrupt(database)
     done = call_main("resume", "last", folder=tmp_path)
     assert done.code == 1, done.out + done.err
@@ -202,7 +204,7 @@ def test_an_interrupted_run_that_has_only_bad_files_left_comes_to_its_end(tmp_pa
 def test_a_run_that_was_killed_before_it_named_its_sources_is_not_resumed(tmp_path: Path) -> None:
     write_moving(tmp_path / "a.mp4", count=20)
     database = tmp_path / "runs" / "sightline.db"
-    assert call_main("run", "a.mp4", folder=tmp_path).code == 0
+    assert call_main("run", *MOTION, "a.mp4", folder=tmp_path).code == 0
     interrupt(database)
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("DELETE FROM run_sources")
@@ -216,11 +218,11 @@ def test_the_same_command_resumes_what_left_finished_files_out(tmp_path: Path) -
     videos.mkdir()
     database = tmp_path / "runs" / "sightline.db"
     write_moving(videos / "a.mp4", count=20)
-    assert call_main("run", "videos", folder=tmp_path).code == 0
+    assert call_main("run", *MOTION, "videos", folder=tmp_path).code == 0
     write_moving(videos / "b.mp4", count=30)
-    assert call_main("run", "videos", folder=tmp_path).code == 0
+    assert call_main("run", *MOTION, "videos", folder=tmp_path).code == 0
     interrupt(database, "b.mp4")
-    done = call_main("run", "videos", "--resume", folder=tmp_path)
+    done = call_main("run", *MOTION, "videos", "--resume", folder=tmp_path)
     assert done.code == 0, done.err
     assert "b.mp4: goes on at frame 30" in done.out
     assert count(database, "runs") == 2
@@ -228,7 +230,7 @@ def test_the_same_command_resumes_what_left_finished_files_out(tmp_path: Path) -
 
     interrupt(database, "b.mp4")
     write_moving(videos / "c.mp4", count=40)  # no run has seen it: going on would leave it out
-    done = call_main("run", "videos", "--resume", folder=tmp_path)
+    done = call_main("run", *MOTION, "videos", "--resume", folder=tmp_path)
     assert "no run over these sources ended early" in done.out
     assert statuses(database) == [("b.mp4", "finished"), ("c.mp4", "finished")]
 
@@ -237,7 +239,7 @@ def test_a_run_is_not_ended_without_a_file_that_is_gone(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_moving(tmp_path / f"{name}.mp4", count=20)
     database = tmp_path / "runs" / "sightline.db"
-    assert call_main("run", "a.mp4", "b.mp4", folder=tmp_path).code == 0
+    assert call_main("run", *MOTION, "a.mp4", "b.mp4", folder=tmp_path).code == 0
     interrupt(database, "a.mp4", "b.mp4")
     (tmp_path / "b.mp4").rename(tmp_path / "elsewhere.mp4")
     refused = call_main("resume", "last", folder=tmp_path)
@@ -252,7 +254,7 @@ def test_a_run_is_not_ended_without_a_file_that_is_gone(tmp_path: Path) -> None:
 def test_two_runs_into_one_store_at_once(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_moving(tmp_path / f"{name}.mp4", count=300)
-    runs = [start("run", f"{name}.mp4", "--set", "store.chunk=5", folder=tmp_path) for name in ("a", "b")]
+    runs = [start("run", *MOTION, f"{name}.mp4", "--set", "store.chunk=5", folder=tmp_path) for name in ("a", "b")]
     for run in runs:
         out, err = run.communicate(timeout=180)
         assert run.returncode == 0, out + err
@@ -264,7 +266,7 @@ def test_two_runs_into_one_store_at_once(tmp_path: Path) -> None:
 def test_when_none_can_be_read_nothing_is_done(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_text("no video")
     (tmp_path / "b.mp4").write_text("neither")
-    done = call_main("run", "a.mp4", "b.mp4", folder=tmp_path)
+    done = call_main("run", *MOTION, "a.mp4", "b.mp4", folder=tmp_path)
     assert done.code == 2
     assert "none of the 2 sources can be read" in done.err
     assert not (tmp_path / "runs").exists()

@@ -20,7 +20,7 @@ from pipeline.store.database import open_database
 from pipeline.store.segments import add_segment
 from pipeline.training.label_set import LabelSet
 from tests.clips import write_moving
-from tests.integration.command import sightline
+from tests.integration.command import MOTION, sightline
 from tests.integration.recording.feeding import Recording, arrival, feed, packets
 from tests.integration.store import recorded
 from tests.integration.store.examples import chunk
@@ -62,7 +62,7 @@ def fill(disk: Path, *, but: int = 0) -> Path:
 
 def test_a_run_survives_a_full_disk(disk: Path, tmp_path: Path) -> None:
     clip = write_moving(tmp_path / "moving.mp4", count=1200)
-    command = ["run", clip, "--set", "store.chunk=20", "--mot-out", "t.txt", "--csv-out", "t.csv"]
+    command = ["run", *MOTION, clip, "--set", "store.chunk=20", "--mot-out", "t.txt", "--csv-out", "t.csv"]
     command += ["--video-out", "t.mp4", "--set", "detector.motion.warm_up_frames=0"]
     whole = tmp_path / "whole"
     whole.mkdir()

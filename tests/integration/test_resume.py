@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.integration.command import call_main, environment, sightline
+from tests.integration.command import MOTION, call_main, environment, sightline
 from tests.integration.conftest import RealRun
 from tests.integration.rules import RULES
 from tests.integration.stored import assert_same_rows, count, next_frame, reading
@@ -135,7 +135,7 @@ def test_stopped_within_a_chunk_it_ends_with_the_same_rows(command: list[object]
 
 
 def test_a_detector_that_learns_is_shown_what_it_saw(pets: Path, tmp_path: Path) -> None:
-    command = ["run", pets / "video.mp4", "--max-frames", 160, "--set", f"store.chunk={CHUNK}", *OUTPUTS]
+    command = ["run", *MOTION, pets / "video.mp4", "--max-frames", 160, "--set", f"store.chunk={CHUNK}", *OUTPUTS]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
@@ -154,7 +154,7 @@ def test_a_run_that_cannot_go_on_says_why(pets: Path, tmp_path: Path) -> None:
     video = tmp_path / "video.mp4"
     video.write_bytes((pets / "video.mp4").read_bytes())
     database = tmp_path / "runs" / "sightline.db"
-    command = ["run", video, "--max-frames", 400, "--set", f"store.chunk={CHUNK}"]
+    command = ["run", *MOTION, video, "--max-frames", 400, "--set", f"store.chunk={CHUNK}"]
     process = start(*command, folder=tmp_path)
     wait_for_frame(process, database, 40)
     alive = call_main("resume", "last", folder=tmp_path)

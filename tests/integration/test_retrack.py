@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.command import call_main, sightline
+from tests.integration.command import MOTION, call_main, sightline
 from tests.integration.rules import RULES
 from tests.integration.stored import count, rows_of_run
 
@@ -80,7 +80,7 @@ def test_runs_that_cut_differently_share_detections(pets: Path, tmp_path: Path) 
     """37 frames in chunks of 10 by one run, then 90 in chunks of 25 by another: each frame once."""
     for frames, chunk in ((37, 10), (90, 25)):
         options = ["--max-frames", frames, "--set", f"store.chunk={chunk}"]
-        assert sightline("run", pets / "video.mp4", *options, folder=tmp_path).code == 0
+        assert sightline("run", *MOTION, pets / "video.mp4", *options, folder=tmp_path).code == 0
     done = call_main("retrack", "last", folder=tmp_path)
     assert done.code == 0, done.err
     database = tmp_path / "runs" / "sightline.db"

@@ -23,7 +23,7 @@ from pipeline.store import tables
 from pipeline.store.database import Database, open_database
 from pipeline.store.packing import unpack_detections
 from pipeline.tracker_names import TrackerName
-from tests.integration.command import call_main, environment, sightline
+from tests.integration.command import MOTION, call_main, environment, sightline
 from tests.integration.conftest import RealRun
 
 FRAMES = 795
@@ -170,7 +170,7 @@ def test_people_config_takes_other_detectors_and_osnet(
 def test_torchvision_runs_without_weights(pets: Path, tmp_path: Path, architecture: str) -> None:
     options = ["detector.backend=torchvision", f"detector.architecture={architecture}", "detector.weights=none"]
     sets = [word for option in options for word in ("--set", option)]
-    done = sightline("run", pets / "video.mp4", *sets, "--max-frames", 3, folder=tmp_path)
+    done = sightline("run", *MOTION, pets / "video.mp4", *sets, "--max-frames", 3, folder=tmp_path)
     assert done.code == 0, done.err
     assert architecture in done.out
 
@@ -182,7 +182,7 @@ def test_several_sources_share_a_run_and_name_their_files(pets: Path, tmp_path: 
         for number, frame in zip(range(12), container.decode(video=0), strict=False):
             cv2.imwrite(str(pictures / f"{number}.png"), frame.to_ndarray(format="bgr24"))
     done = sightline(
-        "run", pets / "video.mp4", pictures, "--max-frames", 20, "--mot-out", "{name}.txt", folder=tmp_path
+        "run", *MOTION, pets / "video.mp4", pictures, "--max-frames", 20, "--mot-out", "{name}.txt", folder=tmp_path
     )
     assert done.code == 0, done.err
     assert (tmp_path / "video.txt").exists()

@@ -18,7 +18,7 @@ from pipeline.store.database import open_database
 from pipeline.store.filters import scope_of
 from pipeline.store.rules import add_rule
 from pipeline.store.run_queries import list_sources
-from tests.integration.command import Finished, call_main, sightline
+from tests.integration.command import MOTION, Finished, call_main, sightline
 from tests.integration.rules import RULES
 from tests.integration.stored import count, rows_of_run
 
@@ -40,7 +40,7 @@ def folder(watched: Path, tmp_path: Path) -> Path:
 
 
 def run(pets: Path, folder: Path, *words: object) -> Finished:
-    return sightline("run", pets / "video.mp4", "--max-frames", 150, *words, folder=folder)
+    return sightline("run", *MOTION, pets / "video.mp4", "--max-frames", 150, *words, folder=folder)
 
 
 def asked(folder: Path, *words: object) -> Result:
@@ -51,7 +51,7 @@ def asked(folder: Path, *words: object) -> Result:
 
 def run_here(pets: Path, folder: Path, *words: object) -> Result:
     """The same in this process, where nothing is left to do or it is refused."""
-    return asked(folder, "run", pets / "video.mp4", "--max-frames", 150, *words)
+    return asked(folder, "run", *MOTION, pets / "video.mp4", "--max-frames", 150, *words)
 
 
 def draw(folder: Path, name: str) -> None:

@@ -19,7 +19,7 @@ from pipeline.store.database import open_database
 from pipeline.store.filters import scope_of
 from pipeline.store.queries import page_objects
 from tests.clips import write_clip
-from tests.integration.command import Finished, call_main, sightline
+from tests.integration.command import MOTION, Finished, call_main, sightline
 
 FRAMES = 120
 FORMATS = {"mot": "txt", "csv": "csv", "coco": "json", "parquet": "parquet"}
@@ -43,7 +43,7 @@ def made(pets: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Made once; tests that change it work on a copy. Files of the runs: one.txt, one.csv, two.txt."""
     folder = tmp_path_factory.mktemp("verbs")
     shutil.copy(pets / "video.mp4", folder / "video.mp4")
-    common = ["run", "video.mp4", "--max-frames", FRAMES]
+    common = ["run", *MOTION, "video.mp4", "--max-frames", FRAMES]
     for words in (
         ["--mot-out", "one.txt", "--csv-out", "one.csv"],
         ["--mot-out", "two.txt", "--set", "tracker.name=bytetrack"],
@@ -69,7 +69,16 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Place:
     for number, name in enumerate(("left", "right")):
         write_clip(folder / f"{name}.mp4", count=20 + number)
     done = sightline(
-        *("run", "left.mp4", "right.mp4", "--csv-out", "{name}.csv", "--set", "detector.motion.warm_up_frames=0"),
+        *(
+            "run",
+            *MOTION,
+            "left.mp4",
+            "right.mp4",
+            "--csv-out",
+            "{name}.csv",
+            "--set",
+            "detector.motion.warm_up_frames=0",
+        ),
         folder=folder,
     )
     assert done.code == 0, done.err

@@ -32,7 +32,7 @@ def test_a_stop_while_a_source_is_being_opened_is_not_lost(tmp_path: Path, name:
     clips = [str(write_clip(tmp_path / clip, count=200)) for clip in ("a.mp4", "b.mp4")]
     stopper = Stopper(name)
     database = tmp_path / "runs.db"
-    stopper.run = Run(clips, load_settings("default", [f"store.database={database}"]), observer=stopper)
+    stopper.run = Run(clips, load_settings("motion", [f"store.database={database}"]), observer=stopper)
     outcome = stopper.run.execute()
     report = outcome.sources[-1].report
     assert report is not None
@@ -44,6 +44,6 @@ def test_a_stop_while_a_source_is_being_opened_is_not_lost(tmp_path: Path, name:
 
 def test_a_stop_before_the_start_processes_nothing(tmp_path: Path) -> None:
     clip = str(write_clip(tmp_path / "a.mp4", count=20))
-    run = Run([clip], load_settings("default", [f"store.database={tmp_path / 'runs.db'}"]))
+    run = Run([clip], load_settings("motion", [f"store.database={tmp_path / 'runs.db'}"]))
     run.stop()
     assert run.execute().sources == []

@@ -144,7 +144,7 @@ def test_two_processes_learn_what_one_learns(plaza: Path, tmp_path: Path) -> Non
 
 def test_reviewed_objects_of_a_run_teach(plaza: Path, tmp_path: Path) -> None:
     database = tmp_path / "runs.db"
-    Run([str(plaza / "video.mp4")], load_settings("default", [f"store.database={database}"])).execute()
+    Run([str(plaza / "video.mp4")], load_settings("motion", [f"store.database={database}"])).execute()
     words = ("--database", database, "--epochs", 1, *SMALL)
     done = call_main("train", "embedder", "run:last", "--out", tmp_path / "all", *words, folder=tmp_path)
     assert done.code == 0, done.err
@@ -161,7 +161,7 @@ def test_reviewed_objects_of_a_run_teach(plaza: Path, tmp_path: Path) -> None:
 
 def test_what_reviewers_merged_or_rejected_is_so_in_the_crops(plaza: Path, tmp_path: Path) -> None:
     database = tmp_path / "runs.db"
-    outcome = Run([str(plaza / "video.mp4")], load_settings("default", [f"store.database={database}"])).execute()
+    outcome = Run([str(plaza / "video.mp4")], load_settings("motion", [f"store.database={database}"])).execute()
     assert outcome.public_id is not None
     with open_database(database) as store:
 

@@ -81,7 +81,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
         for index in range(len(scene)):
             video.write(scene.frame(index).image, index / scene.fps)
     overrides = [f"store.database={folder / 'store' / 'sightline.db'}", "embedder.backend=colour"]
-    outcome = Run([str(clip)], load_settings("default", overrides)).execute()
+    outcome = Run([str(clip)], load_settings("motion", overrides)).execute()
     assert outcome.tracks >= 3
     return Recording(clip, folder / "store")
 

@@ -47,7 +47,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Stored:
             video.write(scene.frame(index).image, index / scene.fps)
     clip = (folder / "clip.mp4").rename(folder / NASTY)
     overrides = [f"store.database={folder / 'sightline.db'}", "embedder.backend=colour"]
-    outcome = Run([str(clip)], load_settings("default", overrides)).execute()
+    outcome = Run([str(clip)], load_settings("motion", overrides)).execute()
     assert outcome.tracks >= 3
     return Stored(folder, outcome.tracks)
 
