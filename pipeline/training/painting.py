@@ -29,6 +29,8 @@ def paint_over(image: ImageArray, ignored: FloatArray, labels: FloatArray) -> tu
     clear = ~unclear & ~kept
     for box in ignored:
         left, top, right, bottom = _inside(box, height, width, 0.0)
+        if left == right or top == bottom:
+            continue
         around_left, around_top, around_right, around_bottom = _inside(box, height, width, _RING)
         around = image[around_top:around_bottom, around_left:around_right]
         seen = clear[around_top:around_bottom, around_left:around_right]
@@ -48,8 +50,12 @@ def _covered(boxes: FloatArray, height: int, width: int, *, margin: float) -> Bo
 
 
 def _inside(box: FloatArray, height: int, width: int, margin: float) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom in whole pixels inside the picture, of a box grown by `margin` of its sides."""
+    """Left, top, right, bottom in whole pixels inside the picture, of a box grown by `margin` of its sides.
+
+    Right and bottom are no less than left and top: a box outside the picture has no pixels there.
+    """
     x1, y1, x2, y2 = (float(side) for side in box)
     across, along = margin * (x2 - x1), margin * (y2 - y1)
     left, top = max(0, int(np.floor(x1 - across))), max(0, int(np.floor(y1 - along)))
-    return left, top, min(width, int(np.ceil(x2 + across))), min(height, int(np.ceil(y2 + along)))
+    right, bottom = min(width, int(np.ceil(x2 + across))), min(height, int(np.ceil(y2 + along)))
+    return left, top, max(left, right), max(top, bottom)

@@ -36,6 +36,18 @@ def test_nothing_to_paint() -> None:
     assert paint_over(image, np.array([[20.0, 20, 30, 30]]), NONE)[1] == 0.0  # outside
 
 
+def test_areas_beyond_a_border_paint_nothing() -> None:
+    image = np.full((40, 60, 3), 9, np.uint8)
+    image[5:9, 5:9] = 200
+    outside = np.array([[-30.0, -30, -10, -10], [-30, 5, -10, 9], [5, -30, 9, -10], [70, 5, 90, 9], [5, 50, 9, 70]])
+    untouched, share = paint_over(image, outside, NONE)
+    assert untouched is image
+    assert share == 0.0
+    painted, share = paint_over(image, np.concatenate([outside, [[5.0, 5, 9, 9]]]), NONE)
+    assert (painted == 9).all()
+    assert share == 16 / 2400
+
+
 def test_pictures_that_are_alike_or_too_close_are_not_taken() -> None:
     still = np.full((120, 160, 3), 90, np.uint8)
     moved = still.copy()
