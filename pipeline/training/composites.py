@@ -15,9 +15,10 @@ import numpy as np
 from pipeline.errors import TrainingError
 from pipeline.training.cutouts import Cutout
 from pipeline.training.scenes import Labelled, Opened
-from trackers.structures import FloatArray, ImageArray, IntArray
+from trackers.structures import BoolArray, FloatArray, ImageArray, IntArray
 
 _MIRROR = np.array([-1, 1, -1, 1], np.float32)
+_LEAST_PIXELS = 12  # of an object that is seen; with less it loses its label
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,10 @@ class CompositeStyle:
 @dataclass(slots=True)
 class _Canvas:
     image: ImageArray
-    owner: IntArray  # (h, w) which object a pixel belongs to; -1: none
-    boxes: list[FloatArray] = field(default_factory=list)
+    owner: IntArray  # (h, w) which pasted object a pixel belongs to; -1: the scene's
+    boxes: list[FloatArray] = field(default_factory=list)  # of what is pasted
     labels: list[int] = field(default_factory=list)
-    full: list[int] = field(default_factory=list)  # pixels of each object, were nobody in front of it
+    full: list[int] = field(default_factory=list)  # pixels of each, were nobody in front of it
 
 
 class Composer:
@@ -73,14 +74,8 @@ class Composer:
         size = style.sizes[random.integers(len(style.sizes))]
         scene = _cropped_scene(random, self._scenes[int(random.integers(len(self._scenes)))](), size)
         canvas = _Canvas(scene.image, np.full(size, -1, np.int32))
-        for box, label in zip(scene.boxes, scene.labels, strict=True):  # what the scene shows is furthest away
-            area = _area(box)
-            canvas.full.append(int(canvas.owner[area].size))
-            canvas.owner[area] = len(canvas.boxes)
-            canvas.boxes.append(box)
-            canvas.labels.append(int(label))
         self._populate(random, canvas)
-        return _finished(random, canvas, style.least_visible)
+        return _finished(random, canvas, scene, style.least_visible)
 
     def _populate(self, random: np.random.Generator, canvas: _Canvas) -> None:
         """Paste from far to near."""
@@ -203,23 +198,38 @@ def _shade(image: ImageArray, x: float, y: float, tall: float, depth: float) -> 
     image[:] = (image * (1 - cv2.GaussianBlur(shadow, (0, 0), max(0.8, tall * 0.03)))[..., None]).astype(np.uint8)
 
 
-def _finished(random: np.random.Generator, canvas: _Canvas, least_visible: float) -> Labelled:
-    """The picture as a camera gives it, and the objects that are seen well enough."""
+def _finished(random: np.random.Generator, canvas: _Canvas, scene: Labelled, least_visible: float) -> Labelled:
+    """The picture as a camera gives it, and the objects that are seen well enough.
+
+    Objects of the scene are behind all that is pasted; who of them hides whom is the scene's own matter.
+    """
     image = canvas.image
     if random.random() < 0.3:
         image = cv2.GaussianBlur(image, (0, 0), random.uniform(0.4, 1.2))
     light = np.clip(image.astype(np.float32) * random.uniform(0.7, 1.2) + random.uniform(-15, 15), 0, 255)
     if random.random() < 0.4:
         light += random.normal(0, random.uniform(2, 9), light.shape)
-    pixels = np.bincount(canvas.owner[canvas.owner >= 0], minlength=len(canvas.boxes))
+    clear = canvas.owner < 0
+    behind = np.array([_seen(clear[_area(box)], least_visible) for box in scene.boxes], dtype=bool)
+    pixels = np.bincount(canvas.owner[~clear], minlength=len(canvas.boxes))
     kept = [
         row
         for row, label in enumerate(canvas.labels)
-        if label >= 0 and pixels[row] >= least_visible * canvas.full[row] and pixels[row] >= 12
+        if label >= 0 and pixels[row] >= least_visible * canvas.full[row] and pixels[row] >= _LEAST_PIXELS
     ]
     boxes = np.array([canvas.boxes[row] for row in kept], np.float32).reshape(-1, 4)
     labels = np.array([canvas.labels[row] for row in kept], np.int64)
-    return Labelled(np.clip(light, 0, 255).astype(np.uint8), boxes, labels)
+    return Labelled(
+        np.clip(light, 0, 255).astype(np.uint8),
+        np.concatenate([scene.boxes[behind], boxes]),
+        np.concatenate([scene.labels[behind], labels]),
+    )
+
+
+def _seen(clear: BoolArray, least_visible: float) -> bool:
+    """Of a box of the scene: whether what is pasted leaves enough of it. `clear`: its pixels that are the scene's."""
+    count = int(clear.sum())
+    return count >= least_visible * clear.size and count >= _LEAST_PIXELS
 
 
 def _area(box: FloatArray) -> tuple[slice, slice]:

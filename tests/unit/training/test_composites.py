@@ -33,6 +33,10 @@ def composer(*scenes: Labelled, cutouts: tuple[Cutout, ...] = (), style: Composi
     return Composer([partial(lambda one: one, each) for each in held], cutouts or (person(),), style, seed=5)
 
 
+def _pixels(box: np.ndarray) -> float:
+    return float((box[2] - box[0]) * (box[3] - box[1]))
+
+
 def reddish(image: np.ndarray) -> np.ndarray:
     """Pixels that are not the scene's green; colours of cut-outs vary."""
     return np.abs(image.astype(int) - np.median(image.reshape(-1, 3), axis=0)).max(axis=2) > 60
@@ -98,6 +102,17 @@ def test_the_labels_of_the_scene_are_kept_unless_covered() -> None:
     counts = [len(make(index).boxes) for index in range(30)]
     assert max(counts) == 2
     assert sum(count >= 1 for count in counts) > 20
+
+
+def test_objects_of_the_scene_do_not_hide_each_other() -> None:
+    behind, before = (120, 70, 140, 110), (100, 60, 220, 180)  # a driver in a car
+    tiny = CompositeStyle(
+        sizes=((240, 320),), class_shares=(1.0,), class_heights=(1.0,), most_objects=1, near_height=(0.06, 0.07)
+    )  # what is pasted is too small to hide them
+    orders = [composer(scene(*boxes), style=tiny) for boxes in ((behind, before), (before, behind))]
+    counts = [[sum(_pixels(box) > 300 for box in make(index).boxes) for index in range(20)] for make in orders]
+    assert counts[0] == counts[1]
+    assert counts[0].count(2) > 5
 
 
 def test_obstacles_have_no_label() -> None:
