@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.errors import FormatError, TrainingError
 from pipeline.training.coco_labels import read_coco
+from pipeline.training.data_file import base_of, class_list, class_mapping, class_names, load_data_file
 from pipeline.training.detection_check import check_pictures, digest_of
 from pipeline.training.detection_problems import Problems
 from pipeline.training.labelled import ClaimedPicture, DetectionData, LabelledPicture
 from pipeline.training.yolo_labels import label_file, listed_pictures, pictures_in, read_yolo, score_file
 
-_KEYS = {"path", "train", "val", "test", "names", "nc", "classes", "scores"}
 _PART_KEYS = {"images", "labels", "annotations", "names", "classes", "scores"}
 
 
@@ -45,12 +43,12 @@ def read_validation_pictures(file: Path) -> tuple[tuple[str, ...], tuple[Labelle
 def read_detection_data(file: Path) -> DetectionData:
     """All pictures a YAML file names, opened and checked.
 
-    `train`, `val`: one or several of: a folder of pictures or a text file that lists them (labels as YOLO text, in
-    `labels` where the pictures lie in `images`, else beside them); `{images: FOLDER, labels: FOLDER, names: [...]}`
-    for YOLO text of other class names; `{images: FOLDER, annotations: FILE.json}` for COCO. `names`: ours, a list or
-    numbered. `classes`: what other names become ours, `{car: vehicle, truck: vehicle}`; then names that are neither
-    there nor ours are left out, otherwise they are an error. `scores: true`, of all or of one part: beside `labels`
-    lies `scores`, a line a box, how sure who labelled it is. Paths are relative to `path`, else to the file.
+    `train`, `val`: one or several of: a folder of pictures or a text file that lists them (labels as YOLO text, boxes
+    or polygons, in `labels` where the pictures lie in `images`, else beside them); `{images: FOLDER, labels: FOLDER,
+    names: [...]}` for YOLO text of other class names; `{images: FOLDER, annotations: FILE.json}` for COCO. `names`:
+    ours, a list or numbered. `classes`: what other names become ours, `{car: vehicle, truck: vehicle}`; then names that
+    are neither there nor ours are left out, otherwise they are an error. `scores: true`, of all or of one part: beside
+    `labels` lies `scores`, a line a box, how sure who labelled it is. Paths are relative to `path`, else to the file.
 
     Raises FormatError with the first of all problems, TrainingError where a set is empty, has no boxes, or shares a
     picture with the other.
@@ -101,7 +99,7 @@ class _Reader:
             )
         if not isinstance(said, dict) or "images" not in said or not set(said) <= _PART_KEYS:
             raise FormatError(f"{where}: {said!r} is neither a path nor {{images: ...}} of {', '.join(_PART_KEYS)}")
-        classes = _mapping(said["classes"], self.names, f"{where}: classes") if "classes" in said else self.classes
+        classes = class_mapping(said["classes"], self.names, f"{where}: classes") if "classes" in said else self.classes
         images = self._path(said["images"], where)
         if "annotations" in said:
             annotations = self._path(said["annotations"], where)
@@ -114,10 +112,14 @@ class _Reader:
     def _yolo(
         self, images: Path, labels: Path | None, numbers: Mapping[int, int | None], problems: Problems, scored: bool
     ) -> list[ClaimedPicture]:
-        pictures = [(one, "") for one in pictures_in(images)] if images.is_dir() else listed_pictures(images)
+        inside = images.is_dir()
+        pictures = [(one, "") for one in pictures_in(images)] if inside else listed_pictures(images)
         found = []
         for picture, place in pictures:
-            beside = label_file(picture) if labels is None else labels / f"{picture.stem}.txt"
+            if labels is None:
+                beside = label_file(picture)
+            else:  # of folders in the folder the same are among the labels
+                beside = (labels / (picture.relative_to(images) if inside else picture.name)).with_suffix(".txt")
             one = read_yolo(picture, beside, numbers, problems, scores=score_file(beside) if scored else None)
             found.append(ClaimedPicture(picture, one.boxes, place=place))
         return found
@@ -136,10 +138,9 @@ class _Reader:
         raise FormatError(f"{where}: class {name!r} is not in names; {hint}`classes: {{{name}: OURS}}` says what it is")
 
     def _class_names(self, said: Any, where: str) -> tuple[str, ...]:
-        if not isinstance(said, str):
-            return _names(said, f"{where}: names")
-        path = self._path(said, where)
-        return tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+        if isinstance(said, str):
+            return class_list(self._path(said, where))
+        return class_names(said, f"{where}: names")
 
     def _path(self, said: Any, where: str) -> Path:
         path = self.base / str(said)
@@ -149,51 +150,16 @@ class _Reader:
 
 
 def _reader(file: Path) -> _Reader:
-    held = _load(file)
-    names = _names(held.get("names"), f"{file}: names")
+    held = load_data_file(file)
+    names = class_names(held.get("names"), f"{file}: names")
     return _Reader(
         file,
         held,
         names,
-        _mapping(held.get("classes"), names, f"{file}: classes"),
-        _base(file, held),
+        class_mapping(held.get("classes"), names, f"{file}: classes"),
+        base_of(file, held),
         bool(held.get("scores")),
     )
-
-
-def _load(file: Path) -> dict[str, Any]:
-    try:
-        held = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FormatError(f"{file} cannot be read: {error.strerror}; name the YAML file of a data set") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise FormatError(f"{file} is no YAML: {error}") from error
-    if not isinstance(held, dict):
-        raise FormatError(f"{file} holds no data set; it needs names, train and val")
-    return held
-
-
-def _base(file: Path, held: Mapping[str, Any]) -> Path:
-    return file.parent / str(held.get("path") or "")
-
-
-def _names(said: Any, where: str) -> tuple[str, ...]:
-    if isinstance(said, dict) and sorted(said) == list(range(len(said))):
-        said = [said[index] for index in range(len(said))]
-    if not isinstance(said, list) or not said or len(set(map(str, said))) != len(said):
-        raise FormatError(f"{where} is {said!r}; it must list the classes, each once, or number them from 0")
-    return tuple(str(name) for name in said)
-
-
-def _mapping(said: Any, names: Sequence[str], where: str) -> dict[str, str] | None:
-    if said is None:
-        return None
-    if not isinstance(said, dict):
-        raise FormatError(f"{where} must be a mapping of their names to ours, such as {{car: vehicle}}")
-    for theirs, ours in said.items():
-        if str(ours) not in names:
-            raise FormatError(f"{where}: {theirs} becomes {ours!r}, which is not in names ({', '.join(names)})")
-    return {str(theirs): str(ours) for theirs, ours in said.items()}
 
 
 def _require_apart(train: Sequence[LabelledPicture], val: Sequence[LabelledPicture]) -> None:

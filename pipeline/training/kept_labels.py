@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from pipeline.errors import FormatError
+from pipeline.training.data_file import base_of, class_list, class_names, load_data_file
+from pipeline.training.detection_problems import Problems
+from pipeline.training.labelled import ClaimedBox
+from pipeline.training.yolo_labels import label_file, listed_pictures, pictures_in, read_yolo
 from trackers.structures import Detections
 
-PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-_COLUMNS = 5  # class, centre, size
+_OUTSIDE = 0.1  # share of the picture by which a label may go beyond it; it is clipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +41,27 @@ def read_set(path: Path) -> KeptSet:
     Raises FormatError where it is neither, or without pictures.
     """
     if path.is_dir() and not (path / "data.yaml").is_file():
-        names = _lines(path / "classes.txt")
-        pictures = _pictures(path / "images", "train")
+        names = class_list(path / "classes.txt")
+        pictures = _entry(path, "images", "train")
     else:
         file = path / "data.yaml" if path.is_dir() else path
-        data = _read_yaml(file)
-        listed = data.get("names")
-        names = _listed([listed[key] for key in sorted(listed)] if isinstance(listed, dict) else listed)
-        root = file.parent / str(data.get("path") or "")
+        data = load_data_file(file)
+        names = class_names(data.get("names"), f"{file}: names")
+        root = base_of(file, data)
         train, val = (_listed(data.get(split)) for split in ("train", "val"))
         pictures = [one for entry in train for one in _entry(root, entry, "train")]
         pictures += [one for entry in val if entry not in train for one in _entry(root, entry, "val")]
-    if not names:
-        raise FormatError(f"{path} names no classes; write `names:` into data.yaml, or classes.txt")
     if not pictures:
         raise FormatError(f"{path} has no pictures; check `train:` in data.yaml, or the folder images/")
-    return KeptSet(tuple(names), tuple(pictures))
+    return KeptSet(names, tuple(pictures))
+
+
+def check_labels(known: KeptSet) -> None:
+    """Raises FormatError with the first of all problems in the label files."""
+    problems = Problems()
+    for one in known.pictures:
+        _boxes(one.labels, len(known.names), problems)
+    problems.require_none()
 
 
 def read_labels(file: Path, classes: int, width: int, height: int) -> Detections:
@@ -61,33 +69,24 @@ def read_labels(file: Path, classes: int, width: int, height: int) -> Detections
 
     Raises FormatError naming file and line.
     """
-    if not file.exists():
-        return Detections.empty()
-    boxes, labels = [], []
-    for number, line in enumerate(_lines(file, blank=True), 1):
-        if not line.strip():
-            continue
-        try:
-            values = np.array([float(word) for word in line.split()])
-        except ValueError as error:
-            raise FormatError(f"{file}, line {number}: {line.strip()[:60]!r} is not all numbers") from error
-        polygon = len(values) > _COLUMNS + 1 and len(values) % 2 == 1
-        if not (len(values) == _COLUMNS or polygon) or not np.isfinite(values).all():
-            raise FormatError(f"{file}, line {number}: write `class x y width height` as shares of the picture")
-        if values[0] != int(values[0]) or not 0 <= values[0] < classes:
-            raise FormatError(f"{file}, line {number}: class {values[0]:g} is none of the {classes} that are named")
-        if polygon:
-            corners = values[1:].reshape(-1, 2)
-            low, high = corners.min(axis=0), corners.max(axis=0)
-        else:
-            low, high = values[1:3] - values[3:5] / 2, values[1:3] + values[3:5] / 2
-        if (low < -0.1).any() or (high > 1.1).any() or (high <= low).any():
-            raise FormatError(f"{file}, line {number}: the box lies outside the picture or has no area")
-        boxes.append(np.clip(np.concatenate([low, high]), 0, 1) * [width, height, width, height])
-        labels.append(int(values[0]))
-    if not boxes:
-        return Detections.empty()
-    return Detections(np.array(boxes, np.float32), np.ones(len(boxes), np.float32), np.array(labels, np.int64))
+    problems = Problems()
+    found = _boxes(file, classes, problems)
+    problems.require_none()
+    corners = np.array([one.corners for one in found]).reshape(-1, 4)
+    boxes = np.clip(corners, 0, 1) * [width, height, width, height]
+    labels = np.array([one.label for one in found], np.int64)
+    return Detections(boxes.astype(np.float32), np.ones(len(found), np.float32), labels)
+
+
+def _boxes(file: Path, classes: int, problems: Problems) -> tuple[ClaimedBox, ...]:
+    found = read_yolo(file, file, {label: label for label in range(classes)}, problems).boxes
+    for one in found:
+        left, top, right, bottom = one.corners
+        if not all(map(math.isfinite, one.corners)):
+            problems.add(one.place, "a coordinate is not finite")
+        elif min(one.corners) < -_OUTSIDE or max(one.corners) > 1 + _OUTSIDE or right <= left or bottom <= top:
+            problems.add(one.place, "the box lies outside the picture or has no area")
+    return found
 
 
 def _listed(value: object) -> list[str]:
@@ -97,43 +96,7 @@ def _listed(value: object) -> list[str]:
 def _entry(root: Path, entry: str, split: str) -> list[KeptPicture]:
     """Pictures of a folder, or of a list with a picture a line."""
     place = root / entry
-    if place.is_dir():
-        return _pictures(place, split)
-    if not place.is_file():
-        raise FormatError(f"there is neither folder nor list {place}; check data.yaml")
-    files = [(place.parent / line).resolve() for line in _lines(place) if line.strip()]
-    return [KeptPicture(file, _labels_of(file), split) for file in files]
-
-
-def _pictures(folder: Path, split: str) -> list[KeptPicture]:
-    if not folder.is_dir():
-        raise FormatError(f"there is no folder {folder}; pictures lie in images/, their labels in labels/")
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in PICTURES)
-    return [KeptPicture(file, _labels_of(file), split) for file in files]
-
-
-def _labels_of(picture: Path) -> Path:
-    """Beside `images/` lies `labels/`, of the same structure."""
-    parts = list(picture.parts)
-    places = [place for place, part in enumerate(parts) if part == "images"]
-    if places:
-        parts[places[-1]] = "labels"
-    return Path(*parts).with_suffix(".txt")
-
-
-def _read_yaml(file: Path) -> dict[str, object]:
-    try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise FormatError(f"{file} cannot be read as YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise FormatError(f"{file} must hold `names:` and `train:`")
-    return data
-
-
-def _lines(file: Path, *, blank: bool = False) -> list[str]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"{file} cannot be read: {error}") from error
-    return lines if blank else [line.strip() for line in lines if line.strip()]
+    if not place.exists():
+        raise FormatError(f"there is neither folder nor list {place}; pictures lie in images/, their labels in labels/")
+    files = pictures_in(place) if place.is_dir() else [picture for picture, _ in listed_pictures(place)]
+    return [KeptPicture(file, label_file(file), split) for file in files]

@@ -22,7 +22,7 @@ from pipeline.sources.fingerprint import fingerprint_files
 from pipeline.sources.stills import Stills
 from pipeline.training.agreement import Judged, by_score, by_tracks
 from pipeline.training.class_map import ClassMap
-from pipeline.training.kept_labels import KeptSet, read_labels
+from pipeline.training.kept_labels import KeptSet, check_labels, read_labels
 from pipeline.training.label_set import LabelSet
 from pipeline.training.painting import paint_over
 from pipeline.training.picture_choice import PictureChoice
@@ -139,8 +139,7 @@ class PseudoLabels:
         fingerprint = _fingerprint([*files, *(one.labels for one in labelled.pictures)])
         if (done := self._done(fingerprint)) is not None:
             return done
-        for one in labelled.pictures:  # before the teacher's work, not after it
-            read_labels(one.labels, len(labelled.names), 1, 1)
+        check_labels(labelled)  # before the teacher's work, not after it
         harvest = Harvest(name)
         wanted = [self._classes.names.index(one) for one in add]
         for frame, found in self._stills(files, fingerprint, harvest, told):

@@ -1,16 +1,22 @@
-"""Labels as YOLO text: a file a picture, `class x y width height` a line, centre and size as shares of the picture."""
+"""Labels as YOLO text: a file a picture, `class x y width height` a line, centre and size as shares of the picture.
+
+A line `class x1 y1 x2 y2 x3 y3 ...` is a polygon; its upright hull is the box.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.errors import FormatError
 from pipeline.training.detection_problems import Problems
 from pipeline.training.labelled import ClaimedBox, ClaimedPicture
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 _COLUMNS = 5
+_LEAST_POLYGON = 7  # columns: the class and three corners
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -19,8 +25,14 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def listed_pictures(file: Path) -> list[tuple[Path, str]]:
-    """Pictures a text file names, one a line, relative to its folder, each with its place in the file."""
-    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    """Pictures a text file names, one a line, relative to its folder, each with its place in the file.
+
+    Raises FormatError where it is no text.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(f"{file} is neither a folder of pictures nor a text file that lists them: {error}") from error
     named = ((line.strip(), number) for number, line in enumerate(lines, 1))
     return [(file.parent / name, f"{file}:{number}") for name, number in named if name]
 
@@ -88,14 +100,15 @@ def _read_scores(file: Path, count: int, problems: Problems) -> list[float]:
 def _read_line(
     words: list[str], place: str, classes: Mapping[int, int | None], problems: Problems
 ) -> ClaimedBox | None:
-    if len(words) != _COLUMNS:
+    polygon = len(words) >= _LEAST_POLYGON and len(words) % 2 == 1
+    if len(words) != _COLUMNS and not polygon:
         problems.add(place, f"has {len(words)} columns instead of the 5 of `class x y width height`")
         return None
     try:
         number = int(words[0])
-        x, y, width, height = map(float, words[1:])
+        values = [float(word) for word in words[1:]]
     except ValueError:
-        problems.add(place, f"{' '.join(words)!r} are not a whole number and four numbers")
+        problems.add(place, f"{' '.join(words)!r} are not a whole number and {len(words) - 1} numbers")
         return None
     if number not in classes:
         problems.add(place, f"class {number} is unknown; there are {len(classes)}, from 0")
@@ -103,4 +116,14 @@ def _read_line(
     label = classes[number]
     if label is None:
         return None
+    if polygon:
+        return ClaimedBox(label, _hull(values), place)
+    x, y, width, height = values
     return ClaimedBox(label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2), place)
+
+
+def _hull(values: list[float]) -> tuple[float, float, float, float]:
+    """Of corners x1 y1 x2 y2 ...: left, top, right, bottom. NaN where one is not finite."""
+    if not all(map(math.isfinite, values)):
+        return (math.nan,) * 4
+    return min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])

@@ -101,6 +101,27 @@ def test_classes_of_others_become_ours_and_unnamed_ones_are_left_out(tmp_path: P
     np.testing.assert_allclose(data.train[0].boxes, [[0.25, 0.5, 0.1, 0.2]], atol=1e-7)
 
 
+def test_polygons_become_the_boxes_around_them(tmp_path: Path) -> None:
+    file = yolo(tmp_path)
+    rows("1 0.1 0.2 0.3 0.2 0.2 0.6")(tmp_path)
+    first = read_detection_data(file).train[0]
+    np.testing.assert_allclose(first.boxes, [[0.2, 0.4, 0.2, 0.4]], atol=1e-7)
+    assert first.labels.tolist() == [1]
+
+
+def test_folders_within_the_pictures_are_within_the_labels(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    source = {"images": "images", "labels": "labels"}
+    for part in ("train", "val"):  # in each a picture 0.png
+        (tmp_path / "labels" / part / "0.txt").write_text(f"0 0.5 0.5 0.{len(part)} 0.5\n", encoding="utf-8")
+    picture(tmp_path / "other" / "0.png", 200)
+    (tmp_path / "other" / "0.txt").write_text("0 0.5 0.5 0.25 0.5\n", encoding="utf-8")
+    data = read_detection_data(write(tmp_path, {"names": ["car", "person"], "train": source, "val": "other"}))
+    widths = {one.path.relative_to(tmp_path / "images").as_posix(): one.boxes[0, 2] for one in data.train}
+    assert widths["train/0.png"] == pytest.approx(0.5)
+    assert widths["val/0.png"] == pytest.approx(0.3)
+
+
 def test_lists_of_pictures_and_pictures_without_objects(tmp_path: Path) -> None:
     yolo(tmp_path)
     (tmp_path / "labels" / "train" / "1.txt").unlink()
@@ -137,6 +158,7 @@ def cut_short(folder: Path) -> None:
         pytest.param(rows("0 0.5 0.5 0.2 0.2\ncar 0.5 0.5 0.2 0.2"), "0.txt:2: 'car", id="words"),
         pytest.param(rows("2 0.5 0.5 0.2 0.2"), "0.txt:1: class 2 is unknown", id="class"),
         pytest.param(rows("-1 0.5 0.5 0.2 0.2"), "class -1 is unknown", id="negative class"),
+        pytest.param(rows("0 0.1 0.2 0.3 0.2 nan 0.6"), "not finite", id="nan in a polygon"),
         pytest.param(rows("0 nan 0.5 0.2 0.2"), "0.txt:1: a coordinate is not finite", id="nan"),
         pytest.param(rows("0 0.5 0.5 inf 0.2"), "not finite", id="infinite"),
         pytest.param(rows("0 0.5 0.5 0.2 0"), "0.txt:1: the box has no size", id="no height"),
@@ -183,6 +205,9 @@ def test_of_many_problems_five_are_shown_and_all_are_counted(tmp_path: Path) -> 
         ({"names": ["car", "car"]}, FormatError, "each once"),
         ({"classes": {"bus": "vehicle"}}, FormatError, "which is not in names"),
         ({"train": {"image": "images/train"}}, FormatError, "is neither a path nor"),
+        ({"train": "images/train/0.png"}, FormatError, "0.png is neither a folder of pictures nor a text file"),
+        ({"class": {"bus": "car"}}, FormatError, "there is no 'class'; did you mean 'classes'"),
+        ({"train": {"images": "images/train", "names": "images"}}, FormatError, "images cannot be read"),
         (
             {"train": {"images": "images/train", "names": ["cat", "persons"]}},
             FormatError,

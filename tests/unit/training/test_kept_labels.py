@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import FormatError
-from pipeline.training.kept_labels import read_labels, read_set
+from pipeline.training.kept_labels import check_labels, read_labels, read_set
 
 
 def touch(path: Path, text: str = "") -> Path:
@@ -24,6 +24,15 @@ def test_a_folder_with_classes(tmp_path: Path) -> None:
     assert [(one.labels, one.split) for one in found.pictures] == [(tmp_path / "labels" / "a.txt", "train")]
 
 
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    touch(tmp_path / "classes.txt", "car\n")
+    for name in ("a", "b"):
+        touch(tmp_path / "images" / f"{name}.jpg")
+        touch(tmp_path / "labels" / f"{name}.txt", "0 0.5 0.5 0.2\n")
+    with pytest.raises(FormatError, match=r"2 problems: .*a\.txt:1: .*b\.txt:1: "):
+        check_labels(read_set(tmp_path))
+
+
 def test_a_data_yaml(tmp_path: Path) -> None:
     file = touch(tmp_path / "data.yaml", "names: {1: bus, 0: car}\ntrain: images/train\nval: list.txt\n")
     touch(tmp_path / "images" / "train" / "a.jpg")
@@ -38,11 +47,11 @@ def test_a_data_yaml(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("train: images", "names no classes"),
+        ("train: images", "must list the classes"),
         ("names: [car]\ntrain: nowhere", "neither folder nor list"),
         ("names: [car]\ntrain: empty", "no pictures"),
-        ("- car", "must hold"),
-        ("names: [", "as YAML"),
+        ("- car", "holds no data set"),
+        ("names: [", "no YAML"),
     ],
 )
 def test_what_is_no_set(tmp_path: Path, text: str, reason: str) -> None:
@@ -66,5 +75,5 @@ def test_boxes_and_polygons(tmp_path: Path) -> None:
 )
 def test_corrupt_labels_name_file_and_line(tmp_path: Path, line: str) -> None:
     file = touch(tmp_path / "a.txt", f"0 0.5 0.5 0.2 0.4\n{line}\n")
-    with pytest.raises(FormatError, match=r"a\.txt, line 2"):
+    with pytest.raises(FormatError, match=r"a\.txt:2: "):
         read_labels(file, 2, 100, 50)

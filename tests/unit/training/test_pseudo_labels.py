@@ -189,7 +189,7 @@ def test_corrupt_labels_are_told_before_the_teacher_works(tmp_path: Path) -> Non
     (tmp_path / "in" / "labels" / "1.txt").write_text("5 0.5 0.5 0.1 0.1\n")
     script = ScriptedDetector(lambda index: found(), THEIRS)
     work, _ = teach(tmp_path / "out", script, RULES, classes="person,car")
-    with pytest.raises(FormatError, match=r"1\.txt, line 1"):
+    with pytest.raises(FormatError, match=r"1\.txt:1: class 5"):
         work.kept("in", read_set(tmp_path / "in"), ["person"], quiet)
     assert script.shown == []
 
