@@ -45,21 +45,21 @@ def by_tracks(
     """
     results = [tracker.update(seen, when) for seen, when in zip(found, recording.times.tolist(), strict=True)]
     rows = refiner(TrackRows.gather(results, found, recording), recording)
-    places = np.searchsorted(recording.frames, rows.frames)
     usual = _usual_scores(rows)
-    judged = []
-    for number, seen in enumerate(found):
-        here = np.flatnonzero(places == number)
-        judged.append(_judge(seen, rows[here], usual[here], min_score))
-    return judged
+    order = np.argsort(rows.frames, kind="stable")
+    stops = np.searchsorted(rows.frames[order], recording.frames, side="right")
+    in_frame = np.split(order, stops)[: len(found)]  # what follows the last frame is nothing
+    return [_judge(seen, rows[here], usual[here], min_score) for seen, here in zip(found, in_frame, strict=True)]
 
 
 def _usual_scores(rows: TrackRows) -> FloatArray:
     """Of each row's track: the median score of its measured boxes (n,)."""
     usual = np.zeros(len(rows), np.float32)
-    for one in np.unique(rows.ids):
-        own = rows.ids == one
-        usual[own] = np.median(rows.scores[own & (rows.rows >= 0)])
+    order = np.argsort(rows.ids, kind="stable")
+    for own in np.split(order, np.flatnonzero(np.diff(rows.ids[order])) + 1):
+        measured = own[rows.rows[own] >= 0]
+        if len(measured):  # else nothing of it can be a label
+            usual[own] = np.median(rows.scores[measured])
     return usual
 
 

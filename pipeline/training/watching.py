@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -163,9 +164,9 @@ def _stored(folder: Path) -> list[Watched]:
     pieces: list[Watched] = []
     while (file := folder / f"{len(pieces):06d}.npz").exists():
         try:
-            with np.load(file, allow_pickle=False) as held:
+            with file.open("rb") as content, np.load(content, allow_pickle=False) as held:
                 pieces.append(_read(held))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise TrainingError(f"{file} is damaged: {error}; delete it, what it held is then made again") from error
     return pieces
 

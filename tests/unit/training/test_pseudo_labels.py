@@ -126,6 +126,17 @@ def test_killed_half_way_nothing_is_asked_twice_and_nothing_is_there_twice(tmp_p
     assert script.shown == []
 
 
+@pytest.mark.parametrize("left", [0, 100])
+def test_a_damaged_piece_is_named(tmp_path: Path, left: int) -> None:
+    work, labels = teach(tmp_path / "out", ScriptedDetector(walker, THEIRS, fail_at=210), RULES)
+    with pytest.raises(RuntimeError, match="broke"):
+        work.recording(lambda first: source(450), quiet)
+    piece = labels.work("fake0") / "000000.npz"
+    piece.write_bytes(piece.read_bytes()[:left])
+    with pytest.raises(TrainingError, match=r"000000\.npz is damaged: .*delete it"):
+        work.recording(lambda first: source(450), quiet)
+
+
 def test_a_source_that_breaks_off_gives_what_came_before(tmp_path: Path) -> None:
     work, _ = teach(tmp_path / "out", ScriptedDetector(walker, THEIRS), RULES)
     harvest = work.recording(lambda first: source(25, error=DamagedSourceError("fake0 breaks off")), quiet)
