@@ -210,7 +210,9 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
         self.stopper.best_fitness, self.stopper.best_epoch = best
 
     def _patience_is_over(self) -> bool:
-        return bool(self.start_epoch - self.stopper.best_epoch >= self.stopper.patience)
+        """Epochs since the last that was scored say nothing."""
+        scored = self.start_epoch - self.start_epoch % self._settings.validate_every
+        return bool(scored - self.stopper.best_epoch >= self.stopper.patience)
 
     def _checkpoint(self, score: float) -> bytes:
         self._clean.load_state_dict(self.ema.ema.state_dict())

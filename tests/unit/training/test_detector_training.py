@@ -172,6 +172,15 @@ def test_it_ends_when_no_better_score_comes(pictures: Path, settings: DetectorSe
     assert (outcome.epochs, outcome.best_epoch, outcome.stopped) == (3, 1, False)
 
 
+def test_patience_counts_nothing_before_the_first_score(
+    pictures: Path, settings: DetectorSettings, tmp_path: Path
+) -> None:
+    rarely = replace(settings, epochs=4, patience=1, validate_every=3)
+    recorder = train(pictures, rarely, tmp_path)
+    assert [row["epoch"] for row in recorder.rows if row["ap"] == row["ap"]] == [3, 4]
+    assert (tmp_path / "best.pt").exists()
+
+
 def test_frozen_modules_keep_weights_and_statistics(settings: DetectorSettings) -> None:
     network = build_network(settings.architecture, NAMES, seed=0)
     freeze(network, 3)
