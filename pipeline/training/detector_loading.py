@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, get_worker_info
 
 from pipeline.errors import TrainingError
 from pipeline.training.data_parallel import Ranks
@@ -48,7 +48,7 @@ def training_loader(data: DetectionData, batches: EpochBatches, *, args: Any, wo
         num_workers=workers,
         persistent_workers=workers > 0,
         collate_fn=pictures.collate_fn,
-        worker_init_fn=_leave_signals,
+        worker_init_fn=_begin,
         generator=torch.Generator(),
     )
 
@@ -60,7 +60,9 @@ def validation_loader(data: DetectionData, *, args: Any) -> DataLoader[Any]:
     return DataLoader(pictures, batch_size=size, collate_fn=pictures.collate_fn, generator=torch.Generator())
 
 
-def _leave_signals(_worker: int) -> None:
-    """Ctrl-C is for the process that trains; it ends the others."""
+def _begin(_worker: int) -> None:
+    """In a process that prepares pictures. Ctrl-C is for the one that trains; it ends the others."""
+    place: Any = get_worker_info()
+    place.dataset.share_memory(place.num_workers)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -46,6 +46,10 @@ class DetectorPictures(ultralytics.data.dataset.YOLODataset):  # type: ignore[mi
         )
         self.buffer = range(len(self.labels))  # whence mosaics take: any picture, whatever was read before
 
+    def share_memory(self, processes: int) -> None:
+        """So many hold pictures; this one keeps its part."""
+        self._room = _KEPT_BYTES // processes
+
     def get_img_files(self, img_path: Sequence[str]) -> list[str]:  # noqa: ARG002  (their signature)
         """Paths, in the order of the pictures."""
         return [str(picture.path) for picture in self._pictures]
