@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -20,20 +21,23 @@ from pipeline.training.log_plot import draw_log
 SETTINGS, LOG, PLOT, STATE, REPORT = "settings.yaml", "log.csv", "log.png", "state.pt", "report.json"
 EPOCH = "epoch"  # first column of the log, from 1
 _ROWS = "log"  # key of the state under which the rows of the log lie
+_REDRAWN = 5.0  # seconds after which the plot is drawn anew, which takes half a second
 
 
 class TrainingFolder:
     """The folder of one training.
 
     `settings.yaml` says all that decides the result; `state.pt` is what the last finished epoch left, log included;
-    `log.csv` and `log.png` show the log. Each file is written beside its place and renamed, so a process that is killed
-    leaves whole files of the epoch before.
+    `log.csv` and `log.png` show the log, the latter of quick epochs a few seconds later. Each file is written beside
+    its place and renamed, so a process that is killed leaves whole files of the epoch before.
     """
 
     def __init__(self, path: Path, rows: Sequence[Mapping[str, float]]) -> None:
         """Use `begin` or `resume`."""
         self.path = path
         self._rows = [dict(row) for row in rows]
+        self._drawn = 0  # rows that the plot shows, as far as this process knows
+        self._drawn_at = time.monotonic()
 
     @classmethod
     def begin(cls, path: Path, settings: Mapping[str, object]) -> Self:
@@ -87,7 +91,8 @@ class TrainingFolder:
         self.write_state(STATE, {**state, _ROWS: self._rows})
         if self._rows:
             self.write_bytes(LOG, _csv(self._rows))
-            self.write_bytes(PLOT, draw_log(self._rows, along=EPOCH))
+            if time.monotonic() - self._drawn_at >= _REDRAWN:
+                self._draw()
 
     def write_state(self, name: str, state: Mapping[str, Any]) -> None:
         """Write tensors and plain values as a file of the folder. Raises OutputError."""
@@ -96,7 +101,9 @@ class TrainingFolder:
         self.write_bytes(name, held.getvalue())
 
     def write_report(self, report: Mapping[str, object]) -> None:
-        """Write report.json. Raises OutputError."""
+        """Write report.json, and the plot of all epochs. Raises OutputError."""
+        if self._drawn < len(self._rows):
+            self._draw()
         self.write_bytes(REPORT, (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode())
 
     def write_bytes(self, name: str, content: bytes) -> None:
@@ -109,6 +116,10 @@ class TrainingFolder:
                     os.fsync(part.fileno())
             except OSError as error:
                 raise file.failure(error) from error
+
+    def _draw(self) -> None:
+        self.write_bytes(PLOT, draw_log(self._rows, along=EPOCH))
+        self._drawn, self._drawn_at = len(self._rows), time.monotonic()
 
 
 def read_settings(path: Path) -> dict[str, Any]:

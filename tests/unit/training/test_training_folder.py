@@ -27,8 +27,20 @@ def test_a_resumed_folder_gives_back_state_and_log(tmp_path: Path) -> None:
     assert set(state) == {"weights", "epoch"}
     assert again.rows == [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
     assert (tmp_path / "out" / "log.csv").read_text() == "epoch,loss\n1,0.5\n2,0.25\n"
-    assert (tmp_path / "out" / "log.png").read_bytes().startswith(b"\x89PNG")
     assert read_settings(tmp_path / "out")["size"] == [128, 64]
+
+
+def test_the_plot_is_there_with_the_report_at_the_latest(tmp_path: Path) -> None:
+    folder = TrainingFolder.begin(tmp_path / "out", SETTINGS)
+    folder.save({}, {"epoch": 1, "loss": 0.5})
+    assert not (tmp_path / "out" / "log.png").exists()  # epochs this quick are not drawn one by one
+    folder.write_report({"best epoch": 1})
+    first = (tmp_path / "out" / "log.png").read_bytes()
+    assert first.startswith(b"\x89PNG")
+    again, _ = TrainingFolder.resume(tmp_path / "out", SETTINGS)
+    again.save({}, {"epoch": 2, "loss": 0.25})
+    again.write_report({"best epoch": 2})
+    assert (tmp_path / "out" / "log.png").read_bytes() != first
 
 
 def test_other_settings_or_data_are_refused_by_name(tmp_path: Path) -> None:
