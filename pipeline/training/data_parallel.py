@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.errors import TrainingError
+from pipeline.training.precision import training_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,10 @@ class Ranks:
     def part(self, rows: Any) -> Any:
         """This process's part of a batch's rows. Raises TrainingError where they cannot be shared evenly."""
         if len(rows) % self.count:
-            raise TrainingError(f"a batch of {len(rows)} crops cannot be shared by {self.count} processes evenly")
+            raise TrainingError(
+                f"a batch of {len(rows)} crops cannot be shared by {self.count} processes evenly; choose --identities "
+                f"and --crops so that their product is a multiple of {self.count}"
+            )
         size = len(rows) // self.count
         return rows[self.rank * size : (self.rank + 1) * size]
 
@@ -79,7 +83,10 @@ def joined_ranks(device: str) -> Iterator[Ranks]:
     if count == 1:
         yield Ranks()
         return
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    cuda = device.lower().startswith("cuda")
+    if cuda:  # by which the processes talk
+        torch.cuda.set_device(training_device(device, int(os.environ.get("LOCAL_RANK", "0"))))
+    dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield Ranks(dist.get_rank(), count)
     finally:
