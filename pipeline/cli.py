@@ -33,7 +33,7 @@ from pipeline.errors import ConfigError, SightlineError
 from pipeline.recording_verbs import recordings_app
 from pipeline.redaction import redact
 from pipeline.run_verbs import DatabaseOption, RunArgument, SetOption
-from pipeline.stopping import Stoppable, stopping
+from pipeline.stopping import INTERRUPTED, Stoppable, stopping
 from pipeline.tracker_names import TrackerName
 from pipeline.train_verbs import train_app
 
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2  # exit code: nothing was done
 INCOMPLETE = 1  # exit code: something was done, but not all
-INTERRUPTED = 130  # exit code: ended by the user
 
 app = typer.Typer(
     help="Turn camera streams and video files into a searchable database of tracks.",

@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 
 from pipeline.errors import ConfigError, SourceError
-from pipeline.learning_display import LearningDisplay
+from pipeline.input_size import parse_size
 from pipeline.run_verbs import INCOMPLETE, SetOption
-from pipeline.stopping import stopping
+from pipeline.stopping import INTERRUPTED, stopping
 from pipeline.train_display import TrainDisplay
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pipeline.models.base import Embedder
     from pipeline.training.crop_sources import CropSource, Finder
 
-INTERRUPTED = 130  # exit code: ended by the user
 _ALL = 1 << 30  # crops of an identity
 
 
@@ -67,7 +66,10 @@ def distill_embedder(
     dimension: Annotated[int, typer.Option(min=8, max=4096, help="Of the student's features.")] = 128,
     size: Annotated[str, typer.Option(metavar="HxW", help="Of the student's crops, pixels.")] = "128x64",
     student: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A .safetensors that goes on learning, instead of a new one.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A .safetensors or .onnx of ours that goes on learning, instead of a new one."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Another number, other chances.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
@@ -77,37 +79,31 @@ def distill_embedder(
     """Teach a small embedder to describe objects as a large one does, on crops that nobody has named.
 
     Both look at the same changed crop; the student learns the teacher's direction, and how far crops are apart.
-    FOLDER/best.safetensors is the student that ranks held-out crops most as the teacher does.
+    FOLDER/best.onnx is the student that ranks held-out crops most as the teacher does; use it with
+    `sightline run --set embedder.backend=auto --set embedder.weights=FOLDER/best.onnx`.
 
     Example: `sightline distill embedder videos/ --detector people.onnx --teacher large.xml --out small`
 
     Exit code 0: done. 1: done, but some sources cannot be read. 2: bad input, or the loss is no number. 130: ended by
     Ctrl-C; `--resume` goes on.
     """
-    from pipeline import build
-    from pipeline.training.crop_sources import from_crops, from_labels
-    from pipeline.training.detection_data import read_detection_data
     from pipeline.training.embedder_distillation import Distillation, EmbedderDistillation
-    from pipeline.training.embedder_file import read_safetensors
+    from pipeline.training.embedder_file import read_embedder
     from pipeline.training.embedder_network import EmbedderPlan
-    from pipeline.training.identity_data import read_folder
     from pipeline.training.imitation import Lessons
-    from pipeline.training.learning import Course
-    from pipeline.training.precision import mixed_type, training_device
+    from pipeline.training.learning import MODEL
+    from pipeline.training.precision import training_device
 
-    chosen = _settings(teacher, detector, settings or [], min_score)
-    model = build.embedder(chosen.embedder)
-    if model is None or model.card.input_size is None:
-        raise ConfigError("there is no teacher; give --teacher FILE, a network that describes crops")
-    begun = None if student is None else read_safetensors(student)
-    plan = EmbedderPlan(input_size=_size(size), dimension=dimension) if begun is None else begun.plan
     if not (sources or data or crops):
         raise ConfigError("there is nothing to learn from; give videos or pictures, --data or --crops")
+    chosen = _settings(teacher, detector, settings or [], min_score)
+    shown, shown_size = _teacher(chosen)
+    begun = None if student is None else read_embedder(student)
+    side = parse_size(size, option="--size")
+    plan = EmbedderPlan(input_size=side, dimension=dimension) if begun is None else begun.plan
     named = [one.strip() for one in classes.split(",")]
-    found, unread = _sources(sources or [], chosen, model, named, every)
-    size_shown = model.card.input_size
-    found += [from_labels(str(file), read_detection_data(file), named, size=size_shown) for file in data or []]
-    found += [from_crops(str(one), read_folder(one, size_shown, most=_ALL)) for one in crops or []]
+    found, unread = _sources(sources or [], chosen, shown_size, named, every)
+    found += _made(data or [], crops or [], shown_size, named)
     if not found:
         raise SourceError("no source can be read: " + "; ".join(unread[:3]))
     wanted = Distillation(
@@ -120,27 +116,23 @@ def distill_embedder(
         amp=amp,
         sources=tuple(source.digest for source in found),
     )
-    where = training_device(device)
-    course = Course(
-        epochs=epochs,
-        learning_rate=learning_rate,
-        weight_decay=wanted.weight_decay,
-        device=where,
-        mixed=mixed_type(where, wanted=amp),
-    )
-    work = EmbedderDistillation(model, wanted, course, student=begun)
+    work = EmbedderDistillation(shown, wanted, device=training_device(device), student=begun)
     with TrainDisplay(Console(), epochs=epochs) as display:
         for reason in unread:
-            display.say(f"left out  {reason}")
+            display.say(f"left out    {reason}")
         with stopping(work, display.say):
             learned = work.run(
                 out,
                 found,
                 resume=resume,
                 gathered=lambda count: display.say(f"{count} crops so far") if count % 1000 == 0 else None,
-                watcher=LearningDisplay(display),
+                watcher=display,
             )
-        display.say(f"best      epoch {learned.best_epoch}, rank agreement {learned.best_score:.4f} -> {out}")
+        if learned.best_epoch:
+            rank = f"rank agreement {learned.best_score:.4f}"
+            display.say(f"best        epoch {learned.best_epoch}, {rank} -> {out / MODEL}")
+        if learned.stopped:
+            display.say("stopped     the same command with --resume goes on")
     if learned.stopped:
         raise typer.Exit(INTERRUPTED)
     if unread:
@@ -157,21 +149,34 @@ def _settings(teacher: Path | None, detector: Path | None, overrides: list[str],
     return chosen.model_copy(update={"embedder": chosen.embedder.model_copy(update={"min_score": 0.0})})
 
 
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise ConfigError(f"--size {text}: write height x width in pixels, such as 128x64")
-    return int(height), int(width)
+def _teacher(chosen: Settings) -> tuple[Embedder, tuple[int, int]]:
+    """Who teaches, and the height and width of the crops it is shown."""
+    from pipeline import build
+
+    model = build.embedder(chosen.embedder)
+    if model is None or model.card.input_size is None:
+        raise ConfigError("there is no teacher; give --teacher FILE, a network that describes crops")
+    return model, model.card.input_size
+
+
+def _made(data: list[Path], crops: list[Path], size: tuple[int, int], classes: list[str]) -> list[CropSource]:
+    """Sources whose objects somebody has marked."""
+    from pipeline.training.crop_sources import from_crops, from_labels
+    from pipeline.training.detection_data import read_detection_data
+    from pipeline.training.identity_data import read_folder
+
+    return [
+        *(from_labels(str(file), read_detection_data(file), classes, size=size) for file in data),
+        *(from_crops(str(one), read_folder(one, size, most=_ALL)) for one in crops),
+    ]
 
 
 def _sources(
-    addresses: list[str], chosen: Settings, teacher: Embedder, classes: list[str], every: float
+    addresses: list[str], chosen: Settings, size: tuple[int, int], classes: list[str], every: float
 ) -> tuple[list[CropSource], list[str]]:
     """Sources in which a detector finds the objects; and why others cannot be read."""
     from pipeline.addresses import expand
 
-    size = teacher.card.input_size
-    assert size is not None, "asked before"
     found: list[CropSource] = []
     unread: list[str] = []
     if not addresses:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from pipeline.distill_embedder_verb import distill_embedder
 from pipeline.errors import ConfigError, SourceError
 from pipeline.run_verbs import INCOMPLETE, SetOption
+from pipeline.stopping import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 distill_app = typer.Typer(help="Teach a small model what a large one knows.", no_args_is_help=True)
 distill_app.command("embedder")(distill_embedder)
-
-INTERRUPTED = 130  # exit code: ended by the user
 
 
 @distill_app.callback()

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from pipeline.errors import ConfigError
+from pipeline.input_size import parse_size
 from pipeline.progress_line import counting
 from pipeline.run_verbs import SetOption
 from pipeline.track_verbs import evaluate_app as evaluate_app  # with the verbs below
@@ -153,7 +154,7 @@ def open_detector(weights: str | None, image_size: str | None, settings: Sequenc
     if weights is not None:
         keys.append(f"detector.weights={json.dumps(weights)}")
     if image_size is not None:
-        keys.append(f"detector.input_size={list(parse_size(image_size))}")
+        keys.append(f"detector.input_size={list(parse_size(image_size, option='--image-size'))}")
     return build.detector(load_settings(None, [*keys, *_section(settings, "detector")]).detector)
 
 
@@ -162,14 +163,6 @@ def read_truth_sets(paths: Sequence[Path], *, every: int) -> list[TruthSet]:
     from pipeline.trials.truth_set import read_truths
 
     return [one for path in paths for one in read_truths(path, opened=open_pictures, every=every)]
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Height and width of `320` or `288x512`. Raises ConfigError."""
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() and 0 < int(side) <= 8192 for side in sides):
-        raise ConfigError(f"--image-size {text}: write one side, such as 320, or height x width, such as 288x512")
-    return int(sides[0]), int(sides[-1])
 
 
 def _taught(teacher: Detector, sources: Sequence[str], *, every: int, least_score: float, told: Told) -> list[TruthSet]:

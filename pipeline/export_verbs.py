@@ -14,7 +14,8 @@ from rich.console import Console
 
 from pipeline import run_verbs
 from pipeline.errors import ConfigError
-from pipeline.evaluate_verbs import ClassesOption, ImageSizeOption, open_pictures, parse_size, read_truth_sets
+from pipeline.evaluate_verbs import ClassesOption, ImageSizeOption, open_pictures, read_truth_sets
+from pipeline.input_size import parse_size
 from pipeline.progress_line import counting
 from pipeline.run_verbs import DatabaseOption
 
@@ -125,7 +126,7 @@ def export(
         out,
         _model_format(form, out),
         _precision(precision or "f16", calibration),
-        None if image_size is None else parse_size(image_size),
+        None if image_size is None else parse_size(image_size, option="--image-size"),
         tuple(calibration or ()),
         frames,
         tuple(truth or ()),

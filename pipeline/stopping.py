@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+INTERRUPTED = 130  # exit code: ended by the user
+
 
 class Stoppable(Protocol):
     """What Ctrl-C ends early."""

@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 
 from pipeline.errors import ConfigError
-from pipeline.learning_display import LearningDisplay
+from pipeline.input_size import parse_size
 from pipeline.run_verbs import DatabaseOption, opened_store
-from pipeline.stopping import stopping
+from pipeline.stopping import INTERRUPTED, stopping
 from pipeline.train_display import TrainDisplay
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pipeline.training.crop_set import CropSet
     from pipeline.training.run_identities import OpenFootage
 
-INTERRUPTED = 130  # exit code: ended by the user
 _RUN = "run:"
 
 
@@ -93,12 +92,13 @@ def train_embedder(
     """
     from pipeline.training.data_parallel import joined_ranks
     from pipeline.training.embedder_network import EmbedderNetwork, EmbedderPlan
-    from pipeline.training.embedder_training import MODEL, EmbedderSettings, EmbedderTraining, starting_point
+    from pipeline.training.embedder_training import EmbedderSettings, EmbedderTraining, starting_point
+    from pipeline.training.learning import MODEL
     from pipeline.training.precision import training_device
 
     if freeze and weights is None:
         raise ConfigError("--freeze keeps what was learned before; give --weights, or leave it out")
-    size = None if input_size is None else _size(input_size)
+    size = None if input_size is None else parse_size(input_size, option="--input-size")
     network: EmbedderNetwork | None = None
     plan = EmbedderPlan(size or (128, 64), dimension or 128)
     if weights is not None:
@@ -132,7 +132,7 @@ def train_embedder(
         for line in training.lines():
             display.say(line)
         with stopping(training, display.say):
-            learned = training.run(out, resume=resume, watcher=LearningDisplay(display) if ranks.first else None)
+            learned = training.run(out, resume=resume, watcher=display if ranks.first else None)
         if learned.best_epoch:
             display.say(f"best        epoch {learned.best_epoch}, AUC {learned.best_score:.4f} -> {out / MODEL}")
         if learned.stopped:
@@ -198,10 +198,3 @@ def _opener(store: Database, scope: Scope, media: Path) -> OpenFootage:
         return originals.open(row)
 
     return opened
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise ConfigError(f"--input-size {text}: write height x width in pixels, such as 128x64")
-    return int(height), int(width)

@@ -9,11 +9,9 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from pipeline.stopping import stopping
+from pipeline.stopping import INTERRUPTED, stopping
 from pipeline.train_display import TrainDisplay
 from pipeline.train_embedder_verb import train_embedder
-
-INTERRUPTED = 130  # exit code: ended by the user
 
 train_app = typer.Typer(help="Train models of your own.", no_args_is_help=True, rich_markup_mode="markdown")
 

@@ -421,7 +421,7 @@ class SilentWatcher:
     def __init__(self, stepped: Callable[[int], None] | None = None) -> None:
         self._told, self._steps = stepped, 0
 
-    def began(self, *, epoch: int, epochs: int, steps: int) -> None:
+    def epoch_began(self, epoch: int, steps: int) -> None:
         """See Watcher."""
 
     def stepped(self, loss: float) -> None:
@@ -430,5 +430,5 @@ class SilentWatcher:
         if self._told is not None:
             self._told(self._steps)
 
-    def finished_epoch(self, row: Mapping[str, float]) -> None:
+    def epoch_ended(self, row: Mapping[str, float]) -> None:
         """See Watcher."""

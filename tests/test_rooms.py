@@ -57,9 +57,9 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     # what people see
     ("pipeline.doctor", "pipeline.demo", "pipeline.tracker_benchmark"),
     ("pipeline.console", "pipeline.page", "pipeline.run_tables", "pipeline.train_display"),
-    ("pipeline.learning_display",),
     ("pipeline.api", "pipeline.watch"),
     (
+        "pipeline.input_size",
         "pipeline.progress_line",
         "pipeline.run_verbs",
         "pipeline.camera_verbs",

@@ -42,6 +42,13 @@ class Finder:
     labels: Sequence[int]  # of the classes that count
     min_score: float
 
+    @property
+    def said(self) -> str:
+        """Changes with what it finds."""
+        card = self.detector.card
+        classes = ",".join(card.classes[label] for label in self.labels)
+        return f"{card.name} {card.sha256[:12]} {classes} from {self.min_score:g}"
+
     def looked(self, frames: Iterable[Frame]) -> Iterator[Looked]:
         """Each picture with the boxes found in it."""
         for frame in frames:
@@ -71,6 +78,7 @@ def from_recording(
             except DamagedSourceError as damage:
                 _log.warning("%s; crops of what came before are used", damage)
 
+    digest = f"{digest}, every {every:g} s, {finder.said}"
     return CropSource(name, digest, lambda: cut_all(finder.looked(frames()), size))
 
 
@@ -80,7 +88,7 @@ def from_stills(name: str, files: Sequence[Path], finder: Finder, *, size: tuple
         digest = fingerprint_files(files)
     except OSError as error:
         raise SourceError(f"{error.filename} can no longer be read: {error.strerror}") from error
-    return CropSource(name, digest, lambda: cut_all(finder.looked(Stills(files)), size))
+    return CropSource(name, f"{digest}, {finder.said}", lambda: cut_all(finder.looked(Stills(files)), size))
 
 
 def from_labels(name: str, data: DetectionData, classes: Sequence[str], *, size: tuple[int, int]) -> CropSource:

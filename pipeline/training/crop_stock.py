@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from io import RawIOBase
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import OutputError, TrainingError
+from pipeline.errors import TrainingError
+from pipeline.sinks.part_file import PartFile
 from pipeline.training.crop_augmentation import padded_size
 from pipeline.training.crop_set import cut_crop
 from trackers.structures import FloatArray, ImageArray
@@ -33,28 +34,28 @@ def fill_stock(path: Path, crops: Iterable[ImageArray], *, most: int, seed: int,
     That is reservoir sampling (Vitter 1985, algorithm R). `told`: how many were seen. Raises OutputError, TrainingError
     where there is none.
     """
-    part = path.with_suffix(".part")
     random = np.random.default_rng(seed)
     seen = 0
-    try:
-        with part.open("wb") as file:
-            for crop in crops:
-                place = seen if seen < most else int(random.integers(0, seen + 1))
-                seen += 1
-                told(seen)
-                if place < most:
+    with PartFile(path, owner="crops") as held, held.part.open("wb", buffering=0) as file:
+        for crop in crops:
+            place = seen if seen < most else int(random.integers(0, seen + 1))
+            seen += 1
+            told(seen)
+            if place < most:
+                try:
                     file.seek(place * crop.nbytes)
-                    file.write(np.ascontiguousarray(crop).tobytes())
+                    _write(file, crop.tobytes())
+                except OSError as error:
+                    raise held.failure(error) from error
         if not seen:
-            part.unlink()
             raise TrainingError("no object was found to make crops of; check the detector, --classes and the sources")
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}; check the folder and the disk"
-        ) from error
+
+
+def _write(file: RawIOBase, content: bytes) -> None:
+    """All of it: a disk that is nearly full takes a part, and refuses the rest."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def open_stock(path: Path, size: tuple[int, int]) -> ImageArray:

@@ -6,15 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import torch
+
 from pipeline.errors import TrainingError
 from pipeline.models.base import Embedder
 from pipeline.training.crop_sources import CropSource
 from pipeline.training.crop_stock import Crops, fill_stock, held_out, open_stock
+from pipeline.training.embedder_file import digest_of
 from pipeline.training.embedder_network import EmbedderNetwork, EmbedderPlan
 from pipeline.training.folder import TrainingFolder
 from pipeline.training.imitation import Imitation, Lessons
 from pipeline.training.imitation_loss import ImitationLoss
-from pipeline.training.learning import Course, Learned, Learning, Watcher
+from pipeline.training.learning import MODEL, Course, Learned, Learning, Watcher, write_model
+from pipeline.training.precision import mixed_type
 from pipeline.training.random_state import seed_generators
 from pipeline.training.teacher_notes import TeacherNotes
 
@@ -38,6 +42,16 @@ class Distillation:
     amp: bool = True
     sources: tuple[str, ...] = ()  # digests
 
+    def course(self, device: torch.device) -> Course:
+        """How it is learned on a device."""
+        return Course(
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            device=device,
+            mixed=mixed_type(device, wanted=self.amp),
+        )
+
     def settings(self, teacher: Embedder) -> dict[str, object]:
         """For settings.yaml."""
         card = teacher.card
@@ -51,17 +65,23 @@ class EmbedderDistillation:
     """One training."""
 
     def __init__(
-        self, teacher: Embedder, wanted: Distillation, course: Course, *, student: EmbedderNetwork | None = None
+        self,
+        teacher: Embedder,
+        wanted: Distillation,
+        *,
+        device: torch.device,
+        student: EmbedderNetwork | None = None,
     ) -> None:
         """`student`: one that goes on learning, else a new one from random numbers. Raises TrainingError."""
         card = teacher.card
         if card.dimension is None or card.input_size is None:
             raise TrainingError(f"{card.name} has no fixed size of crops or features and cannot teach; give a network")
         self._dimension, self._shown = card.dimension, card.input_size
-        self._teacher, self._wanted, self._course = teacher, wanted, course
+        self._teacher, self._wanted, self._course = teacher, wanted, wanted.course(device)
+        self._start = digest_of(student)
         seed_generators(wanted.lessons.seed)
         self._network = student or EmbedderNetwork(wanted.plan)
-        self.stopping = False
+        self._stopping = False
         self._learning: Learning | None = None
 
     @property
@@ -71,7 +91,7 @@ class EmbedderDistillation:
 
     def stop(self) -> None:
         """End soon; what finished epochs learned is kept. Safe in a signal handler."""
-        self.stopping = True
+        self._stopping = True
         if self._learning is not None:
             self._learning.stop()
 
@@ -84,9 +104,12 @@ class EmbedderDistillation:
         gathered: Callable[[int], None],
         watcher: Watcher,
     ) -> Learned:
-        """Gather crops, then learn. `gathered`: how many were seen so far. Raises TrainingError, OutputError."""
+        """Gather crops, then learn; the best epoch's network is left in `out` as best.safetensors and best.onnx.
+
+        `gathered`: is told how many crops were seen so far. Raises TrainingError, OutputError.
+        """
         wanted = self._wanted
-        settings = wanted.settings(self._teacher)
+        settings = {**wanted.settings(self._teacher), "weights": self._start, **self._course.said}
         if resume:
             folder, state = TrainingFolder.resume(out, settings)
         else:
@@ -102,24 +125,30 @@ class EmbedderDistillation:
         self._learning = Learning(self._network, objective, self._course, watcher=watcher)
         if state:
             self._learning.restore(state)
-        if self.stopping:
+        if self._stopping:
             self._learning.stop()
         learned = self._learning.run(material, folder)
-        folder.write_report(
-            {
-                "teacher": self._teacher.card.name,
-                "crops": len(material) * wanted.lessons.batch,
-                "epochs": learned.epochs,
-                "best epoch": learned.best_epoch,
-                "rank agreement": learned.best_score,
-            }
-        )
+        if learned.best_epoch:
+            write_model(folder)
+            folder.write_report(self._report(folder, material, learned))
         return learned
+
+    def _report(self, folder: TrainingFolder, material: Imitation, learned: Learned) -> dict[str, object]:
+        return {
+            "model": MODEL,
+            "parameters": sum(one.numel() for one in self._network.parameters()),
+            "teacher": self._teacher.card.name,
+            "epochs": learned.epochs,
+            "best epoch": folder.rows[learned.best_epoch - 1],
+            "stopped": learned.stopped,
+            "learned": {"crops": material.learned},
+            "validated": {"crops": material.validated},
+        }
 
     def _all(self, sources: Sequence[CropSource]) -> Crops:
         for source in sources:
             for crop in source.crops():
-                if self.stopping:
+                if self._stopping:
                     raise _StoppedError
                 yield crop
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,6 +41,11 @@ def to_onnx_file(network: EmbedderNetwork, *, half: bool = True) -> bytes:
     axes = {IMAGES: {0: "crops"}, FEATURES: {0: "crops"}}
     graph = Graph(network.plan.input_size, FEATURES, axes)
     return to_onnx(network, graph, metadata_of(network.plan), half=half)
+
+
+def digest_of(network: EmbedderNetwork | None) -> str:
+    """SHA-256 of a network that somebody starts from; nothing where there is none."""
+    return "" if network is None else hashlib.sha256(to_safetensors(network)).hexdigest()
 
 
 def read_embedder(path: Path) -> EmbedderNetwork:

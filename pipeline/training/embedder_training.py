@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,16 +11,14 @@ from pipeline.errors import ModelError
 from pipeline.training.crop_augmentation import Augmentation
 from pipeline.training.crop_set import CropSet, held_out, without_singles
 from pipeline.training.data_parallel import Ranks, share_statistics
-from pipeline.training.embedder_file import read_embedder, to_onnx_file, to_safetensors
+from pipeline.training.embedder_file import digest_of, read_embedder
 from pipeline.training.embedder_network import EmbedderNetwork, EmbedderPlan
 from pipeline.training.folder import TrainingFolder
 from pipeline.training.identity_batches import IdentityBatches
-from pipeline.training.learning import BEST, Course, Learned, Learning, Watcher
+from pipeline.training.learning import MODEL, Course, Learned, Learning, Watcher, write_model
 from pipeline.training.metric_learning import IdentityMaterial, Loss, objective
 from pipeline.training.precision import mixed_type
 from pipeline.training.random_state import seed_generators
-
-MODEL = "best.onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class EmbedderSettings:
     patience: int = 15
     seed: int = 0
     amp: bool = True
-    change: Augmentation = Augmentation()  # noqa: RUF009  (frozen)
+    change: Augmentation = field(default_factory=Augmentation)
 
 
 class EmbedderTraining:
@@ -88,7 +85,15 @@ class EmbedderTraining:
             workers,
             self._ranks,
         )
-        self._start = "" if network is None else hashlib.sha256(to_safetensors(network)).hexdigest()
+        self._course = Course(
+            epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            patience=settings.patience,
+            device=device,
+            mixed=self._material.mixed,
+        )
+        self._start = digest_of(network)
         self._network = network or EmbedderNetwork(settings.plan)
         self._learning: Learning | None = None
         self._stopping = False
@@ -124,22 +129,14 @@ class EmbedderTraining:
             identities=material.learned.count,
         )
         share_statistics(self._network, self._ranks)
-        course = Course(
-            epochs=chosen.epochs,
-            learning_rate=chosen.learning_rate,
-            weight_decay=chosen.weight_decay,
-            patience=chosen.patience,
-            device=material.device,
-            mixed=material.mixed,
-        )
-        self._learning = Learning(self._network, loss, course, ranks=self._ranks, watcher=watcher)
+        self._learning = Learning(self._network, loss, self._course, ranks=self._ranks, watcher=watcher)
         if state:
             self._learning.restore(state)
         if self._stopping:
             self._learning.stop()
         learned = self._learning.run(material, folder)
         if folder is not None and learned.best_epoch:
-            folder.write_bytes(MODEL, to_onnx_file(read_embedder(out / BEST)))
+            write_model(folder)
             folder.write_report(self._report(folder, learned))
         return learned
 
@@ -157,8 +154,7 @@ class EmbedderTraining:
         return {
             **asdict(self._settings),
             "weights": self._start,
-            "device": material.device.type,
-            "mixed": "" if material.mixed is None else str(material.mixed).removeprefix("torch."),
+            **self._course.said,
             "processes": self._ranks.count,
             "data": {"learned": material.learned.digest, "validated": material.validated.digest},
         }

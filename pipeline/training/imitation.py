@@ -62,6 +62,7 @@ class Imitation:
         self._stock, self._rows, self._lessons = stock, np.array(rows, np.int64), lessons
         self._teacher, self._objective, self._notes = teacher, objective, notes
         self._shown, self._seen = sizes
+        self.learned, self.validated = len(rows), len(held)  # crops
         self._batch = min(lessons.batch, len(rows))
         crops = centre(stock[np.array(held, np.int64)], self._shown)
         self._held_targets = teach(teacher, crops)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import TrainingError
 from pipeline.training.data_parallel import Ranks
-from pipeline.training.embedder_file import to_safetensors
+from pipeline.training.embedder_file import read_embedder, to_onnx_file, to_safetensors
 from pipeline.training.embedder_network import EmbedderNetwork
 from pipeline.training.embedding import network_input
 from pipeline.training.folder import EPOCH, TrainingFolder
@@ -22,6 +22,7 @@ from pipeline.training.random_state import keep_generators, restore_generators
 
 SCORE = "score"  # figure of a validation that decides which epoch is the best; higher is better
 BEST = "best.safetensors"
+MODEL = "best.onnx"  # the same, for the product
 _LARGEST_GRADIENT = 5.0  # norm of all gradients together, beyond which they are shortened
 
 
@@ -36,6 +37,14 @@ class Course:
     patience: int = 0  # epochs without a better score after which it ends; 0: never
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     mixed: torch.dtype | None = None  # short type that the network computes in; losses are always float32
+
+    @property
+    def said(self) -> dict[str, str]:
+        """What it is computed on and in, for settings.yaml."""
+        return {
+            "device": self.device.type,
+            "mixed": "" if self.mixed is None else str(self.mixed).removeprefix("torch."),
+        }
 
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of a step, from 0, of `steps`: a straight rise, then half a cosine down to 0.
@@ -64,14 +73,14 @@ class Material(Protocol):
 class Watcher(Protocol):
     """Is told how a training goes."""
 
-    def began(self, *, epoch: int, epochs: int, steps: int) -> None:
-        """Epochs done so far, of how many, and steps each."""
+    def epoch_began(self, epoch: int, steps: int) -> None:
+        """`epoch`: from 1. `steps`: it will take."""
 
     def stepped(self, loss: float) -> None:
         """A batch was learned from."""
 
-    def finished_epoch(self, row: Mapping[str, float]) -> None:
-        """The epoch's row of the log."""
+    def epoch_ended(self, row: Mapping[str, float]) -> None:
+        """`row`: of the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +138,12 @@ class Learning:
         Raises TrainingError where the loss is no number, OutputError where the folder cannot be written.
         """
         course, steps = self._course, self._course.epochs * len(material)
-        if self._watcher is not None:
-            self._watcher.began(epoch=self._epoch, epochs=course.epochs, steps=len(material))
         if folder is not None and not self._epoch:
             folder.save(self._state())
         while self._epoch < course.epochs and not self._done():
             start = time.perf_counter()
+            if self._watcher is not None:
+                self._watcher.epoch_began(self._epoch + 1, len(material))
             loss = self._learn(material, steps)
             if loss is None:
                 return Learned(self._epoch, self._best_epoch, self._best, stopped=True)
@@ -177,8 +186,8 @@ class Learning:
         loss: Tensor = self.objective(features, self._ranks.gather(targets.to(device)))
         self._optimiser.zero_grad()
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._ranks.average_gradients(self._parameters)  # scaled: so all processes see where float16 was left
         self._scaler.unscale_(self._optimiser)
-        self._ranks.average_gradients(self._parameters)
         nn.utils.clip_grad_norm_(self._parameters, _LARGEST_GRADIENT)
         self._scaler.step(self._optimiser)
         self._scaler.update()
@@ -195,9 +204,10 @@ class Learning:
             return
         if better:
             folder.write_bytes(BEST, to_safetensors(self.network))
-        folder.save(self._state(), {**row, "seconds": round(time.perf_counter() - start, 3)})
+        row["seconds"] = round(time.perf_counter() - start, 3)
+        folder.save(self._state(), row)
         if self._watcher is not None:
-            self._watcher.finished_epoch(row)
+            self._watcher.epoch_ended(row)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -211,6 +221,11 @@ class Learning:
             "best_epoch": self._best_epoch,
             "generators": keep_generators(),
         }
+
+
+def write_model(folder: TrainingFolder) -> None:
+    """Write MODEL from BEST. Raises OutputError."""
+    folder.write_bytes(MODEL, to_onnx_file(read_embedder(folder.path / BEST)))
 
 
 def _groups(parameters: list[nn.Parameter], decay: float) -> list[dict[str, Any]]:

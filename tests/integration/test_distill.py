@@ -92,7 +92,7 @@ def test_an_embedder_is_taught(tmp_path: Path) -> None:
     assert "rank agreement" in done.out
     student = read_safetensors(tmp_path / "student" / "best.safetensors")
     assert (student.plan.input_size, student.plan.dimension) == ((64, 32), 32)
-    onwards = ("--student", tmp_path / "student" / "best.safetensors", "--out", "second", "--views", 1)
+    onwards = ("--student", tmp_path / "student" / "best.onnx", "--out", "second", "--views", 1)
     done = call_main(*words, *onwards, folder=tmp_path)
     torch.set_num_threads(before)
     assert done.code == 0, done.err

@@ -60,17 +60,17 @@ class StopsIn:
     """A watcher that ends the training in the first step of an epoch."""
 
     def __init__(self, training: EmbedderTraining, epoch: int) -> None:
-        self._training, self._left = training, epoch
+        self._training, self._last, self._epoch = training, epoch, 0
 
-    def began(self, *, epoch: int, epochs: int, steps: int) -> None:
-        self._left -= epoch
+    def epoch_began(self, epoch: int, steps: int) -> None:
+        self._epoch = epoch
 
     def stepped(self, loss: float) -> None:
-        if self._left == 1:
+        if self._epoch == self._last:
             self._training.stop()
 
-    def finished_epoch(self, row: Mapping[str, float]) -> None:
-        self._left -= 1
+    def epoch_ended(self, row: Mapping[str, float]) -> None:
+        pass
 
 
 def test_it_learns_and_the_product_takes_the_result(plaza: Path, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_what_reviewers_merged_or_rejected_is_so_in_the_crops(plaza: Path, tmp_p
         (["absent"], "absent is no folder"),
         (["run:last"], "there is no database"),
         (["{plaza}", "--input-size", "100x64"], "make the height a multiple of 64"),
-        (["{plaza}", "--input-size", "big"], "write height x width in pixels"),
+        (["{plaza}", "--input-size", "big"], "or height x width"),
         (["{plaza}", "--freeze"], "give --weights"),
         (["{plaza}", "{plaza}"], "show the same"),
         (["{plaza}", "--validation", "{plaza}"], "show the same"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def test_what_goes_wrong_with_a_stock(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OutputError, match="cannot be written"):
         fill_stock(tmp_path / "nowhere" / "stock", plain(1), most=4, seed=0, told=quiet)
-    (tmp_path / "full.part").symlink_to("/dev/full")
+    (tmp_path / f".full.crops-{os.getpid()}.part").symlink_to("/dev/full")
     with pytest.raises(OutputError, match="No space left"):
         fill_stock(tmp_path / "full", plain(1), most=4, seed=0, told=quiet)
     (tmp_path / "cut").write_bytes(b"123")
@@ -91,7 +92,7 @@ def test_a_recording_gives_crops_of_sure_boxes_until_it_breaks_off() -> None:
     source = from_recording(
         "fake", lambda: FakeSource(25, error=DamagedSourceError("breaks off")), finder, size=SIZE, every=1.0
     )
-    assert source.digest == "fake0"
+    assert source.digest == "fake0, every 1 s, scripted 000000000000 person from 0.5"
     assert len(list(source.crops())) == len(script.shown) == 1  # nothing moves in these pictures
 
 

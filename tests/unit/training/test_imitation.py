@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,15 +54,22 @@ def distil(
     views: int = 0,
     resume: bool = False,
     stop: Callable[[EmbedderDistillation, int], None] | None = None,
+    gathered: Callable[[EmbedderDistillation, int], None] = lambda work, count: None,
 ) -> Learned:
-    """`stop`: is told the work and the number of each step."""
+    """`stop`: is told the work and the number of each step; `gathered`: of crops."""
     source = from_crops("walkers", crops)
     wanted = Distillation(
-        plan=PLAN, lessons=Lessons(batch=32, views=views), epochs=epochs, sources=(source.digest,), val_share=0.2
+        plan=PLAN,
+        lessons=Lessons(batch=32, views=views),
+        epochs=epochs,
+        learning_rate=3e-3,
+        amp=False,
+        sources=(source.digest,),
+        val_share=0.2,
     )
-    work = EmbedderDistillation(TEACHER, wanted, Course(epochs=epochs, learning_rate=3e-3))
+    work = EmbedderDistillation(TEACHER, wanted, device=CPU)
     watcher = SilentWatcher(None if stop is None else lambda step: stop(work, step))
-    return work.run(out, [source], resume=resume, gathered=lambda count: None, watcher=watcher)
+    return work.run(out, [source], resume=resume, gathered=lambda count: gathered(work, count), watcher=watcher)
 
 
 def test_a_distilled_student_recognises_people_it_has_never_seen(unlabelled: CropSet) -> None:
@@ -94,6 +102,9 @@ def test_a_smoke_run_lowers_the_loss_and_leaves_a_student(unlabelled: CropSet, t
     assert len(losses) == learned.epochs == 4
     assert losses[-1] < losses[0]
     assert read_safetensors(tmp_path / "out" / BEST).plan == PLAN
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["learned"]["crops"] + report["validated"]["crops"] == len(unlabelled)
+    assert report["best epoch"]["score"] == learned.best_score
 
 
 @pytest.mark.parametrize("views", [0, 2])
@@ -114,12 +125,7 @@ def test_it_goes_on_bit_identically(unlabelled: CropSet, tmp_path: Path, views: 
 
 
 def test_stopped_while_it_gathers_crops_it_can_go_on(unlabelled: CropSet, tmp_path: Path) -> None:
-    source = from_crops("walkers", unlabelled)
-    wanted = Distillation(plan=PLAN, lessons=Lessons(batch=32), epochs=1, sources=(source.digest,), val_share=0.2)
-    work = EmbedderDistillation(TEACHER, wanted, Course(epochs=1))
-    stopped = work.run(
-        tmp_path / "out", [source], resume=False, gathered=lambda count: work.stop(), watcher=SilentWatcher()
-    )
+    stopped = distil(tmp_path / "out", unlabelled, epochs=1, gathered=lambda work, count: work.stop())
     assert stopped.stopped
     assert not (tmp_path / "out" / "crops.bgr").exists()
     assert not distil(tmp_path / "out", unlabelled, epochs=1, resume=True).stopped
@@ -137,7 +143,7 @@ def test_other_crops_or_settings_do_not_go_on(unlabelled: CropSet, tmp_path: Pat
 
 def test_no_crops_are_told(tmp_path: Path) -> None:
     wanted = Distillation(plan=PLAN, sources=("none",))
-    work = EmbedderDistillation(TEACHER, wanted, Course(epochs=1))
+    work = EmbedderDistillation(TEACHER, wanted, device=CPU)
     nothing = CropSource("none", "none", lambda: iter(()))
     with pytest.raises(TrainingError, match="no object was found"):
         work.run(tmp_path / "out", [nothing], resume=False, gathered=lambda count: None, watcher=SilentWatcher())
@@ -145,7 +151,7 @@ def test_no_crops_are_told(tmp_path: Path) -> None:
 
 def test_a_teacher_that_cannot_teach_is_told(unlabelled: CropSet) -> None:
     with pytest.raises(TrainingError, match="cannot teach"):
-        EmbedderDistillation(FakeEmbedder(), Distillation(plan=PLAN), Course())
+        EmbedderDistillation(FakeEmbedder(), Distillation(plan=PLAN), device=CPU)
     with pytest.raises(TrainingError, match="says the same of every crop"):
         Imitation(
             unlabelled.pictures,
