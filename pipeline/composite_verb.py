@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import track
@@ -14,10 +15,12 @@ from rich.progress import track
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipeline.training.composites import CompositeStyle
+    from pipeline.training.composites import Composer, CompositeStyle
     from pipeline.training.cutouts import Cutout
+    from pipeline.training.label_set import LabelSet
     from pipeline.training.scenes import Opened
 
+INTERRUPTED = 130  # exit code: ended by the user
 _RENDERED_SEEDS = 8  # rendered scenes, each with other walkers
 
 
@@ -53,6 +56,7 @@ def composite(
     ] = "0.12,0.9",
     most: Annotated[int, typer.Option(min=1, help="Objects pasted into a picture at most.")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="Another one gives other pictures.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the set in --out.")] = False,
 ) -> None:
     """Make pictures for training: objects cut out of some pictures, pasted into others.
 
@@ -62,10 +66,10 @@ def composite(
     Example: `sightline composite data.yaml --masks instances.json --images pictures --out composites`
     """
     from pipeline.training.composites import Composer
+    from pipeline.training.cutouts import digest_of
     from pipeline.training.detection_data import read_training_pictures
     from pipeline.training.label_set import LabelSet
     from pipeline.training.scenes import RenderedScenes, opened
-    from trackers.structures import Detections
 
     names, labelled, digest = read_training_pictures(scenes)
     style = _style(names, shares, heights, near, most)
@@ -80,22 +84,43 @@ def composite(
     composer = Composer(held, cutouts, style, seed)
     record = {
         "scenes": digest,
-        "cutouts": len(cutouts),
+        "rendered": rendered,
+        "cutouts": digest_of(cutouts),
         "style": asdict(style),
         "seed": seed,
         "pictures": pictures,
     }
-    made = LabelSet.begin(out, record, resume=False)
+    made = LabelSet.begin(out, record, resume=resume)
     console = Console()
-    boxes = 0
-    steps = range(pictures)
-    for index in track(steps, "composites", console=console, disable=not console.is_terminal, transient=True):
+    try:
+        before, boxes = _make(composer, made, pictures, console)
+    except KeyboardInterrupt as stop:
+        console.print(f"stopped; the same command with --resume goes on with {out}", highlight=False, soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from stop
+    there = f", {before} were there" if before else ""
+    console.print(
+        f"{pictures - before} pictures with {boxes} boxes made{there}; of {len(cutouts)} cut-outs, {len(held)} scenes",
+        highlight=False,
+    )
+    console.print(f"data      {made.finish(names)}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _make(composer: Composer, made: LabelSet, pictures: int, console: Console) -> tuple[int, int]:
+    """Write the composites that are not there; returns how many were, and how many boxes the others have."""
+    from trackers.structures import Detections
+
+    before = boxes = 0
+    steps = track(range(pictures), "composites", console=console, disable=not console.is_terminal, transient=True)
+    for index in steps:
+        stem = f"composite_{index:06d}"
+        if made.holds(stem, "train"):
+            before += 1
+            continue
         one = composer(index)
         boxes += len(one.boxes)
-        sure = Detections(boxes=one.boxes, scores=one.boxes[:, 0] * 0 + 1, labels=one.labels)
-        made.add(f"composite_{index:06d}", "train", one.image, sure)
-    console.print(f"{pictures} pictures, {boxes} boxes, of {len(cutouts)} cut-outs and {len(held)} scenes")
-    console.print(f"data      {made.finish(names)}", highlight=False, soft_wrap=True, markup=False)
+        sure = Detections(boxes=one.boxes, scores=np.ones(len(one.boxes), np.float32), labels=one.labels)
+        made.add(stem, "train", one.image, sure)
+    return before, boxes
 
 
 def _style(names: tuple[str, ...], shares: str | None, heights: str | None, near: str, most: int) -> CompositeStyle:

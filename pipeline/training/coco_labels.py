@@ -20,14 +20,16 @@ def read_coco(
     `number_of`: our number of a category's name, None for one that is left out; it may raise. Raises FormatError where
     the file as a whole is no COCO json; what is wrong with single entries is a problem.
     """
-    held = _load(annotations)
-    labels = {one["id"]: number_of(one["name"]) for one in _entries(annotations, held, "categories", ("id", "name"))}
-    entries = _entries(annotations, held, "images", ("id", "file_name", "width", "height"))
+    held = load_coco(annotations)
+    labels = {
+        one["id"]: number_of(one["name"]) for one in coco_entries(annotations, held, "categories", ("id", "name"))
+    }
+    entries = coco_entries(annotations, held, "images", ("id", "file_name", "width", "height"))
     sizes = {one["id"]: (one["height"], one["width"]) for one in entries}
     boxes: dict[Any, list[ClaimedBox]] = {one["id"]: [] for one in entries}
     if len(boxes) != len(entries):
         raise FormatError(f"{annotations}: two images have one id; number them anew")
-    for index, one in enumerate(_entries(annotations, held, "annotations", ("image_id", "category_id", "bbox"))):
+    for index, one in enumerate(coco_entries(annotations, held, "annotations", ("image_id", "category_id", "bbox"))):
         place = f"{annotations}: annotation {one.get('id', index)}"
         if one["image_id"] not in boxes:
             problems.add(place, f"image {one['image_id']} is not in the file")
@@ -45,7 +47,8 @@ def read_coco(
     ]
 
 
-def _load(file: Path) -> Any:
+def load_coco(file: Path) -> Any:
+    """What a json says. Raises FormatError."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -54,7 +57,8 @@ def _load(file: Path) -> Any:
         raise FormatError(f"{file} is no JSON: {error}") from error
 
 
-def _entries(file: Path, held: Any, key: str, needed: tuple[str, ...]) -> list[dict[str, Any]]:
+def coco_entries(file: Path, held: Any, key: str, needed: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The list under `key`, whose entries have what is needed. Raises FormatError."""
     found = held.get(key) if isinstance(held, dict) else None
     if not isinstance(found, list):
         raise FormatError(f"{file} is no COCO json: it has no list {key!r}")

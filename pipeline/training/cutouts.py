@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pipeline.errors import TrainingError
+from pipeline.errors import FormatError, TrainingError
+from pipeline.training.coco_labels import coco_entries, load_coco
 from trackers.structures import Detections, FloatArray, ImageArray
 
 LEAST_SIDE = 24  # pixels; smaller cut-outs show nothing
@@ -45,30 +47,43 @@ def from_coco(annotations: Path, images: Path, classes: Mapping[str, int], *, ob
 
     `classes`: label by the source's class name. `obstacles`: other classes give cut-outs of label -1.
     Crowds and run-length masks (COCO uses them for crowds only) are left out, and objects that touch two opposite
-    borders. Raises TrainingError where the json or a picture cannot be read.
+    borders. Raises FormatError where it is no COCO json with masks, TrainingError where a picture cannot be read.
     """
-    try:
-        content = json.loads(annotations.read_text(encoding="utf-8"))
-        names = {one["id"]: one["name"] for one in content["categories"]}
-        files = {one["id"]: images / one["file_name"] for one in content["images"]}
-        rows = [
-            one for one in content["annotations"] if not one.get("iscrowd") and isinstance(one["segmentation"], list)
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{annotations} is no COCO json with masks ({error}); give an instances file") from error
+    held = load_coco(annotations)
+    names = {one["id"]: str(one["name"]) for one in coco_entries(annotations, held, "categories", ("id", "name"))}
+    masked: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for one in coco_entries(annotations, held, "annotations", ("image_id", "category_id", "bbox", "segmentation")):
+        if not one.get("iscrowd") and isinstance(one["segmentation"], list):
+            masked[one["image_id"]].append(one)
     found = []
-    for picture_id, file in files.items():
-        mine = [one for one in rows if one["image_id"] == picture_id]
-        if not mine:
+    for picture in coco_entries(annotations, held, "images", ("id", "file_name")):
+        objects = masked.get(picture["id"], [])
+        chosen = [(one, classes.get(names.get(one["category_id"], ""), -1)) for one in objects]
+        chosen = [(one, label) for one, label in chosen if label >= 0 or obstacles]
+        if not chosen:
             continue
+        file = images / str(picture["file_name"])
         image = cv2.imread(str(file))
         if image is None:
             raise TrainingError(f"picture {file} of {annotations} is missing or damaged; fetch it again")
-        for row in mine:
-            label = classes.get(names[row["category_id"]], -1)
-            if (label >= 0 or obstacles) and (one := _from_polygons(image, row, label)) is not None:
-                found.append(one)
+        for one, label in chosen:
+            try:
+                cutout = _from_polygons(image, one, label)
+            except (TypeError, ValueError, cv2.error) as error:
+                place = f"{annotations}: annotation {one.get('id', '')} of {file.name}"
+                raise FormatError(f"{place} has no sound bbox and segmentation; correct or remove it") from error
+            if cutout is not None:
+                found.append(cutout)
     return found
+
+
+def digest_of(cutouts: Sequence[Cutout]) -> str:
+    """SHA-256 over pictures, labels and sides, in their order."""
+    digest = hashlib.sha256()
+    for one in cutouts:
+        digest.update(f"\n{one.label} {sorted(one.cut)} {one.picture.shape}".encode())
+        digest.update(np.ascontiguousarray(one.picture).data)
+    return digest.hexdigest()
 
 
 def _from_polygons(image: ImageArray, row: Mapping[str, Any], label: int) -> Cutout | None:

@@ -79,6 +79,10 @@ class LabelSet:
         write_whole(self.path / "scores" / split / f"{stem}.txt", scores.encode())
         write_whole(self.path / "images" / split / f"{stem}.jpg", coded.tobytes())
 
+    def holds(self, stem: str, split: str) -> bool:
+        """Whether a picture is there, with its labels."""
+        return (self.path / "images" / split / f"{stem}.jpg").exists()
+
     def finish_source(self, fingerprint: str, entry: Mapping[str, object]) -> None:
         """All pictures of a source are there. Raises OutputError."""
         self._manifest["sources"][fingerprint] = dict(entry)
@@ -110,5 +114,5 @@ def _read_manifest(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise TrainingError(f"{file} is damaged: {error}; begin again in another folder") from error
     if not (isinstance(manifest, dict) and isinstance(manifest.get("settings"), dict) and "sources" in manifest):
-        raise TrainingError(f"{file} is no manifest of pseudo-labels; begin again in another folder")
+        raise TrainingError(f"{file} is no manifest of labelled pictures; begin again in another folder")
     return manifest

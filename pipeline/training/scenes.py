@@ -44,13 +44,17 @@ class RenderedScenes:
 
     def __init__(self, seeds: Sequence[int], label: int) -> None:
         """`seeds`: one a scene. `label`: of people."""
-        self._scenes = [Scene(_SECONDS, seed=seed) for seed in seeds]
+        self._seeds = seeds
+        self._scenes: dict[int, Scene] = {}  # by seed, those that were asked for
         self._label = label
 
     def __call__(self, index: int) -> Labelled:
         """A moment; the same index gives the same."""
-        random = np.random.default_rng((self._scenes[0].seed, index))
-        scene = self._scenes[random.integers(len(self._scenes))]
+        random = np.random.default_rng((self._seeds[0], index))
+        seed = self._seeds[random.integers(len(self._seeds))]
+        if seed not in self._scenes:
+            self._scenes[seed] = Scene(_SECONDS, seed=seed)
+        scene = self._scenes[seed]
         frame = scene.frame(int(random.integers(len(scene))))
         height, width = frame.image.shape[:2]
         seen = frame.truth.visibility >= _LEAST_VISIBLE

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from pipeline.errors import TrainingError
-from pipeline.training.cutouts import background, from_coco, from_still_camera
+from pipeline.errors import FormatError, TrainingError
+from pipeline.training.cutouts import Cutout, background, digest_of, from_coco, from_still_camera
 from trackers.structures import Detections, ImageArray
 
 SIZE = (120, 160)
@@ -79,11 +80,34 @@ def test_a_missing_picture_is_named(tmp_path: Path) -> None:
         from_coco(file, tmp_path, {"person": 0})
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": [], "annotations": [{}], "categories": []}'])
-def test_a_file_that_is_no_coco_json_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "x.json").write_text(text, encoding="utf-8")
-    with pytest.raises(TrainingError, match="no COCO json with masks"):
-        from_coco(tmp_path / "x.json", tmp_path, {"person": 0})
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"images": None}, "no list 'images'"),
+        ({"annotations": [{}]}, "lacks one of image_id, category_id, bbox, segmentation"),
+        ({"bbox": [1, 2]}, "annotation 7 of one.png has no sound bbox"),
+        ({"segmentation": [["a", "b"]]}, "annotation 7 of one.png has no sound bbox"),
+        ({"segmentation": [[1, 2, 3]]}, "annotation 7 of one.png has no sound bbox"),
+    ],
+)
+def test_a_file_that_is_no_coco_json_is_refused(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+    file = coco(tmp_path, (1, (50, 30, 20, 60)))
+    held = json.loads(file.read_text(encoding="utf-8"))
+    held["annotations"][0] |= {"id": 7} | changes
+    held |= {key: value for key, value in changes.items() if key in held}
+    file.write_text(json.dumps(held), encoding="utf-8")
+    with pytest.raises(FormatError, match=says):
+        from_coco(file, tmp_path, {"person": 0})
+    file.write_text("", encoding="utf-8")
+    with pytest.raises(FormatError, match="no JSON"):
+        from_coco(file, tmp_path, {"person": 0})
+
+
+def test_the_digest_knows_pictures_labels_and_sides() -> None:
+    picture = np.zeros((30, 20, 4), np.uint8)
+    kinds = [Cutout(picture, 0), Cutout(picture, 1), Cutout(picture, 0, frozenset({"left"})), Cutout(picture + 1, 0)]
+    assert len({digest_of([one]) for one in kinds}) == 4
+    assert digest_of(kinds[:1]) == digest_of([Cutout(picture.copy(), 0)])
 
 
 def still(*boxes: tuple[int, int, int, int]) -> ImageArray:
