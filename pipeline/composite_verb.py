@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from pipeline.errors import ConfigError
+from pipeline.stopping import INTERRUPTED
 
 if TYPE_CHECKING:
     from pipeline.training.composites import Composer, CompositeStyle
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pipeline.training.label_set import LabelSet
     from pipeline.training.scenes import Opened
 
-INTERRUPTED = 130  # exit code: ended by the user
 _RENDERED_SEEDS = 8  # rendered scenes, each with other walkers
 
 

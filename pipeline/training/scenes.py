@@ -51,7 +51,7 @@ class RenderedScenes:
     def __call__(self, index: int) -> Labelled:
         """A moment; the same index gives the same."""
         random = np.random.default_rng((self._seeds[0], index))
-        seed = self._seeds[random.integers(len(self._seeds))]
+        seed = self._seeds[int(random.integers(len(self._seeds)))]
         if seed not in self._scenes:
             self._scenes[seed] = Scene(_SECONDS, seed=seed)
         scene = self._scenes[seed]
