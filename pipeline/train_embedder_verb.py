@@ -146,7 +146,8 @@ class _Reader:
 
     def __init__(self, size: tuple[int, int], most: int, names: tuple[str, ...], database: str | None) -> None:
         self._size, self._most, self._names, self._database = size, most, names, database
-        self._seen: dict[str, str] = {}  # what was read -> as it was given
+        self._seen: dict[str, str] = {}  # public id of a source -> as it was given
+        self._folders: list[tuple[Path, str]] = []
 
     def read(self, addresses: Sequence[str]) -> CropSet:
         """Crops of all addresses. Raises ConfigError where one is given twice, or two runs have read the same."""
@@ -158,7 +159,7 @@ class _Reader:
             if address.startswith(_RUN):
                 found.append(self._run(address))
             else:
-                self._once(str(Path(address).resolve()), address)
+                self._folder(Path(address).resolve(), address)
                 found.append(read_folder(Path(address), self._size, most=self._most))
         return joined(found, self._size)
 
@@ -176,13 +177,22 @@ class _Reader:
             footage = _opener(store, scope, media_folder(settings))
             return read_run(store, scope, run, self._size, most=self._most, names=self._names, open_footage=footage)
 
-    def _once(self, key: str, address: str) -> None:
-        if key in self._seen:
-            raise ConfigError(
-                f"{self._seen[key]} and {address} show the same, so the same people would count as different ones; "
-                "leave one out"
-            )
-        self._seen[key] = address
+    def _once(self, source: str, address: str) -> None:
+        if source in self._seen:
+            raise _same(self._seen[source], address)
+        self._seen[source] = address
+
+    def _folder(self, path: Path, address: str) -> None:
+        for other, given in self._folders:
+            if path.is_relative_to(other) or other.is_relative_to(path):
+                raise _same(given, address)
+        self._folders.append((path, address))
+
+
+def _same(one: str, other: str) -> ConfigError:
+    return ConfigError(
+        f"{one} and {other} show the same, so the same people would count as different ones; leave one out"
+    )
 
 
 def _opener(store: Database, scope: Scope, media: Path) -> OpenFootage:

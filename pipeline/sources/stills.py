@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.errors import SourceError
-from pipeline.sources.images import list_pictures, read_picture
+from pipeline.sources.images import SUFFIXES, list_pictures, read_picture
 from trackers.structures import Frame
 
-__all__ = ["Stills", "list_pictures"]
+__all__ = ["SUFFIXES", "Stills", "list_pictures", "read_picture"]
 
 _log = logging.getLogger(__name__)
 

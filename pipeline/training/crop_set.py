@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 
 from pipeline.errors import TrainingError
+from pipeline.evaluation.reid import LEAST_SECONDS
 from pipeline.training.crop_augmentation import padded_size
 from trackers.structures import FloatArray, ImageArray, Index, IntArray
 
+LEAST_HEIGHT = 20.0  # of a box, pixels: below, nothing is to be recognised
 _LEAST_CROPS = 2  # of an identity, else nothing can be learned of it
 _LEAST_IDENTITIES = 2  # in each part
 
@@ -91,14 +93,11 @@ def without_singles(crops: CropSet) -> tuple[CropSet, int]:
 def held_out(crops: CropSet, *, share: float, seed: int) -> tuple[CropSet, CropSet]:
     """Crops to learn from, and those of other identities to validate on: about `share` of them, at least two.
 
-    Identities seen in a span of more than a second come first into the validation, as only they can be recognised
-    there. Raises TrainingError where there are too few of them.
+    Only identities seen in a span of a second or more come into the validation, as only they can be recognised there.
+    Raises TrainingError where there are too few of them.
     """
     names, owners = np.unique(crops.identities, return_inverse=True)
-    first, last = np.full(len(names), np.inf), np.full(len(names), -np.inf)
-    np.minimum.at(first, owners, crops.times)
-    np.maximum.at(last, owners, crops.times)
-    lasting = np.flatnonzero(last - first >= 1)
+    lasting = np.flatnonzero(_spans(crops) >= LEAST_SECONDS)
     wanted = max(_LEAST_IDENTITIES, round(share * len(names)))
     if len(names) < wanted + _LEAST_IDENTITIES or len(lasting) < _LEAST_IDENTITIES:
         raise TrainingError(
@@ -108,6 +107,29 @@ def held_out(crops: CropSet, *, share: float, seed: int) -> tuple[CropSet, CropS
     chosen = np.random.default_rng(seed).permutation(lasting)[:wanted]
     apart = np.isin(owners, chosen)
     return crops[np.flatnonzero(~apart)], crops[np.flatnonzero(apart)]
+
+
+def to_validate_on(crops: CropSet) -> CropSet:
+    """Crops that somebody gave for it, without singles.
+
+    Raises TrainingError where there are fewer than two identities, or none is seen for a second or more.
+    """
+    usable, _ = without_singles(crops)
+    if _spans(usable).max() < LEAST_SECONDS:
+        raise TrainingError(
+            f"none of the {usable.count} identities to validate on is seen for a second or more, so nobody can be "
+            "recognised there; give longer sequences"
+        )
+    return usable
+
+
+def _spans(crops: CropSet) -> FloatArray:
+    """Seconds (identities,) between the first and the last crop of each."""
+    names, owners = np.unique(crops.identities, return_inverse=True)
+    first, last = np.full(len(names), np.inf), np.full(len(names), -np.inf)
+    np.minimum.at(first, owners, crops.times)
+    np.maximum.at(last, owners, crops.times)
+    return last - first
 
 
 def cut_crop(image: ImageArray, box: FloatArray, size: tuple[int, int]) -> ImageArray:

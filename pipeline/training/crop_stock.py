@@ -11,10 +11,8 @@ import numpy as np
 from pipeline.errors import TrainingError
 from pipeline.sinks.part_file import PartFile
 from pipeline.training.crop_augmentation import padded_size
-from pipeline.training.crop_set import cut_crop
+from pipeline.training.crop_set import LEAST_HEIGHT, cut_crop
 from trackers.structures import FloatArray, ImageArray
-
-LEAST_HEIGHT = 20.0  # of a box, pixels: below, nothing is to be recognised
 
 Looked = tuple[ImageArray, FloatArray]  # a picture, and the boxes (n, 4) of the objects in it, pixels
 Crops = Iterator[ImageArray]  # (padded H, padded W, 3) each

@@ -9,7 +9,7 @@ import torch
 
 from pipeline.errors import ModelError
 from pipeline.training.crop_augmentation import Augmentation
-from pipeline.training.crop_set import CropSet, held_out, without_singles
+from pipeline.training.crop_set import CropSet, held_out, to_validate_on, without_singles
 from pipeline.training.data_parallel import Ranks, share_statistics
 from pipeline.training.embedder_file import digest_of, read_embedder
 from pipeline.training.embedder_network import EmbedderNetwork, EmbedderPlan
@@ -58,7 +58,7 @@ class EmbedderTraining:
     ) -> None:
         """`validation`: crops of other identities; None: some of `crops` are held out. `network`: to start from.
 
-        Raises TrainingError where there are too few identities.
+        Raises TrainingError where there are too few identities, or those to validate on are seen too shortly.
         """
         self._settings, self._ranks = settings, ranks or Ranks()
         seed_generators(settings.seed)
@@ -66,7 +66,7 @@ class EmbedderTraining:
         if validation is None:
             learned, validated = held_out(usable, share=settings.share, seed=settings.seed)
         else:
-            learned, validated = usable, without_singles(validation)[0]
+            learned, validated = usable, to_validate_on(validation)
         self._material = IdentityMaterial(
             learned,
             validated,

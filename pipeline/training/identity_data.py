@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from pipeline.errors import TrainingError
@@ -14,13 +13,12 @@ from pipeline.evaluation.benchmark import PEDESTRIAN
 from pipeline.evaluation.sequences import Layout, SequenceBoxes, find_layout, read_truth
 from pipeline.evaluation.sidecars import read_seqinfo
 from pipeline.sources.excerpt import Footage, open_footage
+from pipeline.sources.stills import SUFFIXES, list_pictures, read_picture
 from pipeline.training.crop_augmentation import padded_size
-from pipeline.training.crop_set import CropSet, cut_crop, joined, spread
+from pipeline.training.crop_set import LEAST_HEIGHT, CropSet, cut_crop, joined, spread
 from trackers.structures import BoolArray, FloatArray, Frame, ImageArray, IntArray
 
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 LEAST_VISIBILITY = 0.3  # of a box of ground truth, where it is told
-LEAST_HEIGHT = 20.0  # of a box, pixels: below, nothing is to be recognised
 _END = 1 << 62  # microseconds, after everything
 
 
@@ -28,7 +26,7 @@ def read_folder(folder: Path, size: tuple[int, int], *, most: int) -> CropSet:
     """Crops of one source of data. `size`: height, width of boxes. `most`: crops an identity, spread over time.
 
     A folder with `gt/gt.txt` is a sequence, a folder of such folders several; any other has a folder of pictures for
-    each identity. Raises TrainingError, FormatError (ground truth), SourceError (video), each naming the file.
+    each identity. Raises TrainingError, FormatError (ground truth), SourceError (video, picture), each naming the file.
     """
     if not folder.is_dir():
         raise TrainingError(f"{folder} is no folder; give one with a folder an identity, or a sequence with gt/gt.txt")
@@ -115,12 +113,16 @@ def _read_identities(folders: Iterable[Path], root: Path, size: tuple[int, int],
     """A folder an identity. Pictures follow each other by name, a second apart, as nothing tells their time."""
     found: dict[int, list[ImageArray]] = defaultdict(list)
     for number, folder in enumerate(folders):
-        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+        if not any(path.suffix.lower() in SUFFIXES for path in folder.iterdir()):
+            continue
+        files = list_pictures(folder)
         for place in spread(np.arange(len(files)), most).tolist():
-            found[number].append(_read_picture(files[place], size))
+            image = read_picture(files[place])
+            whole = np.array([0, 0, image.shape[1], image.shape[0]], np.float64)
+            found[number].append(cut_crop(image, whole, size))
     if not found:
         raise TrainingError(
-            f"{root} has neither folders of pictures ({', '.join(sorted(PICTURES))}), one an identity, nor gt/gt.txt"
+            f"{root} has neither folders of pictures ({', '.join(sorted(SUFFIXES))}), one an identity, nor gt/gt.txt"
         )
     counts = [len(pictures) for pictures in found.values()]
     return CropSet(
@@ -129,14 +131,3 @@ def _read_identities(folders: Iterable[Path], root: Path, size: tuple[int, int],
         sequences=np.zeros(sum(counts), np.int64),
         times=np.concatenate([np.arange(count, dtype=np.float64) for count in counts]),
     )
-
-
-def _read_picture(path: Path, size: tuple[int, int]) -> ImageArray:
-    try:
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise TrainingError(f"{path} cannot be read: {error.strerror}") from error
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
-    if image is None:
-        raise TrainingError(f"{path} is no picture, or it is damaged; remove it or put it there again")
-    return cut_crop(image, np.array([0, 0, image.shape[1], image.shape[0]], np.float64), size)

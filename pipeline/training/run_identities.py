@@ -18,13 +18,12 @@ from pipeline.store.queries import count_objects, observations_of_object, page_o
 from pipeline.store.run_queries import run_detail
 from pipeline.store.states import Verdict
 from pipeline.training.crop_augmentation import padded_size
-from pipeline.training.crop_set import CropSet, cut_crop, spread
+from pipeline.training.crop_set import LEAST_HEIGHT, CropSet, cut_crop, spread
 from trackers.structures import Evidence, FloatArray, ImageArray, IntArray
 
 OpenFootage = Callable[[FootageRow, int, int], Footage]  # what a source showed between two moments, microseconds UTC
 
 _SAME = 1_000  # microseconds; a frame's time may differ by so much from an observation's
-_LEAST_HEIGHT = 20.0  # of a box, pixels
 
 
 def read_run(
@@ -83,7 +82,7 @@ def _observations(
         table = observations_of_object(scope, connection, public_id)
         good = (table.evidence == Evidence.DETECTED) & np.isin(table.run_source_ids, sources)
         boxes = table.boxes.reshape(-1, 4)
-        rows = spread(np.flatnonzero(good & (boxes[:, 3] - boxes[:, 1] >= _LEAST_HEIGHT)), most)
+        rows = spread(np.flatnonzero(good & (boxes[:, 3] - boxes[:, 1] >= LEAST_HEIGHT)), most)
         columns.append((np.full(len(rows), number), table.run_source_ids[rows], table.at[rows], boxes[rows]))
     return _Seen(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import yaml
 
-from pipeline.errors import FormatError, SourceError
+from pipeline.errors import FormatError
 from pipeline.evaluation.detection import TrueBoxes
+from pipeline.sources.stills import read_picture
 from pipeline.training.detection_data import read_validation_pictures
 from pipeline.training.kept_labels import read_labels, read_set
 from pipeline.trials.mot_sequence import OpenSource, read_mot_sequence
 from trackers.geometry import from_xywh
-from trackers.structures import Detections, Frame, ImageArray
+from trackers.structures import Detections, Frame
 
 PERSON = "person"
 
@@ -123,7 +123,7 @@ def _of_yolo(path: Path) -> TruthSet:
     pictures = [one for one in known.pictures if one.split == "val"] or list(known.pictures)
     found = {}
     for number, one in enumerate(pictures):
-        height, width = _read(one.picture).shape[:2]
+        height, width = read_picture(one.picture).shape[:2]
         found[number] = read_labels(one.labels, len(known.names), width, height)
     name = path.name if path.is_dir() else path.parent.name
     return boxes_as_truth(name, known.names, lambda: _pictures([one.picture for one in pictures]), found)
@@ -162,14 +162,4 @@ def _coco_entries(file: Path, said: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _pictures(paths: Sequence[Path]) -> Iterator[Frame]:
     for number, path in enumerate(paths):
-        yield Frame(_read(path), number, float(number), 0)
-
-
-def _read(path: Path) -> ImageArray:
-    """A picture as blue green red. SourceError where it is missing or damaged."""
-    if not path.is_file():
-        raise SourceError(f"there is no picture {path}; check the folder of pictures")
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise SourceError(f"{path} is no picture, or it is damaged; fetch it again or take it out of the labels")
-    return np.asarray(image, np.uint8)
+        yield Frame(read_picture(path), number, float(number), 0)

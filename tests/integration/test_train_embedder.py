@@ -191,6 +191,7 @@ def test_what_reviewers_merged_or_rejected_is_so_in_the_crops(plaza: Path, tmp_p
         (["{plaza}", "--freeze"], "give --weights"),
         (["{plaza}", "{plaza}"], "show the same"),
         (["{plaza}", "--validation", "{plaza}"], "show the same"),
+        (["{plaza}", "{plaza}/.."], "show the same"),
         (["{plaza}", "--weights", "absent.safetensors"], "cannot be read as safetensors"),
         (["{plaza}", "--device", "cuda:99"], "torch has no such device here"),
         (["{plaza}", "--resume"], "no training was begun"),

@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import FormatError, SourceError, TrainingError
 from pipeline.models.embed import cut
 from pipeline.training.crop_augmentation import centre
-from pipeline.training.crop_set import CropSet, cut_crop, held_out, joined, spread, without_singles
+from pipeline.training.crop_set import CropSet, cut_crop, held_out, joined, spread, to_validate_on, without_singles
 from pipeline.training.identity_data import read_folder
 from trackers.structures import Detections, Frame
 
@@ -43,13 +43,18 @@ def test_a_folder_an_identity(tmp_path: Path) -> None:
     assert found.pictures[3:, 40, 20, 0].tolist() == [40, 41, 43, 44]  # the first, the last, and two between
 
 
+def test_pictures_follow_each_other_by_number(tmp_path: Path) -> None:
+    found = read_folder(write_identities(tmp_path, {"anna": 12, "ben": 2}), SIZE, most=20)
+    assert found.pictures[:12, 40, 20, 0].tolist() == list(range(12))  # 10 after 9
+
+
 def test_a_picture_that_is_none_is_named(tmp_path: Path) -> None:
     folder = write_identities(tmp_path, {"anna": 2, "ben": 2})
     (folder / "ben" / "1.png").write_bytes((folder / "ben" / "1.png").read_bytes()[:20])
-    with pytest.raises(TrainingError, match=r"ben/1\.png is no picture, or it is damaged"):
+    with pytest.raises(SourceError, match=r"ben/1\.png is not a picture that can be read"):
         read_folder(folder, SIZE, most=9)
     (folder / "ben" / "1.png").write_bytes(b"")
-    with pytest.raises(TrainingError, match=r"ben/1\.png is no picture"):
+    with pytest.raises(SourceError, match=r"ben/1\.png is not a picture"):
         read_folder(folder, SIZE, most=9)
 
 
@@ -160,6 +165,12 @@ def test_validation_has_other_identities() -> None:
         held_out(crops([3] * 3), share=0.3, seed=1)
     with pytest.raises(TrainingError, match="0 of them seen for a second"):
         held_out(crops([3] * 9, seconds=0.1), share=0.3, seed=1)
+
+
+def test_validation_that_shows_nobody_long_enough_is_refused() -> None:
+    assert to_validate_on(crops([3, 1, 2])).count == 2
+    with pytest.raises(TrainingError, match="none of the 2 identities to validate on is seen for a second"):
+        to_validate_on(crops([3, 2], seconds=0.1))
 
 
 def test_spread_takes_the_ends_and_what_lies_evenly_between() -> None:
