@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from pipeline.bundled_models import resolved
+from pipeline.errors import ConfigError
 from pipeline.stopping import INTERRUPTED, stopping
 from pipeline.train_display import TrainDisplay
 from pipeline.train_embedder_verb import train_embedder
@@ -21,10 +23,14 @@ def train_detector(
     data: Annotated[Path, typer.Argument(metavar="DATA.yaml", help="Labelled pictures: YOLO or COCO.")],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the model, its log and its state go.")],
     architecture: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="One that ultralytics knows, or a YAML file.")
-    ] = "yolo11n",
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="One that ultralytics knows, or a YAML file.  [default: that of --weights, else yolo11n]",
+        ),
+    ] = None,
     weights: Annotated[
-        str, typer.Option(metavar="FILE|none", help="Start from a .pt or .onnx. none: from random numbers.")
+        str, typer.Option(metavar="FILE|none", help="Start from a .pt or .onnx, or bundled:NAME. none: random numbers.")
     ] = "none",
     freeze: Annotated[int, typer.Option(min=0, help="So many modules from the input on stay as they are.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, max=10000, help="Times all pictures are seen.")] = 100,
@@ -68,12 +74,16 @@ def train_detector(
     Exit code 0: done. 2: bad input, or the loss is no number. 130: ended by Ctrl-C; `--resume` goes on.
     """
     from pipeline.training.data_parallel import joined_ranks
-    from pipeline.training.detector_settings import DetectorSettings, parse_library
+    from pipeline.training.detector_settings import NO_WEIGHTS, OF_WEIGHTS, DetectorSettings, parse_library
     from pipeline.training.detector_training import DetectorTraining, Place
 
+    try:
+        start = resolved(weights)
+    except ValueError as error:
+        raise ConfigError(f"--weights {weights}: {error}") from error
     chosen = DetectorSettings(
-        architecture=architecture,
-        weights=weights,
+        architecture=architecture or ("yolo11n" if weights == NO_WEIGHTS else OF_WEIGHTS),
+        weights=start,
         freeze=freeze,
         epochs=epochs,
         batch=batch,

@@ -15,20 +15,26 @@ import yaml
 
 from pipeline.errors import ModelError
 from pipeline.models.ultralytics_library import VERSION, first_line, load_network, require_safe, ultralytics
+from pipeline.training.detector_settings import OF_WEIGHTS
 
 
-def build_network(architecture: str, names: Sequence[str], *, seed: int) -> Any:
+def build_network(architecture: str, names: Sequence[str], *, seed: int, weights: Path | None = None) -> Any:
     """A network with random weights, the same for every start from one seed.
 
-    `architecture`: a name ultralytics knows (yolo11n, yolov8n, ...) or a YAML file. Raises ModelError where there is no
-    such one, or it is no detector of boxes.
+    `architecture`: a name ultralytics knows (yolo11n, yolov8n, ...), a YAML file, or OF_WEIGHTS: that of the network in
+    `weights`. Raises ModelError where there is no such one, or it is no detector of boxes.
     """
     require_safe()
-    file = _architecture_file(architecture)
+    if architecture == OF_WEIGHTS and weights is not None:
+        plan, file = _plan_of(weights), weights
+        architecture = f"that of {weights}"
+    else:
+        file = _architecture_file(architecture)
+        plan = str(file)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = ultralytics.nn.tasks.DetectionModel(str(file), nc=len(names), verbose=False)
+            network = ultralytics.nn.tasks.DetectionModel(plan, nc=len(names), verbose=False)
     except Exception as error:  # the library raises of every kind
         raise ModelError(f"architecture {architecture!r} cannot be built: {first_line(error)}") from error
     if type(network.model[-1]).__name__ not in ("Detect", "v10Detect"):
@@ -77,13 +83,29 @@ def start_from(network: Any, weights: Path, *, seed: int) -> int:
     return sum(parameter.numel() for parameter in taken)
 
 
-def _from_onnx(weights: Path) -> Any:
+def _plan_of(weights: Path) -> Any:
+    """What ultralytics builds the network in a .pt or an .onnx of ours from. Raises ModelError."""
+    if weights.suffix == ".onnx":
+        return _read_onnx(weights)[1]
+    plan = getattr(load_network(weights), "yaml", None)
+    if not isinstance(plan, dict):
+        raise ModelError(f"{weights} does not say its architecture; name it with --architecture")
+    return deepcopy(plan)
+
+
+def _read_onnx(weights: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[int, str]]:
+    """State, architecture and names of the classes. Raises ModelError."""
     from pipeline.training.onnx_weights import read_weights
 
     state, metadata = read_weights(weights)
     described, held = (yaml.safe_load(metadata.get(key, "")) for key in ("architecture", "names"))
     if not isinstance(described, dict) or not isinstance(held, dict):
         raise ModelError(f"{weights} does not say its architecture; of detectors, those of `sightline export` do")
+    return state, described, held
+
+
+def _from_onnx(weights: Path) -> Any:
+    state, described, held = _read_onnx(weights)
     source = ultralytics.nn.tasks.DetectionModel(described, nc=len(held), verbose=False)
     source.names = held
     shapes = {name: tensor.shape for name, tensor in source.state_dict().items()}

@@ -13,6 +13,8 @@ from pipeline.errors import ConfigError
 
 Value = float | str | bool
 ClassWeights = Literal["none", "balanced"]
+NO_WEIGHTS = "none"  # as weights: random numbers
+OF_WEIGHTS = "that of the weights"  # as an architecture
 OPTIMIZERS = ("AdamW", "Adam", "SGD", "MuSGD", "NAdam", "RAdam", "RMSprop")
 
 # Ultralytics' settings of augmentation, optimiser and loss: default here, least and greatest value. Theirs but for
@@ -52,8 +54,8 @@ _ADAPTIVE_BIAS_RATE = 0.0  # optimisers that scale each step need no high rate f
 class DetectorSettings:
     """How a detector is trained."""
 
-    architecture: str = "yolo11n"  # a name that ultralytics knows, or a YAML file
-    weights: str = "none"  # .pt or .onnx to start from; "none": random numbers
+    architecture: str = "yolo11n"  # a name that ultralytics knows, a YAML file, or OF_WEIGHTS
+    weights: str = NO_WEIGHTS  # .pt or .onnx to start from
     freeze: int = 0  # so many modules from the input on keep their weights
     epochs: int = 100
     batch: int = 16  # pictures a step, over all processes
@@ -71,6 +73,8 @@ class DetectorSettings:
         if self.image_size % 32:
             near = max(32, round(self.image_size / 32) * 32)
             raise ConfigError(f"--image-size {self.image_size} is no multiple of 32; {near} is")
+        if self.architecture == OF_WEIGHTS and self.weights == NO_WEIGHTS:
+            raise ConfigError("there are no weights whose architecture could be meant; name one with --architecture")
 
     @property
     def optimizer(self) -> str:

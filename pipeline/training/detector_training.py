@@ -17,13 +17,11 @@ from pipeline.training.data_parallel import Ranks
 from pipeline.training.detection_data import read_detection_data
 from pipeline.training.detector_network import build_network, start_from
 from pipeline.training.detector_progress import TrainingFiles, TrainingObserver, TrainingOutcome
-from pipeline.training.detector_settings import DetectorSettings
+from pipeline.training.detector_settings import NO_WEIGHTS, DetectorSettings
 from pipeline.training.detector_trainer import BEST, DetectorTrainer
 from pipeline.training.folder import TrainingFolder, read_state
 from pipeline.training.labelled import DetectionData
 from pipeline.training.precision import training_device, use_threads
-
-_NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +48,9 @@ class DetectorTraining:
         if device.type == "cuda":
             torch.cuda.set_device(device)  # by which the processes talk
         self.data: DetectionData = read_detection_data(data)
-        network = build_network(settings.architecture, self.data.names, seed=settings.seed)
-        self.taken_over = 0
-        if settings.weights != _NONE:
-            self.taken_over = start_from(network, Path(settings.weights), seed=settings.seed)
+        weights = None if settings.weights == NO_WEIGHTS else Path(settings.weights)
+        network = build_network(settings.architecture, self.data.names, seed=settings.seed, weights=weights)
+        self.taken_over = 0 if weights is None else start_from(network, weights, seed=settings.seed)
         self.parameters = sum(parameter.numel() for parameter in network.parameters())
         with tempfile.TemporaryDirectory(prefix="sightline-training-") as scratch:
             self.trainer = DetectorTrainer(
@@ -101,9 +98,11 @@ class DetectorTraining:
     def lines(self) -> list[str]:
         """What will be trained, on what."""
         boxes = sum(len(picture.labels) for picture in self.data.train)
+        empty = sum(not len(picture.labels) for picture in self.data.train)
+        without = f" ({empty} show none)" if empty else ""
         start = f"{self.taken_over} of them from {self.settings.weights}" if self.taken_over else "random at the start"
         return [
-            f"data      {len(self.data.train)} pictures with {boxes} boxes of {', '.join(self.data.names)}; "
+            f"data      {len(self.data.train)} pictures with {boxes} boxes of {', '.join(self.data.names)}{without}; "
             f"{len(self.data.val)} to judge by",
             f"network   {self.settings.architecture}: {self.parameters} parameters, {start}; {self.trainer.precision}",
         ]

@@ -107,6 +107,7 @@ def test_ctrl_c_keeps_what_was_learned_and_resume_goes_on(place: Path) -> None:
         (("data.yaml", "--architecture", "tiny"), "architecture 'tiny' is unknown"),
         (("data.yaml", "--weights", "nothing.pt"), "no weights file nothing.pt"),
         (("data.yaml", "--weights", "nothing.onnx"), "no weights file nothing.onnx"),
+        (("data.yaml", "--weights", "bundled:nothing"), "no model 'nothing' comes with Sightline"),
         (("data.yaml", "--freeze", "8"), "--freeze 8 leaves nothing to train"),
         (("data.yaml", "--device", "abacus"), "torch has no such device here"),
         (("data.yaml", "--resume"), "no training was begun in never"),

@@ -23,7 +23,7 @@ from pipeline.training.data_parallel import Ranks
 from pipeline.training.detector_network import build_network, freeze, start_from, train_mode
 from pipeline.training.detector_onnx import detector_onnx
 from pipeline.training.detector_pictures import batches_of
-from pipeline.training.detector_settings import DetectorSettings
+from pipeline.training.detector_settings import OF_WEIGHTS, DetectorSettings
 from pipeline.training.detector_training import DetectorTraining, Place
 from pipeline.training.folder import read_state
 from tests.conftest import ROOT
@@ -226,6 +226,10 @@ def test_a_model_is_the_start_of_another_with_other_classes(
         if "num_batches_tracked" not in name:
             assert torch.equal(other.state_dict()[name], value), name
     assert first.rows[0]["epoch"] == 1
+    for weights in (best, tmp_path / "best.onnx"):  # who names no architecture gets that of the weights
+        held = replace(settings, architecture=OF_WEIGHTS, weights=str(weights))
+        training = DetectorTraining(pictures, held, place=ONE)
+        assert training.taken_over > 0.99 * training.parameters  # the others are what they were at random, too
 
 
 def test_weights_that_cannot_be_started_from(settings: DetectorSettings, tmp_path: Path) -> None:
