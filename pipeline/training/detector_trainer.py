@@ -93,7 +93,10 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
             self._restore(state)
         elif self._ranks.first:
             files.save(self._state())
-        self.train()
+        try:
+            self.train()
+        finally:
+            self.train_loader = None  # its processes end now, and not when memory is tidied up
 
     def _do_train(self) -> None:
         while self.start_epoch < self.epochs and not self._patience_is_over():

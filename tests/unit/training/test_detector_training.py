@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import multiprocessing
 import resource
 import signal
 import subprocess
@@ -98,6 +99,7 @@ def test_two_epochs_and_one_resumed_are_three_to_the_bit(
     broken = train(pictures, settings, tmp_path / "broken", stop_in_epoch=3)  # in the middle of the third
     assert len(broken.rows) == 2
     resumed = train(pictures, settings, tmp_path / "broken", resume=True, workers=2)
+    assert multiprocessing.active_children() == []
     assert equal(parameters(tmp_path / "whole"), parameters(tmp_path / "broken"))
     assert resumed.rows[0] | {"seconds": 0} == whole.rows[2] | {"seconds": 0}
     assert resumed.losses == whole.losses[-2:]
