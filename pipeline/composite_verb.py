@@ -160,7 +160,9 @@ def _cutouts(
         raise ConfigError("there is nothing to cut out; give --masks or --still")
     if masks and images is None:
         raise ConfigError("--masks needs --images: the folder of its pictures")
-    mapping = _mapping(classes, names)
+    if classes is not None and not masks:
+        raise ConfigError("--classes says which classes of --masks are ours; give --masks, or leave it out")
+    mapping = _mapping(classes, names, masks)
     cutouts = [one for file in masks if images for one in coco_cutouts(file, images, names, mapping)]
     empty: list[Opened] = []
 
@@ -174,11 +176,15 @@ def _cutouts(
     return cutouts, empty
 
 
-def _mapping(text: str | None, names: tuple[str, ...]) -> dict[str, str]:
-    """Theirs -> ours of `vehicle=car+truck,bicycle=bike`."""
+def _mapping(text: str | None, names: tuple[str, ...], masks: list[Path]) -> dict[str, str]:
+    """Theirs -> ours of `vehicle=car+truck,bicycle=bike`; theirs are classes of one of `masks`."""
+    from pipeline.training.class_map import ClassMap
+    from pipeline.training.cutouts import coco_classes
+
     if text is None:
         return {}
-    pairs = [one.strip().partition("=") for one in text.split(",")]
-    if unknown := [name for name, _, _ in pairs if name not in names]:
+    known = dict.fromkeys(name for file in masks for name in coco_classes(file))
+    chosen = ClassMap.parse(text, list(known))
+    if unknown := [name for name in chosen.names if name not in names]:
         raise ConfigError(f"--classes names {', '.join(unknown)}; the scenes label {', '.join(names)}")
-    return {theirs.strip(): ours for ours, _, right in pairs for theirs in (right or ours).split("+")}
+    return {theirs: ours for ours, group in zip(chosen.names, chosen.of, strict=True) for theirs in sorted(group)}

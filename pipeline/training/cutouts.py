@@ -86,6 +86,12 @@ def digest_of(cutouts: Sequence[Cutout]) -> str:
     return digest.hexdigest()
 
 
+def coco_classes(annotations: Path) -> list[str]:
+    """Names of a COCO json's categories. Raises FormatError."""
+    held = load_coco(annotations)
+    return [str(one["name"]) for one in coco_entries(annotations, held, "categories", ("name",))]
+
+
 def _from_polygons(image: ImageArray, row: Mapping[str, Any], label: int) -> Cutout | None:
     height, width = image.shape[:2]
     left, top, wide, high = row["bbox"]
