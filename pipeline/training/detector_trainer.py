@@ -96,7 +96,7 @@ class DetectorTrainer(ultralytics.models.yolo.detect.DetectionTrainer):  # type:
         try:
             self.train()
         finally:
-            self.train_loader = None  # its processes end now, and not when memory is tidied up
+            del self.train_loader  # its processes end now, and not when memory is tidied up
 
     def _do_train(self) -> None:
         while self.start_epoch < self.epochs and not self._patience_is_over():

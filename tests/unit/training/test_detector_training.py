@@ -28,6 +28,7 @@ from pipeline.training.detector_settings import OF_WEIGHTS, DetectorSettings
 from pipeline.training.detector_training import DetectorTraining, Place
 from pipeline.training.folder import read_state
 from tests.conftest import ROOT
+from tests.unit.training import joined_detector
 from tests.unit.training.labelled_scene import NAMES, write_network, write_pictures
 from trackers.structures import Frame
 
@@ -279,15 +280,14 @@ def test_shares_of_a_batch_are_the_batch(share: tuple[int, int]) -> None:
 
 
 def test_two_processes_have_the_loss_of_one(pictures: Path, settings: DetectorSettings, tmp_path: Path) -> None:
-    module = "tests.unit.training.joined_detector"
-    words = [str(pictures), settings.architecture]
-    joined = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    for command, out in (([sys.executable], "one"), (joined, "two")):
-        done = subprocess.run(
-            [*command, "-m", module, *words, str(tmp_path / out)],
-            cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+    words = str(pictures), settings.architecture
+    joined_detector.main(*words, str(tmp_path / "one"))
+    module = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", joined_detector.__name__]
+    done = subprocess.run(
+        [sys.executable, *module, *words, str(tmp_path / "two")],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     one, two = (json.loads((tmp_path / out / "losses.json").read_text()) for out in ("one", "two"))
     assert len(one) == 4
     np.testing.assert_allclose(one, two, rtol=2e-4)
