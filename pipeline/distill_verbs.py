@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from pipeline.config import Settings
     from pipeline.models.base import Detector
     from pipeline.training.class_map import ClassMap
+    from pipeline.training.harvest import Harvest
     from pipeline.training.kept_labels import KeptSet
-    from pipeline.training.pseudo_labels import Harvest, PseudoLabels, Rules
+    from pipeline.training.labelling_rules import Rules
+    from pipeline.training.pseudo_labels import PseudoLabels
 
 distill_app = typer.Typer(help="Teach a small model what a large one knows.", no_args_is_help=True)
 distill_app.command("embedder")(distill_embedder)
@@ -99,9 +101,11 @@ def distill_detector(
     """
     from pipeline import build
     from pipeline.training.class_map import ClassMap
+    from pipeline.training.harvest import refuse_empty
     from pipeline.training.kept_labels import read_set
     from pipeline.training.label_set import LabelSet
-    from pipeline.training.pseudo_labels import PseudoLabels, Rules, refuse_empty
+    from pipeline.training.labelling_rules import Rules
+    from pipeline.training.pseudo_labels import PseudoLabels
 
     if not sources and not keep_labels:
         raise ConfigError("there is nothing to label; give videos or folders of pictures, or --keep-labels")
@@ -219,7 +223,7 @@ def _harvest(
 ) -> list[Harvest]:
     """All sources; one that cannot be read is told and left out. Raises SourceError where none can be."""
     from pipeline.addresses import expand
-    from pipeline.training.pseudo_labels import Harvest
+    from pipeline.training.harvest import Harvest
 
     jobs = [((path.parent if path.suffix else path).resolve().name, path) for path in labelled]
     harvests = [work.kept(name, labelled[path], added, bars.begun(name)) for name, path in jobs]

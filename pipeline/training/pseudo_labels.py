@@ -9,21 +9,23 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from pipeline.errors import ConfigError, DamagedSourceError, SourceError, TrainingError
+from pipeline.errors import DamagedSourceError, SourceError
 from pipeline.models.base import Detector
 from pipeline.sources.base import Source
 from pipeline.sources.fingerprint import fingerprint_files
 from pipeline.sources.stills import Stills
 from pipeline.training.agreement import Judged, by_score, by_tracks
 from pipeline.training.class_map import ClassMap
+from pipeline.training.harvest import Harvest
 from pipeline.training.kept_labels import KeptSet, check_labels, read_labels
 from pipeline.training.label_set import LabelSet
+from pipeline.training.labelling_rules import Rules
 from pipeline.training.painting import paint_over
 from pipeline.training.picture_choice import PictureChoice
 from pipeline.training.watching import OpenPictures, Told, Watched, watch
@@ -36,45 +38,6 @@ _SAME_OBJECT = 0.5  # IoU from which a teacher's box is an object that a person 
 _SMALLEST = 3.0  # pixels of the written picture; smaller boxes teach nothing and are painted over
 
 OpenSource = Callable[[int], Source]  # index of the first frame to give
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What decides which pictures and boxes are taken."""
-
-    min_score: float = 0.5  # a box of this score is believed, where nothing speaks against it
-    doubt_score: float = 0.2  # one of this score may be an object; weaker ones are background
-    confirm: bool = True  # of recordings: tracks decide
-    every: float = 1.0  # seconds between two pictures of a recording at least
-    frames: int | None = None  # pictures of a recording at most, evenly spread
-    moved: float = 0.002  # share of a picture that must differ from the one before
-    stride: int = 1  # the teacher is shown every so manieth frame
-    image_size: int = 640  # longest side of a picture in the set, pixels
-    val_share: float = 0.1  # of each recording its end, of stills some, are for validation
-    empty_share: float = 0.1  # pictures without objects, for each with one
-    most_painted: float = 0.3  # a picture of which a larger share would be painted is left out
-
-    def __post_init__(self) -> None:
-        """Raises ConfigError for values that contradict each other."""
-        if not 0 <= self.doubt_score <= self.min_score <= 1:
-            raise ConfigError(
-                f"--doubt-score {self.doubt_score} and --min-score {self.min_score} must rise between 0 and 1"
-            )
-
-
-@dataclass(slots=True)
-class Harvest:
-    """What came of a source."""
-
-    name: str
-    pictures: int = 0
-    boxes: int = 0
-    promoted: int = 0  # boxes below the least score that a track confirms
-    dropped: int = 0  # boxes above it that none does
-    ignored: int = 0  # areas painted over
-    empty: int = 0  # pictures without objects, of those in `pictures`
-    left_out: int = 0  # pictures that cannot be read, or would be painted too much
-    damage: str = ""  # what went wrong with the source
 
 
 class PseudoLabels:
@@ -246,15 +209,6 @@ class PseudoLabels:
     def _finished(self, fingerprint: str, harvest: Harvest) -> Harvest:
         self._out.finish_source(fingerprint, asdict(harvest))
         return harvest
-
-
-def refuse_empty(harvests: Sequence[Harvest], teacher: str, rules: Rules) -> None:
-    """Raise TrainingError where not one object was found."""
-    if not any(one.boxes for one in harvests):
-        raise TrainingError(
-            f"the teacher {teacher} found no object of a score of {rules.min_score} in {len(harvests)} sources; "
-            "lower --min-score, check --classes and that it is the right model for these pictures"
-        )
 
 
 def _fingerprint(files: Sequence[Path]) -> str:

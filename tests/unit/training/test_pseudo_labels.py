@@ -13,9 +13,11 @@ import pytest
 
 from pipeline.errors import ConfigError, DamagedSourceError, FormatError, SourceError, TrainingError
 from pipeline.training.class_map import ClassMap
+from pipeline.training.harvest import Harvest, refuse_empty
 from pipeline.training.kept_labels import read_set
 from pipeline.training.label_set import LabelSet
-from pipeline.training.pseudo_labels import Harvest, PseudoLabels, Rules, refuse_empty
+from pipeline.training.labelling_rules import Rules
+from pipeline.training.pseudo_labels import PseudoLabels
 from tests.fakes import FakeSource, ScriptedDetector
 from trackers.calibration import ScoreCalibration
 from trackers.deepsort import DeepSort
