@@ -11,6 +11,7 @@ from rich.console import Console
 
 from pipeline.bundled_models import resolved
 from pipeline.errors import ConfigError
+from pipeline.progress_line import counting
 from pipeline.stopping import INTERRUPTED, stopping
 from pipeline.train_display import TrainDisplay
 from pipeline.train_embedder_verb import train_embedder
@@ -100,7 +101,8 @@ def train_detector(
     console = Console()
     place = Place(device, workers, threads, int(os.environ.get("LOCAL_RANK", "0")))
     with joined_ranks(device) as ranks:
-        training = DetectorTraining(data, chosen, place=place, ranks=ranks)
+        with counting("pictures looked at") as told:
+            training = DetectorTraining(data, chosen, place=place, ranks=ranks, told=told if ranks.first else None)
         with TrainDisplay(console, epochs=epochs, silent=not ranks.first) as display:
             for line in training.lines():
                 display.say(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,14 +14,21 @@ import numpy as np
 from pipeline.training.detection_problems import Problems
 from pipeline.training.labelled import ClaimedBox, ClaimedPicture, LabelledPicture
 
+Told = Callable[[int], None]
+
 _THREADS = 4
 _OUTSIDE = 1.5  # pixels a box may stick out of its picture: rounding of those who wrote it; it is clipped
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _JPEG_TAIL = 4096  # bytes; some cameras write a few after the end
 
 
-def check_pictures(claimed: Sequence[ClaimedPicture], problems: Problems) -> tuple[LabelledPicture, ...]:
-    """Those that are sound, in the same order. Every fault becomes a problem with its place."""
+def check_pictures(
+    claimed: Sequence[ClaimedPicture], problems: Problems, told: Told | None = None
+) -> tuple[LabelledPicture, ...]:
+    """Those that are sound, in the same order. Every fault becomes a problem with its place.
+
+    `told`: hears how many were looked at so far.
+    """
     seen: dict[Path, str] = {}
     for one in claimed:
         path = one.path.resolve()
@@ -29,7 +36,11 @@ def check_pictures(claimed: Sequence[ClaimedPicture], problems: Problems) -> tup
             problems.add(one.place or one.path, f"{one.path} is there twice" + (seen[path] and f", also {seen[path]}"))
         seen[path] = one.place
     with ThreadPoolExecutor(_THREADS) as pool:
-        looked = list(pool.map(_look, claimed))
+        looked = []
+        for picture in pool.map(_look, claimed):
+            looked.append(picture)
+            if told is not None:
+                told(len(looked))
     found = []
     for one, picture in zip(claimed, looked, strict=True):
         if isinstance(picture, str):

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.errors import FormatError, TrainingError
 from pipeline.training.coco_labels import read_coco
 from pipeline.training.data_file import base_of, class_list, class_mapping, class_names, load_data_file
-from pipeline.training.detection_check import check_pictures, digest_of
+from pipeline.training.detection_check import Told, check_pictures, digest_of
 from pipeline.training.detection_problems import Problems
 from pipeline.training.labelled import ClaimedPicture, DetectionData, LabelledPicture
 from pipeline.training.yolo_labels import label_file, listed_pictures, pictures_in, read_yolo, score_file
@@ -40,7 +40,7 @@ def read_validation_pictures(file: Path) -> tuple[tuple[str, ...], tuple[Labelle
     return reader.names, pictures
 
 
-def read_detection_data(file: Path) -> DetectionData:
+def read_detection_data(file: Path, told: Told | None = None) -> DetectionData:
     """All pictures a YAML file names, opened and checked.
 
     `train`, `val`: one or several of: a folder of pictures or a text file that lists them (labels as YOLO text, boxes
@@ -49,6 +49,7 @@ def read_detection_data(file: Path) -> DetectionData:
     ours, a list or numbered. `classes`: what other names become ours, `{car: vehicle, truck: vehicle}`; then names that
     are neither there nor ours are left out, otherwise they are an error. `scores: true`, of all or of one part: beside
     `labels` lies `scores`, a line a box, how sure who labelled it is. Paths are relative to `path`, else to the file.
+    `told`: hears how many pictures of a part were looked at so far.
 
     Raises FormatError with the first of all problems, TrainingError where a set is empty, has no boxes, or shares a
     picture with the other.
@@ -57,7 +58,7 @@ def read_detection_data(file: Path) -> DetectionData:
     names = reader.names
     problems = Problems()
     claimed = {part: reader.read(part, problems) for part in ("train", "val")}
-    checked = {part: check_pictures(pictures, problems) for part, pictures in claimed.items()}
+    checked = {part: check_pictures(pictures, problems, told) for part, pictures in claimed.items()}
     problems.require_none()
     _require_apart(checked["train"], checked["val"])
     for part, pictures in checked.items():

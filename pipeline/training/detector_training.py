@@ -14,6 +14,7 @@ import torch
 from pipeline.errors import ModelError
 from pipeline.models.ultralytics_library import VERSION
 from pipeline.training.data_parallel import Ranks
+from pipeline.training.detection_check import Told
 from pipeline.training.detection_data import read_detection_data
 from pipeline.training.detector_network import build_network, start_from
 from pipeline.training.detector_progress import TrainingFiles, TrainingObserver, TrainingOutcome
@@ -38,16 +39,22 @@ class DetectorTraining:
     """A training that is set up. Nothing is written before `run`."""
 
     def __init__(
-        self, data: Path, settings: DetectorSettings, *, place: Place | None = None, ranks: Ranks | None = None
+        self,
+        data: Path,
+        settings: DetectorSettings,
+        *,
+        place: Place | None = None,
+        ranks: Ranks | None = None,
+        told: Told | None = None,
     ) -> None:
-        """Reads and checks everything. `data`: as `read_detection_data` wants it. Raises every kind of ours."""
+        """Reads and checks everything. `data`, `told`: see `read_detection_data`. Raises every kind of ours."""
         place = place or Place()
         self.ranks = ranks or Ranks()
         self.settings = settings
         device = training_device(place.device, place.local_rank)
         if device.type == "cuda":
             torch.cuda.set_device(device)  # by which the processes talk
-        self.data: DetectionData = read_detection_data(data)
+        self.data: DetectionData = read_detection_data(data, told)
         weights = None if settings.weights == NO_WEIGHTS else Path(settings.weights)
         network = build_network(settings.architecture, self.data.names, seed=settings.seed, weights=weights)
         self.taken_over = 0 if weights is None else start_from(network, weights, seed=settings.seed)

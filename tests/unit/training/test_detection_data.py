@@ -59,7 +59,9 @@ def image(name: str) -> dict[str, Any]:
 
 
 def test_yolo_text_as_worked_by_hand(tmp_path: Path) -> None:
-    data = read_detection_data(yolo(tmp_path))
+    told: list[int] = []
+    data = read_detection_data(yolo(tmp_path), told.append)
+    assert told == [1, 2, 1]
     assert data.names == ("car", "person")
     assert [one.path.name for one in data.train] == ["0.png", "1.png"]
     assert (data.train[0].height, data.train[0].width) == (20, 40)
