@@ -43,11 +43,10 @@ class Opened:
     size: tuple[int, int]  # height, width of the input, pixels
     recipe: Recipe
 
-    def blobs(self, pictures: Sequence[ImageArray]) -> list[FloatArray]:
-        """Each picture as the network's input, (1, 3, H, W) or (1, H, W, 3) float32."""
-        blobs = (to_blob(to_batch([one], self.size, self.recipe)[0], self.recipe) for one in pictures)
-        last = channels_last(self.model)
-        return [np.ascontiguousarray(one.transpose(0, 2, 3, 1)) if last else one for one in blobs]
+    def blob(self, picture: ImageArray) -> FloatArray:
+        """A picture as the network's input, (1, 3, H, W) or (1, H, W, 3) float32."""
+        made = to_blob(to_batch([picture], self.size, self.recipe)[0], self.recipe)
+        return np.ascontiguousarray(made.transpose(0, 2, 3, 1)) if channels_last(self.model) else made
 
     @property
     def said(self) -> dict[str, str]:
@@ -85,7 +84,7 @@ def quantized(opened: Opened, pictures: Sequence[ImageArray]) -> ov.Model:
     nncf = _nncf()
     if not pictures:
         raise ModelError(_NO_PICTURES)
-    dataset = nncf.Dataset(opened.blobs(pictures))
+    dataset = nncf.Dataset(pictures, opened.blob)  # one at a time: all at once may be gigabytes
     try:
         return nncf.quantize(
             opened.model.clone(),
@@ -114,7 +113,7 @@ def quantized_onnx(opened: Opened, pictures: Sequence[ImageArray]) -> bytes:
         name = model.graph.input[0].name
         made = nncf.quantize(
             model,
-            nncf.Dataset([{name: blob} for blob in opened.blobs(pictures)]),
+            nncf.Dataset(pictures, lambda one: {name: opened.blob(one)}),
             preset=nncf.QuantizationPreset.PERFORMANCE,
             subset_size=len(pictures),
             ignored_scope=_decoding_of_onnx(nncf, model, opened.task),

@@ -129,7 +129,7 @@ def _spans(crops: CropSet) -> FloatArray:
     first, last = np.full(len(names), np.inf), np.full(len(names), -np.inf)
     np.minimum.at(first, owners, crops.times)
     np.maximum.at(last, owners, crops.times)
-    return last - first
+    return np.asarray(last - first)
 
 
 def cut_crop(image: ImageArray, box: FloatArray, size: tuple[int, int]) -> ImageArray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from pipeline.training.data_parallel import Ranks
 from pipeline.training.detector_pictures import AugmentedPictures, DetectorPictures, Key, batches_of
 from pipeline.training.detector_settings import DetectorSettings
 from pipeline.training.labelled import DetectionData
+from pipeline.training.worker_signals import leave_signals
 
 
 class EpochBatches:
@@ -61,8 +61,7 @@ def validation_loader(data: DetectionData, *, args: Any) -> DataLoader[Any]:
 
 
 def _begin(_worker: int) -> None:
-    """In a process that prepares pictures. Ctrl-C is for the one that trains; it ends the others."""
+    """In a process that prepares pictures."""
     place: Any = get_worker_info()
     place.dataset.share_memory(place.num_workers)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    leave_signals()

@@ -20,6 +20,7 @@ from pipeline.training.embedding import embedded
 from pipeline.training.identity_batches import IdentityBatches
 from pipeline.training.learning import SCORE
 from pipeline.training.metric_losses import ArcFaceLoss, BatchHardLoss, ContrastiveLoss, TripletLoss
+from pipeline.training.worker_signals import leave_signals
 from trackers.structures import ImageArray, IntArray
 
 Loss = Literal["contrastive", "triplet", "batch-hard", "arcface"]
@@ -94,7 +95,9 @@ def loaded(
     crops: ChangedCrops, batches: Sequence[list[tuple[int, int]]], *, workers: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """(n, H, W, 3) uint8 crops and their (n,) rows, batch by batch; made ahead by other processes where there are."""
-    yield from DataLoader(crops, batch_sampler=batches, num_workers=workers, collate_fn=_stacked)
+    yield from DataLoader(
+        crops, batch_sampler=batches, num_workers=workers, collate_fn=_stacked, worker_init_fn=leave_signals
+    )
 
 
 def _stacked(items: Sequence[tuple[ImageArray, int]]) -> tuple[Tensor, Tensor]:

@@ -61,6 +61,12 @@ def try_detector(
     """
     known = tuple(dict.fromkeys(name for one in truths for name in one.classes))
     chosen = shared_classes(detector.card.classes, known, classes)
+    marked = [chosen.labels(one.classes)[one.truth.labels[~one.truth.ignored]] for one in truths]
+    if not any((labels >= 0).any() for labels in marked):
+        raise ConfigError(
+            f"there is no {' and no '.join(chosen.names)} in the truth ({_some([one.name for one in truths])}): "
+            "nothing to find; check --truth and --classes"
+        )
     tried = [_try(detector, one, chosen, told) for one in truths]
     sets = [_result(one.name, part, chosen) for one, part in zip(truths, tried, strict=True)]
     return DetectorResult(chosen.names, tuple(sets), _result(POOLED, _pool(tried), chosen))

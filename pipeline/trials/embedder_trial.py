@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.errors import FormatError
 from pipeline.evaluation.reid import LEAST_SECONDS, Crops, rank_one, same_different_auc
 from pipeline.models.base import Embedder
 from pipeline.trials.mot_sequence import MotSequence, OpenSource
@@ -76,11 +77,12 @@ def _describe(
 
 
 def _result(name: str, crops: Crops, seconds: float, least_seconds: float) -> SequenceResult:
-    return SequenceResult(
-        name,
-        len(crops),
-        len(np.unique(np.stack([crops.sequences, crops.identities]), axis=1).T),
-        same_different_auc(crops, least_seconds=least_seconds),
-        rank_one(crops, least_seconds=least_seconds),
-        1000 * seconds / max(1, len(crops)),
-    )
+    try:
+        auc, first = (
+            same_different_auc(crops, least_seconds=least_seconds),
+            rank_one(crops, least_seconds=least_seconds),
+        )
+    except FormatError as error:
+        raise FormatError(f"{name}: {error}") from error
+    people = len(np.unique(np.stack([crops.sequences, crops.identities]), axis=1).T)
+    return SequenceResult(name, len(crops), people, auc, first, 1000 * seconds / max(1, len(crops)))

@@ -87,7 +87,8 @@ def precision_recall_plot(result: DetectorResult) -> bytes:
             axes.plot(RECALLS, one.scores.precision[label, _AT50], label=name, linewidth=1.4)
         axes.set(title=one.name, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
         axes.grid(color="#dddddd", linewidth=0.6)
-        axes.legend(fontsize=8, loc="lower left")
+        if one.scores.truths.any():
+            axes.legend(fontsize=8, loc="lower left")
     for axes in panels[len(sets) :]:
         axes.set_axis_off()
     picture = io.BytesIO()

@@ -13,13 +13,14 @@ from typer.testing import CliRunner
 from pipeline import build
 from pipeline.cli import app, main
 from pipeline.config import SourceSettings, load_settings
-from pipeline.errors import ConfigError, SourceError
+from pipeline.errors import ConfigError, FormatError, SourceError
 from pipeline.models.base import ModelCard
 from pipeline.models.colour import ColourEmbedder
 from pipeline.sources.base import Source
 from pipeline.trials.detector_trial import teacher_truth, try_detector
 from pipeline.trials.embedder_trial import try_embedder
 from pipeline.trials.mot_sequence import read_mot_sequence
+from pipeline.trials.trial_report import precision_recall_plot
 from pipeline.trials.truth_set import TruthSet, boxes_as_truth, unmarked
 from tests.fakes import make_frame
 from trackers.structures import Detections, Frame
@@ -100,7 +101,22 @@ def test_classes_that_cannot_be_compared() -> None:
         with pytest.raises(ConfigError, match=says):
             try_detector(detector, [marked], classes=classes)
     with pytest.raises(SourceError, match="set has no picture"):
-        try_detector(detector, [boxes_as_truth("set", ("person",), lambda: iter(()), {})])
+        try_detector(detector, [boxes_as_truth("set", ("person",), lambda: iter(()), {0: seen([0], [1])})])
+    with pytest.raises(ConfigError, match=r"no person in the truth \(set\): nothing to find"):
+        try_detector(detector, [truth({}, ("person",))])
+
+
+def test_a_set_without_objects_beside_one_with_some_can_be_plotted() -> None:
+    detector = Recalling({0: seen([0], [0.9])}, ("person",))
+    result = try_detector(detector, [truth({0: seen([0], [1])}, ("person",)), truth({}, ("person",), "empty")])
+    assert result.sets[1].scores.truths.tolist() == [0]
+    assert precision_recall_plot(result).startswith(b"\x89PNG")
+
+
+def test_a_sequence_in_which_nobody_comes_again_is_named(shared: Path) -> None:
+    sequence = read_mot_sequence(shared / "data/mot15/TUD-Campus", opened)
+    with pytest.raises(FormatError, match="TUD-Campus: there are no two crops of the same object at least 99 s apart"):
+        try_embedder(ColourEmbedder(), [sequence], opened=opened, every=30, least_seconds=99)
 
 
 def test_a_detector_that_finds_nothing() -> None:
