@@ -16,7 +16,6 @@ from pipeline.models.inputs import Placement
 from pipeline.models.ultralytics_library import VERSION, first_line, require_safe, ultralytics
 from trackers.structures import Detections, Frame
 
-
 BACKEND = "ultralytics"
 _SEED = 0
 _BOX_TASKS = ("detect", "segment", "pose")
