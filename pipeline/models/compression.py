@@ -18,6 +18,7 @@ from pipeline.models import catalog, decoders, files
 from pipeline.models.decoders import Hints
 from pipeline.models.embed import feature_length
 from pipeline.models.inputs import IMAGENET, PLAIN, Recipe, embedded_recipe, recipe_text, to_batch, to_blob
+from pipeline.models.openvino_core import signal_stack_kept
 from pipeline.models.openvino_models import (
     channels_last,
     find_input_size,
@@ -86,13 +87,14 @@ def quantized(opened: Opened, pictures: Sequence[ImageArray]) -> ov.Model:
         raise ModelError(_NO_PICTURES)
     dataset = nncf.Dataset(pictures, opened.blob)  # one at a time: all at once may be gigabytes
     try:
-        return nncf.quantize(
-            opened.model.clone(),
-            dataset,
-            preset=nncf.QuantizationPreset.MIXED,
-            subset_size=len(pictures),
-            ignored_scope=_decoding(nncf, opened),
-        )
+        with signal_stack_kept():
+            return nncf.quantize(
+                opened.model.clone(),
+                dataset,
+                preset=nncf.QuantizationPreset.MIXED,
+                subset_size=len(pictures),
+                ignored_scope=_decoding(nncf, opened),
+            )
     except Exception as error:  # NNCF's and OpenVINO's errors have no common base
         raise ModelError(f"{opened.file.path} cannot be quantised: {_first_line(error)}") from error
 
@@ -111,13 +113,14 @@ def quantized_onnx(opened: Opened, pictures: Sequence[ImageArray]) -> bytes:
     try:
         model = _folded(opened.file.path)
         name = model.graph.input[0].name
-        made = nncf.quantize(
-            model,
-            nncf.Dataset(pictures, lambda one: {name: opened.blob(one)}),
-            preset=nncf.QuantizationPreset.PERFORMANCE,
-            subset_size=len(pictures),
-            ignored_scope=_decoding_of_onnx(nncf, model, opened.task),
-        )
+        with signal_stack_kept():
+            made = nncf.quantize(
+                model,
+                nncf.Dataset(pictures, lambda one: {name: opened.blob(one)}),
+                preset=nncf.QuantizationPreset.PERFORMANCE,
+                subset_size=len(pictures),
+                ignored_scope=_decoding_of_onnx(nncf, model, opened.task),
+            )
     except Exception as error:  # NNCF's, ONNX's and its runtime's errors have no common base
         raise ModelError(f"{opened.file.path} cannot be quantised: {_first_line(error)}") from error
     onnx.helper.set_model_props(made, opened.file.metadata)

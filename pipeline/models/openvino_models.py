@@ -17,6 +17,7 @@ from pipeline.models.decoders import Hints, Limits, TensorSpec
 from pipeline.models.embed import NetworkEmbedder, feature_length
 from pipeline.models.inputs import IMAGENET, PLAIN, Recipe, embedded_recipe
 from pipeline.models.network import NetworkDetector
+from pipeline.models.openvino_core import core
 from trackers.structures import FloatArray, ImageArray
 
 BACKEND = "openvino"
@@ -55,10 +56,9 @@ class OpenVinoNetwork:
             raise ModelError(f"precision {precision!r} is unknown; use one of {', '.join(_PRECISIONS)}")
         if precision != "auto":
             hints["INFERENCE_PRECISION_HINT"] = precision
-        core = ov.Core()
-        _require_device(core, device)
+        _require_device(core(), device)
         try:
-            compiled = core.compile_model(_with_recipe(model, recipe), device, hints)
+            compiled = core().compile_model(_with_recipe(model, recipe), device, hints)
             self._request = compiled.create_infer_request()
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot compile {name} on {device}: {_first_line(error)}") from error
@@ -174,7 +174,7 @@ def read_model(weights: str | Path) -> tuple[files.WeightsFile, ov.Model]:
     file = files.inspect(weights)
     file.require(files.Form.IR, files.Form.ONNX, backend=BACKEND)
     try:
-        model = ov.Core().read_model(file.path)
+        model = core().read_model(file.path)
     except RuntimeError as error:
         raise ModelError(f"OpenVINO cannot read {file.path}: {_first_line(error)}") from error
     if len(model.inputs) != 1 or len(_shape(model.input(0))) != 4:

@@ -13,6 +13,7 @@ from pipeline import build
 from pipeline.config import load_settings
 from pipeline.errors import ModelError
 from pipeline.models.inputs import IMAGENET, PLAIN, UNIT_RGB, embedded_recipe, recipe_text
+from pipeline.models.openvino_core import core
 from pipeline.training.embedder_file import metadata_of, read_embedder, to_onnx_file, to_safetensors
 from pipeline.training.embedder_network import EmbedderNetwork, EmbedderPlan
 from pipeline.training.embedding import embedded
@@ -79,7 +80,7 @@ def test_the_product_runs_the_file_as_it_was_trained(
     path = tmp_path / "small.onnx"
     path.write_bytes(to_onnx_file(network))
     if suffix == ".xml":
-        model = ov.Core().read_model(path)
+        model = core().read_model(path)
         model.set_rt_info(metadata_of(PLAN)["recipe"], ["model_info", "recipe"])
         path = tmp_path / "small.xml"
         ov.save_model(model, path, compress_to_fp16=False)

@@ -8,7 +8,6 @@ from typing import Any
 import cv2
 import numpy as np
 import onnx
-import openvino as ov
 import pytest
 import torch
 
@@ -17,6 +16,7 @@ from pipeline.config import load_settings
 from pipeline.errors import ConfigError, ModelError, OutputError
 from pipeline.models.base import Detector, Embedder
 from pipeline.models.inputs import UNIT_RGB, to_batch, to_blob
+from pipeline.models.openvino_core import core
 from pipeline.models.ultralytics_library import load_network
 from pipeline.training.detector_network import build_network, checkpoint_of, start_from
 from pipeline.training.embedder_file import to_safetensors
@@ -122,7 +122,7 @@ def test_a_detector_gives_what_torch_gives(
     assert files[-1] == out
     batch, _ = to_batch([picture], (160, 160), UNIT_RGB)
     wanted = torch_boxes(checkpoint, picture)
-    compiled = ov.Core().compile_model(out, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core().compile_model(out, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found = compiled(to_blob(batch, UNIT_RGB))[0][0]
     np.testing.assert_allclose(found[:4], wanted[:4], atol=160 * tolerance)
     np.testing.assert_allclose(found[4:], wanted[4:], atol=tolerance)
@@ -157,7 +157,7 @@ def test_eight_bits(checkpoint: Path, picture: ImageArray, tmp_path: Path) -> No
         out = tmp_path / f"small{form.suffix}"
         files = exported(checkpoint, out, form, Precision.INT8, pictures=pictures)
         assert sum(file.stat().st_size for file in files) < 0.45 * whole
-        found = ov.Core().compile_model(out, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(to_blob(batch, UNIT_RGB))[0][0]
+        found = core().compile_model(out, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(to_blob(batch, UNIT_RGB))[0][0]
         assert np.abs(found[4:] - wanted[4:]).mean() < 0.02
         for backend in ("openvino", "onnx") if form is ONNX else ("openvino",):
             product = detector(out, backend)

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime as ort
-import openvino as ov
 import pytest
 import torch
 from torch import nn
 
 from pipeline.errors import ModelError
+from pipeline.models.openvino_core import core
 from pipeline.training.onnx_export import Graph, to_onnx
 from pipeline.training.onnx_weights import load_weights, read_weights
 
@@ -66,7 +66,7 @@ def test_runtimes_agree_with_torch_at_any_batch_and_size(tmp_path: Path, half: b
     path.write_bytes(to_onnx(network, GRAPH, {}, half=half))
     onnx.checker.check_model(str(path), full_check=True)
     session = ort.InferenceSession(str(path))
-    compiled = ov.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     for shape in ((1, 3, 16, 16), (5, 3, 20, 12)):
         pictures = np.random.default_rng(0).random(shape, np.float32)
         with torch.inference_mode():
