@@ -28,7 +28,7 @@ def test_results_are_there_within_two_frames_and_stored_within_a_second(tmp_path
     with RtspServer({"gate": Mount(street)}) as server:
         service = ServiceProcess(tmp_path, {**MOTION, "cameras": {"gate": {"url": server.url("gate")}}})
         with service:
-            service.await_frames(["gate"], more=60, seconds=60)
+            service.await_frames(["gate"], more=150, seconds=60)  # the few at the start are slower
             service.end(signal.SIGTERM)
         latency = told(service, "gate")["latency"]
     assert latency["tracked"]["p95"] <= 2 / 10, latency
