@@ -69,6 +69,8 @@ def test_a_run_is_paused_goes_on_is_killed_and_resumed(
 ) -> None:
     run = control.start([str(clip)], overrides=["store.chunk=50"])
     assert status(store, run) is ShownStatus.RUNNING
+    preview = tmp_path / "media" / "preview" / f"{run}.jpg"
+    wait_until(preview.exists)
     control.request(run, RequestedState.PAUSE)
     wait_until(lambda: status(store, run) is ShownStatus.PAUSED)
     time.sleep(0.5)  # what was read before is finished
@@ -76,7 +78,7 @@ def test_a_run_is_paused_goes_on_is_killed_and_resumed(
     assert before < FRAMES
     time.sleep(1)
     assert processed(store, run) == before
-    assert (tmp_path / "media" / "preview" / f"{run}.jpg").read_bytes()[:2] == b"\xff\xd8"
+    assert preview.read_bytes()[:2] == b"\xff\xd8"
 
     control.request(run, RequestedState.RUN)
     wait_until(lambda: processed(store, run) > before)
@@ -93,7 +95,7 @@ def test_a_run_is_paused_goes_on_is_killed_and_resumed(
     control.resume(run)
     wait_until(lambda: status(store, run) is ShownStatus.FINISHED)
     assert processed(store, run) == FRAMES
-    assert not (tmp_path / "media" / "preview" / f"{run}.jpg").exists()
+    assert not preview.exists()
     with pytest.raises(ConfigError, match="finished before, in run"):
         control.start([str(clip)], overrides=["store.chunk=50"])
 

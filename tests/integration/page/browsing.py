@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -68,7 +69,7 @@ def serving(*words: object, folder: Path, environment: dict[str, str] | None = N
 def browsing(address: str, *, size: tuple[int, int] = WIDE, dark: bool = False, expected: str = "") -> Iterator[Page]:
     """The page in Chromium. Every error in its console and every request to another machine fails the test.
 
-    `expected`: a part of errors that are meant to come.
+    `expected`: a regular expression that is found in errors that are meant to come.
     """
     try:
         from playwright.sync_api import sync_playwright
@@ -90,7 +91,7 @@ def browsing(address: str, *, size: tuple[int, int] = WIDE, dark: bool = False, 
         page.goto(address)
         yield page
         browser.close()
-    unexpected = [error for error in errors if not expected or expected not in error]
+    unexpected = [error for error in errors if not expected or not re.search(expected, error)]
     assert not unexpected, unexpected
 
 
