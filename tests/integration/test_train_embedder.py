@@ -116,6 +116,7 @@ def test_what_was_stopped_goes_on_to_the_bit(plaza: Path, tmp_path: Path) -> Non
     assert (tmp_path / "whole/best.onnx").read_bytes() == (tmp_path / "parts/best.onnx").read_bytes()
 
 
+@pytest.mark.long  # the same of the parts: tests/unit/training/test_data_parallel.py
 def test_two_processes_learn_what_one_learns(plaza: Path, tmp_path: Path) -> None:
     words = ["train", "embedder", str(plaza), "--epochs", "1", "--no-amp", "--learning-rate", "1e-4", *map(str, SMALL)]
     words[words.index("24")] = "8"  # crops of each, so that an epoch has three steps
