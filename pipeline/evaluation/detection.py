@@ -28,13 +28,12 @@ _CLOSE = 1e-10  # an overlap of exactly the threshold is enough, whatever roundi
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrueBoxes:
-    """What is really there, in all pictures. Row i of every column is the same object."""
+class _Boxes:
+    """Boxes in many pictures. Row i of every column is the same box."""
 
     pictures: IntArray  # (n,) number of the picture
     boxes: FloatArray  # (n, 4) x1 y1 x2 y2, pixels
     labels: IntArray  # (n,) number of the class
-    ignored: BoolArray  # (n,) a region that does not count: what is found in it is neither right nor wrong
 
     def __post_init__(self) -> None:
         _check(self)
@@ -52,27 +51,17 @@ class TrueBoxes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FoundBoxes:
+class TrueBoxes(_Boxes):
+    """What is really there, in all pictures. Row i of every column is the same object."""
+
+    ignored: BoolArray  # (n,) a region that does not count: what is found in it is neither right nor wrong
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundBoxes(_Boxes):
     """What a detector found, in all pictures. Row i of every column is the same box."""
 
-    pictures: IntArray  # (m,) number of the picture
-    boxes: FloatArray  # (m, 4) x1 y1 x2 y2, pixels
-    labels: IntArray  # (m,) number of the class
-    scores: FloatArray  # (m,)
-
-    def __post_init__(self) -> None:
-        _check(self)
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def __getitem__(self, index: Index) -> Self:
-        return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """The rows of all; one part or more."""
-        return cls(*(np.concatenate([getattr(one, field.name) for one in parts]) for field in fields(cls)))
+    scores: FloatArray  # (n,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -258,7 +247,7 @@ def _mean(scores: FloatArray) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def _check(columns: TrueBoxes | FoundBoxes) -> None:
+def _check(columns: _Boxes) -> None:
     if columns.boxes.shape != (len(columns), 4):
         raise ValueError(f"boxes must be ({len(columns)}, 4), got {columns.boxes.shape}")
     for field in fields(columns):
