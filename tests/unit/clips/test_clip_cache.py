@@ -107,7 +107,7 @@ def test_only_so_many_are_made_at_once_and_only_so_many_wait(tmp_path: Path) -> 
     assert busy.acquire(timeout=10)
     assert busy.acquire(timeout=10)
     deadline = time.monotonic() + 10
-    while "cc.x" not in cache._one._users:
+    while len(cache._one._users) < 3:  # which of the three waits is the scheduler's choice
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert len(at_work) == 2
