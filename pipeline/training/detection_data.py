@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pipeline.training.detection_problems import Problems
 from pipeline.training.labelled import ClaimedPicture, DetectionData, LabelledPicture
 from pipeline.training.yolo_labels import label_file, listed_pictures, pictures_in, read_yolo, score_file
 
-_PART_KEYS = {"images", "labels", "annotations", "names", "classes", "scores"}
+_PART_KEYS = {"images", "labels", "annotations", "names", "classes", "scores", "times"}
 
 
 def read_training_pictures(file: Path) -> tuple[tuple[str, ...], tuple[LabelledPicture, ...], str]:
@@ -48,8 +48,9 @@ def read_detection_data(file: Path, told: Told | None = None) -> DetectionData:
     names: [...]}` for YOLO text of other class names; `{images: FOLDER, annotations: FILE.json}` for COCO. `names`:
     ours, a list or numbered. `classes`: what other names become ours, `{car: vehicle, truck: vehicle}`; then names that
     are neither there nor ours are left out, otherwise they are an error. `scores: true`, of all or of one part: beside
-    `labels` lies `scores`, a line a box, how sure who labelled it is. Paths are relative to `path`, else to the file.
-    `told`: hears how many pictures of a part were looked at so far.
+    `labels` lies `scores`, a line a box, how sure who labelled it is. `times: 3`, of one part of `train`: an epoch
+    shows its pictures so often. Paths are relative to `path`, else to the file. `told`: hears how many pictures of a
+    part were looked at so far.
 
     Raises FormatError with the first of all problems, TrainingError where a set is empty, has no boxes, or shares a
     picture with the other.
@@ -60,6 +61,7 @@ def read_detection_data(file: Path, told: Told | None = None) -> DetectionData:
     claimed = {part: reader.read(part, problems) for part in ("train", "val")}
     checked = {part: check_pictures(pictures, problems, told) for part, pictures in claimed.items()}
     problems.require_none()
+    checked["train"] = _repeated(claimed["train"], checked["train"])
     _require_apart(checked["train"], checked["val"])
     for part, pictures in checked.items():
         if not any(len(picture.labels) for picture in pictures):
@@ -100,6 +102,10 @@ class _Reader:
             )
         if not isinstance(said, dict) or "images" not in said or not set(said) <= _PART_KEYS:
             raise FormatError(f"{where}: {said!r} is neither a path nor {{images: ...}} of {', '.join(_PART_KEYS)}")
+        times = _times(said.get("times", 1), part, where)
+        return [replace(picture, times=times) for picture in self._part(said, where, problems)]
+
+    def _part(self, said: Mapping[str, Any], where: str, problems: Problems) -> list[ClaimedPicture]:
         classes = class_mapping(said["classes"], self.names, f"{where}: classes") if "classes" in said else self.classes
         images = self._path(said["images"], where)
         if "annotations" in said:
@@ -161,6 +167,19 @@ def _reader(file: Path) -> _Reader:
         base_of(file, held),
         bool(held.get("scores")),
     )
+
+
+def _times(said: Any, part: str, where: str) -> int:
+    if part != "train" and said != 1:
+        raise FormatError(f"{where}: times is for 'train'; what judges is seen once")
+    if not isinstance(said, int) or isinstance(said, bool) or said < 1:
+        raise FormatError(f"{where}: times is {said!r}; it must be how often an epoch shows the pictures, 1 or more")
+    return said
+
+
+def _repeated(claimed: Sequence[ClaimedPicture], pictures: Sequence[LabelledPicture]) -> tuple[LabelledPicture, ...]:
+    """Sound pictures, each as often as it was asked for."""
+    return tuple(picture for one, picture in zip(claimed, pictures, strict=True) for _ in range(one.times))
 
 
 def _require_apart(train: Sequence[LabelledPicture], val: Sequence[LabelledPicture]) -> None:

@@ -26,6 +26,7 @@ class ClaimedPicture:
     boxes: tuple[ClaimedBox, ...]
     size: tuple[int, int] | None = None  # height, width in pixels, where a file says it
     place: str = ""  # where the picture is named, if a file names it
+    times: int = 1  # it is shown in an epoch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +47,6 @@ class DetectionData:
     """All a detector is trained and judged on."""
 
     names: tuple[str, ...]  # classes in label order
-    train: tuple[LabelledPicture, ...]
+    train: tuple[LabelledPicture, ...]  # each as often as an epoch shows it
     val: tuple[LabelledPicture, ...]
     digest: str  # SHA-256 over names, pictures and labels; the same wherever the files lie

@@ -134,6 +134,16 @@ def test_lists_of_pictures_and_pictures_without_objects(tmp_path: Path) -> None:
     assert [(one.path.name, len(one.labels)) for one in data.train] == [("1.png", 0), ("0.png", 2)]
 
 
+def test_a_part_is_shown_as_often_as_asked(tmp_path: Path) -> None:
+    once = read_detection_data(yolo(tmp_path))
+    picture(tmp_path / "more" / "9.png", 200)
+    twice = {"names": ["car", "person"], "train": [{"images": "images/train", "times": 2}, "more"], "val": "images/val"}
+    data = read_detection_data(write(tmp_path, twice))
+    assert [one.path.name for one in data.train] == ["0.png", "0.png", "1.png", "1.png", "9.png"]
+    assert len(data.val) == 1
+    assert data.digest != once.digest
+
+
 def test_a_box_a_pixel_outside_is_clipped(tmp_path: Path) -> None:
     file = yolo(tmp_path)
     (tmp_path / "labels" / "train" / "0.txt").write_text("0 0.1 0.5 0.24 0.5\n", encoding="utf-8")  # from -0.8 pixels
@@ -210,6 +220,9 @@ def test_of_many_problems_five_are_shown_and_all_are_counted(tmp_path: Path) -> 
         ({"train": "images/train/0.png"}, FormatError, "0.png is neither a folder of pictures nor a text file"),
         ({"class": {"bus": "car"}}, FormatError, "there is no 'class'; did you mean 'classes'"),
         ({"train": {"images": "images/train", "names": "images"}}, FormatError, "images cannot be read"),
+        ({"train": {"images": "images/train", "times": 0}}, FormatError, "times is 0; it must be how often"),
+        ({"train": {"images": "images/train", "times": "2x"}}, FormatError, "times is '2x'"),
+        ({"val": {"images": "images/val", "times": 2}}, FormatError, "what judges is seen once"),
         (
             {"train": {"images": "images/train", "names": ["cat", "persons"]}},
             FormatError,
