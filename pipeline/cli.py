@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
@@ -71,6 +72,21 @@ def main(words: Sequence[str] | None = None) -> None:
     except SightlineError as error:
         _say_error(error)
         sys.exit(BAD_INPUT)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"sightline {version('sightline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_any_verb(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What comes before the verb."""
 
 
 @app.command()

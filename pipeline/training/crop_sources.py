@@ -96,7 +96,8 @@ def from_labels(name: str, data: DetectionData, classes: Sequence[str], *, size:
     if unknown := [one for one in classes if one not in data.names]:
         raise TrainingError(f"{name} has no class {', '.join(unknown)}; it has {', '.join(data.names)}")
     wanted = [data.names.index(one) for one in classes]
-    pictures = [one for one in (*data.train, *data.val) if np.isin(one.labels, wanted).any()]
+    once = dict.fromkeys((*data.train, *data.val))  # whatever an epoch of a detector shows several times
+    pictures = [one for one in once if np.isin(one.labels, wanted).any()]
 
     def looked() -> Iterator[Looked]:
         for frame in Stills([one.path for one in pictures]):

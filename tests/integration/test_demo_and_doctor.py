@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import av
@@ -71,6 +72,10 @@ def test_demo_into_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     assert done.code == 2
     assert "taken" in done.err
     assert len(done.err.strip().splitlines()) == 1
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    assert call_main("--version", folder=tmp_path).out == f"sightline {version('sightline')}\n"
 
 
 def test_doctor_finds_what_a_run_needs(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_pictures_and_labels_give_crops(tmp_path: Path) -> None:
     assert len(list(from_stills("in", [file], finder, size=SIZE).crops())) == 2
     boxes = np.array([[0.5, 0.5, 0.2, 0.5], [0.5, 0.5, 0.2, 0.5]], np.float32)
     picture = LabelledPicture(file, 60, 80, "", np.array([0, 1]), boxes)
-    data = DetectionData(("person", "bike"), (picture,), (), "digest")
+    data = DetectionData(("person", "bike"), (picture, picture), (), "digest")  # an epoch of a detector shows it twice
     assert len(list(from_labels("set", data, ["bike"], size=SIZE).crops())) == 1
     with pytest.raises(TrainingError, match="has no class cat"):
         from_labels("set", data, ["cat"], size=SIZE)
