@@ -80,7 +80,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.watch_verbs",
     ),
     ("pipeline.evaluate_verbs",),  # more of `evaluate`
-    ("pipeline.export_verbs",),  # what was exported is evaluated
+    ("pipeline.export_model",),  # what was exported is evaluated
+    ("pipeline.export_verbs",),
     ("pipeline.cli",),
     ("pipeline.__main__",),
     ("app_ui",),
@@ -110,7 +111,7 @@ READS_SETTINGS = {
     "pipeline.distill_verbs",
     "pipeline.track_verbs",
     "pipeline.evaluate_verbs",
-    "pipeline.export_verbs",
+    "pipeline.export_model",
     "pipeline.tracker_benchmark.accuracy",
     "pipeline.tracker_benchmark.own_trackers",
     "pipeline.cli",
