@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from pipeline.errors import FormatError
 from pipeline.evaluation.detection import TrueBoxes
 from pipeline.sources.stills import read_picture
+from pipeline.training.data_file import load_data_file
 from pipeline.training.detection_data import read_validation_pictures
 from pipeline.training.kept_labels import read_labels, read_set
 from pipeline.trials.mot_sequence import OpenSource, read_mot_sequence
@@ -38,8 +38,7 @@ def read_truths(path: Path, *, opened: OpenSource, every: int = 1) -> list[Truth
 
     `opened`: opens a sequence's pictures. `every`: take every n-th frame of a sequence. A COCO json's pictures lie in
     `images/` beside it. Of a data.yaml as for `sightline train detector` what is under `val` is read; of others `val`,
-    or `train` where there is no other. Raises
-    FormatError, SourceError.
+    or `train` where there is no other. Raises FormatError, SourceError.
     """
     if path.is_dir() and (path / "gt").is_dir():
         return [_of_sequence(path, opened, every)]
@@ -47,7 +46,7 @@ def read_truths(path: Path, *, opened: OpenSource, every: int = 1) -> list[Truth
         return [read_coco_truth(path.parent / "images", path)]
     file = path / "data.yaml" if (path / "data.yaml").is_file() else path
     if file.suffix in (".yaml", ".yml"):
-        said = _said(file)
+        said = load_data_file(file)
         if said.get("names") and said.get("val"):
             return [_of_training_data(file)]
         if entries := _coco_entries(file, said):
@@ -139,14 +138,6 @@ def _of_training_data(file: Path) -> TruthSet:
         found[number] = Detections(corners.astype(np.float32), np.ones(len(boxes), np.float32), one.labels)
     name = file.parent.name if file.stem == "data" else file.stem
     return boxes_as_truth(name, names, lambda: _pictures([one.path for one in pictures]), found)
-
-
-def _said(file: Path) -> dict[str, Any]:
-    try:
-        held = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise FormatError(f"{file} cannot be read as YAML: {error}") from error
-    return held if isinstance(held, dict) else {}
 
 
 def _coco_entries(file: Path, said: dict[str, Any]) -> list[tuple[str, str]]:
