@@ -12,7 +12,7 @@ demo: install
 # Files in their order: the long ones of tests/integration first, so that the short ones of tests/unit fill up the end.
 test: lint types
 	$(BIN)/python -m pytest -m "alone and not long"
-	$(BIN)/python -m pytest -m "not alone and not long" -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not alone and not long" -n 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 test-long: install
 	$(BIN)/python -m pytest -m long
