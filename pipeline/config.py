@@ -92,7 +92,9 @@ class DetectorSettings(Section):
         if self.weights is None and self.backend in ("openvino", "onnx", "ultralytics"):
             raise ValueError(f"backend {self.backend} needs weights; set detector.weights to a file")
         if self.weights is not None and self.backend == "motion":
-            raise ValueError("backend motion takes no weights; set detector.backend=auto to use the file")
+            raise ValueError(
+                "backend motion takes no weights; use --config motion, or set detector.backend=auto to use the file"
+            )
         if self.backend == "motion":
             _refuse_unused(self, "motion", ("backend", "keep", "min_score", "max_detections", "motion"))
         return self

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from pipeline.errors import ConfigError
 from pipeline.evaluate_verbs import open_pictures, read_truth_sets
 from pipeline.progress_line import counting
 
 if TYPE_CHECKING:
     from pipeline.models.base import Detector, Embedder
+    from pipeline.tracker_settings import Calibration
     from pipeline.training.model_export import ModelFormat, Precision
     from pipeline.trials.export_report import ExportRow
     from trackers.structures import Frame, ImageArray
@@ -37,6 +39,7 @@ class ModelOrder:
     truth: tuple[Path, ...]
     classes: str | None
     every: int
+    scores: Path | None = None  # settings with what a detector's scores are worth
 
 
 def export_model_file(order: ModelOrder, report: Path | None) -> None:
@@ -50,6 +53,7 @@ def export_model_file(order: ModelOrder, report: Path | None) -> None:
 
     console = Console()
     check_output(order.out, order.form)
+    scores = None if order.scores is None else _score_map(order.scores)
     with tempfile.TemporaryDirectory() as folder:
         plain = plain_form(order.weights, order.size, Path(folder))
         task = task_of(plain)
@@ -62,6 +66,7 @@ def export_model_file(order: ModelOrder, report: Path | None) -> None:
             precision=order.precision,
             size=order.size,
             pictures=pictures if order.precision == "int8" else (),
+            scores=scores,
         )
         for file in files:
             console.print(f"written   {file}", soft_wrap=True, highlight=False, markup=False)
@@ -189,3 +194,16 @@ def _bytes(plain: Path, weights: Path) -> int:
     if plain.suffix == ".xml" and binary.is_file():
         return weights.stat().st_size + binary.stat().st_size
     return weights.stat().st_size
+
+
+def _score_map(file: Path) -> Calibration:
+    """Of a settings file. Raises ConfigError where it has none."""
+    from pipeline.config import load_settings
+
+    known = getattr(load_settings(file).tracker, "calibration", None)
+    if known is None:
+        raise ConfigError(
+            f"--scores {file}: it has no tracker.calibration; write one with sightline evaluate detector "
+            "--calibration-out"
+        )
+    return tuple(known)

@@ -64,6 +64,14 @@ def export(
     every: Annotated[
         int, typer.Option(min=1, help="Take every n-th frame of a video's truth.", rich_help_panel=_MODEL)
     ] = 1,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.yaml",
+            help="What a detector's scores are worth, by `evaluate detector --calibration-out`; runs go by it.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE.json", help="Write accuracy, size and speed.", rich_help_panel=_MODEL),
@@ -87,6 +95,7 @@ def export(
         "--calibration": calibration,
         "--truth": truth,
         "--classes": classes,
+        "--scores": scores,
         "--report": report,
     }
     track_words = {"--reviewed": reviewed or None, "--source": source}
@@ -108,6 +117,7 @@ def export(
         tuple(truth or ()),
         classes,
         every,
+        scores,
     )
     export_model_file(order, report)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline import build
 from pipeline.config import Settings, SourceSettings
@@ -30,9 +31,11 @@ from pipeline.store.run_tracks import machine_tracks
 from pipeline.store.states import SourceStatus
 from pipeline.store.tracked_boxes import TrackedBoxes
 from pipeline.store.writer import RunWriter
+from pipeline.tracker_settings import calibrated
 from trackers.structures import State
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_Settings = TypeVar("_Settings", bound=Settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,11 @@ class Models:
     def load(cls, settings: Settings) -> Models:
         """Raises ModelError, ConfigError."""
         return cls(build.detector(settings.detector), build.embedder(settings.embedder))
+
+    def completed(self, settings: _Settings) -> _Settings:
+        """Settings that also say what the models know of themselves, so that they say all that decides a run."""
+        tracker = calibrated(settings.tracker, self.detector.card.calibration)
+        return settings.model_copy(update={"tracker": tracker})
 
 
 class Processor:

@@ -35,7 +35,7 @@ from pipeline.store.states import RequestedState, RunStatus, SourceStatus
 from pipeline.store.stored_detections import RETRACK, stored_detections
 from pipeline.store.writer import RunWriter
 from pipeline.stored_frames import StoredFrames
-from pipeline.tracker_settings import TrackerSettings
+from pipeline.tracker_settings import TrackerSettings, own_tracker
 from trackers.structures import Detections, Frame, Stage, Tracks
 from trackers.track_rows import Recording, Refiner, TrackRows
 
@@ -169,8 +169,7 @@ class Retrack:
 
     def _tracker(self, name: str) -> TrackerSettings:
         """Of a source."""
-        own = self._own.get(name, OwnSettings()).tracker
-        return self._settings.tracker if own is None else own
+        return own_tracker(self._own.get(name, OwnSettings()).tracker, self._settings.tracker)
 
     def _analyst(self, source: RunSourceRow) -> Analyst | None:
         """What watches a source. Raises ConfigError for rules that cannot be."""

@@ -156,6 +156,7 @@ class Run:
         if self._resumed is None:  # one that goes on may have done all that can be read
             refuse_unreadable(seen)
         models = Models.load(settings)
+        settings = self._settings = models.completed(settings)
         record = run_record(settings, models.detector, models.embedder, self._outputs)
         with open_database(settings.store.database) as database:
             outcome = RunOutcome(None, database.name, _described(models.detector), _described(models.embedder))

@@ -10,6 +10,8 @@ from pydantic import Field, FiniteFloat, field_validator
 
 from pipeline.section import Seconds, Section, Share
 
+Calibration = tuple[tuple[FiniteFloat, Share], ...]  # score -> precision, scores rising, precisions not falling
+
 
 class SortSettings(Section):
     """Tracker by overlap with each track's prediction, in one assignment."""
@@ -57,10 +59,10 @@ class DeepSortSettings(Section):
     """Tracker by motion, overlap and looks. Its thresholds of scores are precisions; see docs/tracking.md."""
 
     name: Literal["deepsort"] = "deepsort"
-    calibration: tuple[tuple[FiniteFloat, Share], ...] | None = Field(
+    calibration: Calibration | None = Field(
         None,
-        description="the detector's [score, precision] pairs, rising; unset: learned from each stream; "
-        "[[0, 0], [1, 1]]: scores are taken at their word",
+        description="the detector's [score, precision] pairs, rising; unset: as its file says, else learned from each "
+        "stream; null: learned; [[0, 0], [1, 1]]: scores are taken at their word",
     )
     strong_score: Share = Field(0.35, description="detections of this precision are matched first")
     weak_score: Share = Field(0.25, description="of this one they may carry on a track that found no strong one")
@@ -120,6 +122,22 @@ class DeepSortSettings(Section):
 TrackerSettings = Annotated[
     SortSettings | ByteTrackSettings | OcSortSettings | DeepSortSettings, Field(discriminator="name")
 ]
+
+
+def calibrated(settings: TrackerSettings, known: Calibration | None) -> TrackerSettings:
+    """With the detector's own map of scores, where the settings say nothing of `calibration`.
+
+    `calibration: null` says that it is to be learned, whatever the detector knows.
+    """
+    if known is None or not isinstance(settings, DeepSortSettings) or "calibration" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"calibration": known})
+
+
+def own_tracker(own: TrackerSettings | None, common: TrackerSettings) -> TrackerSettings:
+    """Of a camera: what is said for all where it has none of its own, and the same map of the detector's scores."""
+    return common if own is None else calibrated(own, getattr(common, "calibration", None))
+
 
 TRACKERS: Mapping[str, type[Section]] = {
     "sort": SortSettings,

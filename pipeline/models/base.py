@@ -22,6 +22,7 @@ class ModelCard:
     classes: tuple[str, ...] = ()  # detectors: names in label order
     dimension: int | None = None  # embedders: length of a feature vector
     learns: bool = False  # what it finds depends on every frame of the stream before
+    calibration: tuple[tuple[float, float], ...] | None = None  # detectors: score -> precision, where the file says it
 
 
 class Detector(Protocol):

@@ -1,11 +1,16 @@
-"""What is known of models by name: the classes behind their label numbers."""
+"""What is known of models by name or by what their files say: classes behind label numbers, sizes, scores."""
 
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import isfinite
 
 from pipeline.errors import ModelError
+
+CALIBRATION = "score_calibration"  # entry of a file's metadata
 
 # fmt: off
 COCO = (  # the 80 classes of the COCO detection task, in the order of YOLO models
@@ -90,3 +95,29 @@ def embedded_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
         case [int(height), int(width)]:
             return height, width
     return None
+
+
+def embedded_calibration(metadata: Mapping[str, str]) -> tuple[tuple[float, float], ...] | None:
+    """How precise boxes of a score are, as `calibration_text` wrote it into a file: (score, precision), rising.
+
+    None where there is nothing. Raises ModelError where the entry cannot be read.
+    """
+    text = metadata.get(CALIBRATION)
+    if text is None:
+        return None
+    try:
+        pairs = tuple((float(score), float(precision)) for score, precision in json.loads(text))
+        if not pairs or not all(isfinite(score) and 0 <= precision <= 1 for score, precision in pairs):
+            raise ValueError("scores are finite, and precisions lie between 0 and 1")
+        if any(not (low < high and before <= after) for (low, before), (high, after) in pairwise(pairs)):
+            raise ValueError("scores must rise, and precisions not fall")
+    except (ValueError, TypeError) as error:
+        raise ModelError(
+            f"the file's metadata `{CALIBRATION}` cannot be read ({error}); export it again, or remove the entry"
+        ) from error
+    return pairs
+
+
+def calibration_text(pairs: Sequence[Sequence[float]]) -> str:
+    """As JSON, for the entry `CALIBRATION` of a file's metadata."""
+    return json.dumps([list(pair) for pair in pairs])

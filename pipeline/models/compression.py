@@ -24,8 +24,8 @@ from pipeline.models.openvino_models import (
     find_input_size,
     output_specs,
     read_model,
+    rt_metadata,
     rt_names,
-    rt_recipe,
     set_size,
 )
 from trackers.structures import FloatArray, ImageArray
@@ -51,10 +51,13 @@ class Opened:
 
     @property
     def said(self) -> dict[str, str]:
-        """What an OpenVINO IR of it should say of itself: class names with underscores for blanks, recipe."""
+        """What an OpenVINO IR of it should say of itself: class names with underscores for blanks, recipe, scores."""
         written = catalog.embedded_names(self.file.metadata) or rt_names(self.model)
         names = written or catalog.KNOWN_STEMS.get(self.file.stem, ())
         known = {"labels": " ".join(name.replace(" ", "_") for name in names)} if names else {}
+        kept = {**rt_metadata(self.model), **self.file.metadata}
+        if catalog.CALIBRATION in kept:
+            known[catalog.CALIBRATION] = kept[catalog.CALIBRATION]
         return known | {"recipe": recipe_text(self.recipe)}
 
 
@@ -68,7 +71,7 @@ def open_network(weights: str | Path, *, input_size: tuple[int, int] | None = No
         feature_length(specs, file.stem)
         usual = PLAIN if file.form is files.Form.IR else IMAGENET
         _fold(model)
-        known = embedded_recipe(file.metadata) or embedded_recipe(rt_recipe(model))
+        known = embedded_recipe(file.metadata) or embedded_recipe(rt_metadata(model))
         return Opened(file, model, "embed", size, known or usual)
     hints = Hints(len(catalog.embedded_names(file.metadata)) or None, catalog.suppresses(file.metadata))
     _fold(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,8 @@ def open_detector(
     if batch > 1 and opened.batch == 1:
         _LOG.info("%s takes one frame at a time; frames run one by one", opened.file.path.name)
     network = OnnxNetwork(opened, found.recipe, batch=batch)
-    card = _card(opened, "detect", input_size=size, classes=names)
+    known = catalog.embedded_calibration(opened.file.metadata)
+    card = replace(_card(opened, "detect", input_size=size, classes=names), calibration=known)
     return NetworkDetector(network, found, card=card, limits=Limits(min_score, nms_iou, max_detections))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,8 @@ def open_detector(
         threads=threads,
         name=str(file.path),
     )
-    card = _card(file, network, "detect", input_size=size, classes=names)
+    known = catalog.embedded_calibration(file.metadata | rt_metadata(model))
+    card = replace(_card(file, network, "detect", input_size=size, classes=names), calibration=known)
     return NetworkDetector(network, found, card=card, limits=Limits(min_score, nms_iou, max_detections))
 
 
@@ -139,7 +141,7 @@ def open_embedder(
     dimension = feature_length(output_specs(model), file.stem)
     if recipe is None:
         usual = PLAIN if file.form is files.Form.IR else IMAGENET
-        recipe = embedded_recipe(file.metadata) or embedded_recipe(rt_recipe(model)) or usual
+        recipe = embedded_recipe(file.metadata) or embedded_recipe(rt_metadata(model)) or usual
     any_number = _can_batch(model, -1)
     if not any_number:
         _LOG.warning("%s takes one crop at a time; crops run one by one", file.path.name)
@@ -255,10 +257,10 @@ def rt_names(model: ov.Model) -> tuple[str, ...]:
     return tuple(name.replace("_", " ") for name in model.get_rt_info(path).astype(str).split())
 
 
-def rt_recipe(model: ov.Model) -> dict[str, str]:
-    """What an IR says of its input, in the form of an ONNX file's metadata."""
-    path = ["model_info", "recipe"]
-    return {"recipe": model.get_rt_info(path).astype(str)} if model.has_rt_info(path) else {}
+def rt_metadata(model: ov.Model) -> dict[str, str]:
+    """What an IR of ours says of its input and its scores, in the form of an ONNX file's metadata."""
+    paths = {key: ["model_info", key] for key in ("recipe", catalog.CALIBRATION)}
+    return {key: model.get_rt_info(path).astype(str) for key, path in paths.items() if model.has_rt_info(path)}
 
 
 def _with_recipe(model: ov.Model, recipe: Recipe) -> ov.Model:

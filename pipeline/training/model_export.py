@@ -8,8 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from pipeline.errors import ConfigError, ModelError, OutputError
+from pipeline.models.catalog import CALIBRATION, calibration_text
 from pipeline.models.compression import open_network, quantized, quantized_onnx, write_ir
-from pipeline.training.onnx_weights import restored
+from pipeline.training.onnx_weights import restored, with_metadata
 from pipeline.training.whole_file import make_folder, write_whole
 from trackers.structures import ImageArray
 
@@ -77,20 +78,26 @@ def export_model(
     precision: Precision,
     size: tuple[int, int] | None = None,
     pictures: Sequence[ImageArray] = (),
+    scores: Sequence[Sequence[float]] | None = None,
 ) -> tuple[Path, ...]:
     """Write the files of a model; returns them.
 
     `plain`: of `plain_form`. `size`: height, width of the input. `pictures`: to calibrate 8 bits with; crops for an
-    embedder. Raises ModelError, OutputError.
+    embedder. `scores`: score -> precision of a detector, which the file is to say. Raises ModelError, ConfigError,
+    OutputError.
     """
     check_output(out, form)
+    known = {} if scores is None else {CALIBRATION: calibration_text(scores)}
+    if known and task_of(plain) != "detect":
+        raise ConfigError(f"{weights} is no detector, so it has no scores to be worth something; leave --scores out")
     if form is ModelFormat.ONNX:
-        write_whole(out, _onnx(weights, plain, precision, size, pictures))
+        content = _onnx(weights, plain, precision, size, pictures)
+        write_whole(out, with_metadata(content, known) if known else content)
         return (out,)
     opened = open_network(plain, input_size=size)
     model = quantized(opened, pictures) if precision is Precision.INT8 else opened.model
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as work:
-        made = write_ir(model, opened.said, Path(work), out.stem, half=precision is not Precision.F32)
+        made = write_ir(model, opened.said | known, Path(work), out.stem, half=precision is not Precision.F32)
         return tuple(_moved(path, out.parent) for path in reversed(made))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,16 @@ def restored(path: Path, *, half: bool) -> bytes:
         if tensor.data_type in (_FLOAT, _FLOAT16) and not np.isfinite(_array(tensor)).all():
             raise ModelError(f"{path}: weight {tensor.name} holds numbers that are not finite (NaN)")
     (store_float16 if half else store_float32)(model)
+    return bytes(model.SerializeToString())
+
+
+def with_metadata(content: bytes, more: Mapping[str, str]) -> bytes:
+    """The content of an ONNX file that says more of itself."""
+    import onnx
+
+    model = onnx.load_from_string(content)
+    said = {one.key: one.value for one in model.metadata_props}
+    onnx.helper.set_model_props(model, said | dict(more))
     return bytes(model.SerializeToString())
 
 

@@ -127,6 +127,7 @@ class Watch:
             if settings.service.listen:
                 stack.enter_context(self._http_server())
             models = Models.load(settings)
+            settings = self._settings = models.completed(settings)
             insist = self._patience.insist
             database = stack.enter_context(
                 insist(lambda: open_database(settings.store.database, busy_seconds=BUSY_SECONDS))

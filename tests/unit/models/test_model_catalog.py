@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.models.catalog import COCO, class_names, embedded_names, embedded_size, suppresses
+from pipeline.models.catalog import (
+    CALIBRATION,
+    COCO,
+    calibration_text,
+    class_names,
+    embedded_calibration,
+    embedded_names,
+    embedded_size,
+    suppresses,
+)
 
 
 def test_order_of_preference() -> None:
@@ -74,3 +83,18 @@ def test_names_and_size_written_by_ultralytics() -> None:
 def test_names_that_cannot_be_read(text: str) -> None:
     with pytest.raises(ModelError, match="cannot be read"):
         embedded_names({"names": text})
+
+
+def test_what_scores_are_worth_is_read_as_it_was_written() -> None:
+    pairs = ((0.05, 0.0), (0.3, 0.45), (0.9, 1.0))
+    assert embedded_calibration({CALIBRATION: calibration_text(pairs)}) == pairs
+    assert embedded_calibration({}) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", "[[0.1]]", "[[0.3, 0.2], [0.3, 0.5]]", "[[0.3, 0.5], [0.4, 0.4]]", "[[0.1, 2]]", "[[NaN, 1]]"],
+)
+def test_a_map_of_scores_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ModelError, match="`score_calibration` cannot be read"):
+        embedded_calibration({CALIBRATION: text})

@@ -233,3 +233,26 @@ def test_weights_that_went_wrong(tmp_path: Path) -> None:
     path.write_bytes(checkpoint_of(network, settings={"imgsz": 64}, score=0.1, epoch=1))
     with pytest.raises(ModelError, match="not finite"):
         exported(path, tmp_path / "a.onnx", ONNX, Precision.F16)
+
+
+def test_a_detector_says_what_its_scores_are_worth_in_every_form(checkpoint: Path, tmp_path: Path) -> None:
+    pairs = ((0.1, 0.05), (0.6, 0.9))
+    plain = plain_form(checkpoint, None, tmp_path / "plain")
+    first, second, third = tmp_path / "a.onnx", tmp_path / "b.onnx", tmp_path / "c.xml"
+    export_model(checkpoint, plain, first, form=ONNX, precision=Precision.F16, scores=pairs)
+    export_model(first, first, second, form=ONNX, precision=Precision.F32)
+    export_model(second, second, third, form=IR, precision=Precision.F16)
+    for path, backend in ((first, "auto"), (second, "onnx"), (third, "auto")):
+        card = detector(path, backend).card
+        assert card.calibration == pairs
+        assert card.classes == NAMES
+    assert detector(plain).card.calibration is None
+
+
+def test_an_embedder_has_no_scores(tmp_path: Path) -> None:
+    path = tmp_path / "reid.safetensors"
+    path.write_bytes(to_safetensors(EmbedderNetwork(EmbedderPlan(input_size=(64, 32), dimension=16))))
+    plain = plain_form(path, None, tmp_path / "plain")
+    with pytest.raises(ConfigError, match="is no detector"):
+        export_model(path, plain, tmp_path / "a.onnx", form=ONNX, precision=Precision.F16, scores=((0, 0), (1, 1)))
+    assert not (tmp_path / "a.onnx").exists()
