@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from pipeline import run_verbs
+from pipeline.bundled_models import resolved
 from pipeline.errors import ConfigError
 from pipeline.evaluate_verbs import ClassesOption, ImageSizeOption
 from pipeline.export_model import ModelOrder, export_model_file
@@ -24,7 +25,10 @@ _TRACKS, _MODEL = "Tracks of a run", "Models"
 
 def export(
     what: Annotated[
-        str, typer.Argument(metavar="RUN|WEIGHTS", help="`last`, a piece of a run's id, or a model's file.")
+        str,
+        typer.Argument(
+            metavar="RUN|WEIGHTS", help="`last`, a piece of a run's id, or a model's file or `bundled:NAME`."
+        ),
     ],
     out: Annotated[
         Path, typer.Option(metavar="PATH", help="File or folder; `{name}` in it becomes each source's name.")
@@ -98,6 +102,10 @@ def export(
         "--scores": scores,
         "--report": report,
     }
+    try:
+        what = resolved(what)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     track_words = {"--reviewed": reviewed or None, "--source": source}
     if Path(what).suffix.lower() not in _MODELS:
         _refuse(model_words, f"{what} is a run")
