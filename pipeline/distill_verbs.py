@@ -100,7 +100,6 @@ def distill_detector(
     Exit code 1: some sources could not be read to their end; the rest is there.
     """
     from pipeline import build
-    from pipeline.tracker_settings import calibrated
     from pipeline.training.class_map import ClassMap
     from pipeline.training.harvest import refuse_empty
     from pipeline.training.kept_labels import read_set
@@ -124,7 +123,7 @@ def distill_detector(
         class_map,
         rules,
         label_set,
-        new_tracker=lambda: build.tracker(calibrated(chosen.tracker, model.card.calibration)),
+        new_tracker=lambda: build.tracker(chosen.tracker),
         refiner=build.refiner(chosen.refine),
         batch=chosen.detector.batch,
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _TIMED = 40  # frames that speed is measured on, at most
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOrder:
     """A model to export, as the options say."""
 
@@ -34,12 +34,12 @@ class ModelOrder:
     form: ModelFormat
     precision: Precision
     size: tuple[int, int] | None
-    calibration: tuple[str, ...]
-    frames: int
+    calibration: tuple[str, ...]  # videos or pictures that int8 is fitted to
+    frames: int  # of them, at most
     truth: tuple[Path, ...]
     classes: str | None
     every: int
-    scores: Path | None = None  # settings with what a detector's scores are worth
+    score_map: Path | None  # settings with what a detector's scores are worth
 
 
 def export_model_file(order: ModelOrder, report: Path | None) -> None:
@@ -53,7 +53,7 @@ def export_model_file(order: ModelOrder, report: Path | None) -> None:
 
     console = Console()
     check_output(order.out, order.form)
-    scores = None if order.scores is None else _score_map(order.scores)
+    score_map = None if order.score_map is None else _read_score_map(order.score_map)
     with tempfile.TemporaryDirectory() as folder:
         plain = plain_form(order.weights, order.size, Path(folder))
         task = task_of(plain)
@@ -66,12 +66,14 @@ def export_model_file(order: ModelOrder, report: Path | None) -> None:
             precision=order.precision,
             size=order.size,
             pictures=pictures if order.precision == "int8" else (),
-            scores=scores,
+            scores=score_map,
         )
         for file in files:
             console.print(f"written   {file}", soft_wrap=True, highlight=False, markup=False)
         rows = _rows(order, plain, files, task, pictures)
     console.print(export_table(rows))
+    if score_map is None and (order.precision == "int8" or order.size is not None) and _knows_scores(order, task):
+        console.print("note      what its scores are worth was measured before; measure again, and give --scores")
     if report is not None:
         written = {"weights": str(order.weights), "out": str(order.out), "task": task, "rows": export_to_dict(rows)}
         write_whole(report, (json.dumps(written, indent=2) + "\n").encode())
@@ -196,7 +198,7 @@ def _bytes(plain: Path, weights: Path) -> int:
     return weights.stat().st_size
 
 
-def _score_map(file: Path) -> Calibration:
+def _read_score_map(file: Path) -> Calibration:
     """Of a settings file. Raises ConfigError where it has none."""
     from pipeline.config import load_settings
 
@@ -207,3 +209,8 @@ def _score_map(file: Path) -> Calibration:
             "--calibration-out"
         )
     return tuple(known)
+
+
+def _knows_scores(order: ModelOrder, task: str) -> bool:
+    """Whether the written file says what its scores are worth."""
+    return _detector_or_embedder(task, order, order.out, "auto", "auto").card.calibration is not None

@@ -115,17 +115,17 @@ def export(
         return
     _refuse(track_words, f"{what} is a model")
     order = ModelOrder(
-        Path(what),
-        out,
-        _model_format(form, out),
-        _precision(precision or "f16", calibration),
-        None if image_size is None else parse_size(image_size, option="--image-size"),
-        tuple(calibration or ()),
-        frames,
-        tuple(truth or ()),
-        classes,
-        every,
-        scores,
+        weights=Path(what),
+        out=out,
+        form=_model_format(form, out),
+        precision=_precision(precision or "f16", calibration),
+        size=None if image_size is None else parse_size(image_size, option="--image-size"),
+        calibration=tuple(calibration or ()),
+        frames=frames,
+        truth=tuple(truth or ()),
+        classes=classes,
+        every=every,
+        score_map=scores,
     )
     export_model_file(order, report)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from itertools import chain, groupby, pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import numpy as np
@@ -20,7 +20,7 @@ from pipeline.heart import Heart
 from pipeline.own_settings import CAMERAS, OwnSettings, own_settings
 from pipeline.processing import tell_failure
 from pipeline.rule_settings import DrawnRule
-from pipeline.run_record import MODELS, media_folder, stored_values, with_drawn
+from pipeline.run_record import MODELS, SCORES, media_folder, stored_scores, stored_values, with_drawn
 from pipeline.sinks.base import ChunkEnd, Result
 from pipeline.sinks.database import DatabaseSink
 from pipeline.stages import Follower
@@ -35,7 +35,7 @@ from pipeline.store.states import RequestedState, RunStatus, SourceStatus
 from pipeline.store.stored_detections import RETRACK, stored_detections
 from pipeline.store.writer import RunWriter
 from pipeline.stored_frames import StoredFrames
-from pipeline.tracker_settings import TrackerSettings, own_tracker
+from pipeline.tracker_settings import TrackerSettings, calibrated
 from trackers.structures import Detections, Frame, Stage, Tracks
 from trackers.track_rows import Recording, Refiner, TrackRows
 
@@ -108,7 +108,8 @@ class Retrack:
         """
         self._database = database
         self._run = run
-        self._settings = settings
+        self._scores = stored_scores(run.run.settings)
+        self._settings = settings.model_copy(update={"tracker": calibrated(settings.tracker, self._scores)})
         self._refiner: Refiner | None = build.refiner(settings.refine) if refined else None
         self._advanced = advanced
         self._stopped = False
@@ -145,9 +146,11 @@ class Retrack:
         if self._refiner is None:
             del kept["refine"]  # it decided nothing
         kept[MODELS] = self._run.run.settings.get(MODELS, {})
+        if self._scores is not None:
+            kept[SCORES] = [list(pair) for pair in self._scores]
         parent = self._run.run
         if self._own:
-            kept[CAMERAS] = {name: own.model_dump(mode="json", exclude_none=True) for name, own in self._own.items()}
+            kept[CAMERAS] = {name: _told(own) for name, own in self._own.items()}
         deciding = {name: kept.get(name) for name in (*_ALLOWED, CAMERAS)}
         hashed = digest({"parent": parent.settings_hash, **deciding})
         record = RunRecord(RETRACK, kept, hashed, version("sightline"), parent=parent.public_id)
@@ -169,7 +172,8 @@ class Retrack:
 
     def _tracker(self, name: str) -> TrackerSettings:
         """Of a source."""
-        return own_tracker(self._own.get(name, OwnSettings()).tracker, self._settings.tracker)
+        own = self._own.get(name, OwnSettings()).tracker
+        return self._settings.tracker if own is None else calibrated(own, self._scores)
 
     def _analyst(self, source: RunSourceRow) -> Analyst | None:
         """What watches a source. Raises ConfigError for rules that cannot be."""
@@ -300,3 +304,11 @@ def _joined(one: Tracks, other: Tracks) -> Tracks:
     """The rows of both."""
     names = [column.name for column in fields(Tracks)]
     return Tracks(**{name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in names})
+
+
+def _told(own: OwnSettings) -> dict[str, Any]:
+    """What a camera was told; that its scores are to be learned (`calibration: null`) is told, too."""
+    held = own.model_dump(mode="json", exclude_none=True)
+    if own.tracker is not None and "calibration" in own.tracker.model_fields_set:
+        held["tracker"]["calibration"] = own.tracker.model_dump(mode="json")["calibration"]
+    return held

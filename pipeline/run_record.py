@@ -16,10 +16,12 @@ from pipeline.rule_settings import DrawnRule, RuleKind
 from pipeline.sources.base import DECODING, Source, microseconds
 from pipeline.store.engines import read_address
 from pipeline.store.records import RunRecord, SourceRecord
+from pipeline.tracker_settings import Calibration
 
 WHERE_AND_HOW = {"weights", "device", "threads"}  # settings of a model that its card tells better: content, runtime
 # what stands beside the settings in a record
 OUTPUTS, MODELS, CODE = "outputs", "models", "code"
+SCORES = "score_calibration"  # what the detector's file says its scores are worth
 DRAWN = "drawn"  # zones and lines that were drawn in the page: source's address -> rules, as the run began with them
 
 OF_A_SERVICE = ("cameras", "record", "service", "secrets_file", "made_by")  # what a run over files has not
@@ -49,6 +51,8 @@ def run_record(settings: Settings, detector: Detector, embedder: Embedder | None
     models = _model_keys(detector, embedder)
     kept[OUTPUTS] = {name: str(path.resolve()) for name, path in outputs.by_name.items()}
     kept[MODELS] = models
+    if detector.card.calibration is not None:
+        kept[SCORES] = [list(pair) for pair in detector.card.calibration]
     return RunRecord("files", kept, digest(deciding | {MODELS: list(models.values())}), version("sightline"))
 
 
@@ -62,13 +66,21 @@ def stored_settings(kept: Mapping[str, Any], database: str) -> Settings:
 
 def stored_values(kept: Mapping[str, Any], database: str) -> dict[str, Any]:
     """What a settings file would say for a stored run."""
-    values = {name: value for name, value in kept.items() if name not in (OUTPUTS, MODELS, DRAWN, *OF_A_SERVICE)}
+    values = {
+        name: value for name, value in kept.items() if name not in (OUTPUTS, MODELS, SCORES, DRAWN, *OF_A_SERVICE)
+    }
     values["store"] = {**values.get("store", {}), "database": database}
     defaults = Settings().model_dump(mode="json")
     for section in ("detector", "embedder"):  # they refuse what their backend does not look at, also said by default
         said = values.get(section, {})
         values[section] = {key: value for key, value in said.items() if value != defaults[section].get(key)}
     return values
+
+
+def stored_scores(kept: Mapping[str, Any]) -> Calibration | None:
+    """What the file of a stored run's detector said its scores are worth."""
+    pairs = kept.get(SCORES)
+    return None if pairs is None else tuple((float(score), float(precision)) for score, precision in pairs)
 
 
 def stored_outputs(kept: Mapping[str, Any]) -> Outputs:

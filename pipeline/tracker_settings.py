@@ -134,11 +134,6 @@ def calibrated(settings: TrackerSettings, known: Calibration | None) -> TrackerS
     return settings.model_copy(update={"calibration": known})
 
 
-def own_tracker(own: TrackerSettings | None, common: TrackerSettings) -> TrackerSettings:
-    """Of a camera: what is said for all where it has none of its own, and the same map of the detector's scores."""
-    return common if own is None else calibrated(own, getattr(common, "calibration", None))
-
-
 TRACKERS: Mapping[str, type[Section]] = {
     "sort": SortSettings,
     "bytetrack": ByteTrackSettings,

@@ -106,12 +106,15 @@ def embedded_calibration(metadata: Mapping[str, str]) -> tuple[tuple[float, floa
     if text is None:
         return None
     try:
-        pairs = tuple((float(score), float(precision)) for score, precision in json.loads(text))
+        said = json.loads(text)
+        if not isinstance(said, list) or not all(isinstance(row, list) for row in said):
+            raise ValueError("it is no list of [score, precision] pairs")
+        pairs = tuple((float(score), float(precision)) for score, precision in said)
         if not pairs or not all(isfinite(score) and 0 <= precision <= 1 for score, precision in pairs):
             raise ValueError("scores are finite, and precisions lie between 0 and 1")
         if any(not (low < high and before <= after) for (low, before), (high, after) in pairwise(pairs)):
             raise ValueError("scores must rise, and precisions not fall")
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ModelError(
             f"the file's metadata `{CALIBRATION}` cannot be read ({error}); export it again, or remove the entry"
         ) from error

@@ -55,7 +55,7 @@ class Opened:
         written = catalog.embedded_names(self.file.metadata) or rt_names(self.model)
         names = written or catalog.KNOWN_STEMS.get(self.file.stem, ())
         known = {"labels": " ".join(name.replace(" ", "_") for name in names)} if names else {}
-        kept = {**rt_metadata(self.model), **self.file.metadata}
+        kept = self.file.metadata | rt_metadata(self.model)
         if catalog.CALIBRATION in kept:
             known[catalog.CALIBRATION] = kept[catalog.CALIBRATION]
         return known | {"recipe": recipe_text(self.recipe)}

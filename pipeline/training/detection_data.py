@@ -20,7 +20,7 @@ _PART_KEYS = {"images", "labels", "annotations", "names", "classes", "scores", "
 
 
 def read_training_pictures(file: Path) -> tuple[tuple[str, ...], tuple[LabelledPicture, ...], str]:
-    """Names of the classes, the pictures of `train`, and their digest: for those who train nothing with them.
+    """Names of the classes, the pictures of `train`, once each, and their digest: for those who train nothing.
 
     Raises as `read_detection_data`.
     """
@@ -171,7 +171,7 @@ def _reader(file: Path) -> _Reader:
 
 def _times(said: Any, part: str, where: str) -> int:
     if part != "train" and said != 1:
-        raise FormatError(f"{where}: times is for 'train'; what judges is seen once")
+        raise FormatError(f"{where}: `times` counts under 'train' only; remove it here")
     if not isinstance(said, int) or isinstance(said, bool) or said < 1:
         raise FormatError(f"{where}: times is {said!r}; it must be how often an epoch shows the pictures, 1 or more")
     return said

@@ -104,12 +104,15 @@ class DetectorTraining:
 
     def lines(self) -> list[str]:
         """What will be trained, on what."""
-        boxes = sum(len(picture.labels) for picture in self.data.train)
-        empty = sum(not len(picture.labels) for picture in self.data.train)
+        pictures = {picture.path: picture for picture in self.data.train}.values()
+        boxes = sum(len(picture.labels) for picture in pictures)
+        empty = sum(not len(picture.labels) for picture in pictures)
+        shown = len(self.data.train)
+        often = f", {shown} an epoch" if shown > len(pictures) else ""
         without = f" ({empty} show none)" if empty else ""
         start = f"{self.taken_over} of them from {self.settings.weights}" if self.taken_over else "random at the start"
         return [
-            f"data      {len(self.data.train)} pictures with {boxes} boxes of {', '.join(self.data.names)}{without}; "
+            f"data      {len(pictures)} pictures with {boxes} boxes of {', '.join(self.data.names)}{without}{often}; "
             f"{len(self.data.val)} to judge by",
             f"network   {self.settings.architecture}: {self.parameters} parameters, {start}; {self.trainer.precision}",
         ]

@@ -22,7 +22,7 @@ from pipeline.store.camera_rows import add_gap, gaps_end, last_seen
 from pipeline.store.cameras import CameraRow
 from pipeline.store.database import Database
 from pipeline.store.writer import RunWriter, now_microseconds
-from pipeline.tracker_settings import own_tracker
+from pipeline.tracker_settings import calibrated
 from pipeline.watch.feeds import FeedCounts
 from pipeline.watch.patience import Patience, PatientWriter
 from trackers.structures import Gap
@@ -61,7 +61,7 @@ def camera_stream(
     )
     classes = means.detector.card.classes
     labels = None if settings.keep is None else _labels(settings.keep, classes)
-    tracker = build.tracker(own_tracker(settings.tracker, means.settings.tracker))
+    tracker = build.tracker(calibrated(settings.tracker or means.settings.tracker, means.detector.card.calibration))
     analyst = build.analyst(analytics_of(means, settings), classes)
     preview = build.camera_preview(preview_file(means.media_folder, row.public_id), classes)
     checkpoint = means.writer.checkpoint(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from pipeline.config import load_settings
 from pipeline.outputs import Outputs
 from pipeline.processing import Models
-from pipeline.run_record import run_record, stored_settings
-from pipeline.tracker_settings import SortSettings, calibrated, own_tracker
+from pipeline.run_record import run_record, stored_scores, stored_settings
+from pipeline.tracker_settings import SortSettings, calibrated
 from tests.fakes import FakeDetector
 
 KNOWN = ((0.1, 0.05), (0.6, 0.9))
@@ -43,11 +44,8 @@ def test_trackers_without_precisions_are_left_alone() -> None:
     assert calibrated(SortSettings(), KNOWN) == SortSettings()
 
 
-def test_a_camera_of_its_own_tracker_has_the_same_detector() -> None:
-    common = calibrated(load_settings(None).tracker, KNOWN)
-    assert own_tracker(None, common) is common
-    own = load_settings(None, ["tracker.lost_seconds=9"]).tracker
-    assert own_tracker(own, common) == own.model_copy(update={"calibration": KNOWN})
-    assert own_tracker(own, SortSettings()) == own
-    told = load_settings(None, ["tracker.calibration=[[0, 0], [1, 1]]"]).tracker
-    assert own_tracker(told, common) == told
+def test_the_record_keeps_what_the_file_says_whatever_tracker_is_used() -> None:
+    kept = run_record(load_settings(None, ["tracker.name=bytetrack"]), Knowing(), None, Outputs()).settings
+    assert stored_scores(json.loads(json.dumps(kept))) == KNOWN
+    assert stored_settings(kept, "x.db").tracker.name == "bytetrack"
+    assert stored_scores(run_record(load_settings(None), FakeDetector(), None, Outputs()).settings) is None

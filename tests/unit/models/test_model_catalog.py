@@ -93,7 +93,19 @@ def test_what_scores_are_worth_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", "[]", "[[0.1]]", "[[0.3, 0.2], [0.3, 0.5]]", "[[0.3, 0.5], [0.4, 0.4]]", "[[0.1, 2]]", "[[NaN, 1]]"],
+    [
+        "",
+        "{}",
+        "[]",
+        "[[0.1]]",
+        "[[0.3, 0.2], [0.3, 0.5]]",
+        "[[0.3, 0.5], [0.4, 0.4]]",
+        "[[0.1, 2]]",
+        "[[NaN, 1]]",
+        '["01"]',
+        '{"01": 1}',
+        f"[[1{'0' * 400}, 1]]",
+    ],
 )
 def test_a_map_of_scores_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ModelError, match="`score_calibration` cannot be read"):

@@ -135,10 +135,12 @@ def test_lists_of_pictures_and_pictures_without_objects(tmp_path: Path) -> None:
 
 
 def test_a_part_is_shown_as_often_as_asked(tmp_path: Path) -> None:
-    once = read_detection_data(yolo(tmp_path))
+    yolo(tmp_path)
     picture(tmp_path / "more" / "9.png", 200)
-    twice = {"names": ["car", "person"], "train": [{"images": "images/train", "times": 2}, "more"], "val": "images/val"}
-    data = read_detection_data(write(tmp_path, twice))
+    said = {"names": ["car", "person"], "train": [{"images": "images/train"}, "more"], "val": "images/val"}
+    once = read_detection_data(write(tmp_path, said))
+    said["train"] = [{"images": "images/train", "times": 2}, "more"]
+    data = read_detection_data(write(tmp_path, said))
     assert [one.path.name for one in data.train] == ["0.png", "0.png", "1.png", "1.png", "9.png"]
     assert len(data.val) == 1
     assert data.digest != once.digest
@@ -222,7 +224,7 @@ def test_of_many_problems_five_are_shown_and_all_are_counted(tmp_path: Path) -> 
         ({"train": {"images": "images/train", "names": "images"}}, FormatError, "images cannot be read"),
         ({"train": {"images": "images/train", "times": 0}}, FormatError, "times is 0; it must be how often"),
         ({"train": {"images": "images/train", "times": "2x"}}, FormatError, "times is '2x'"),
-        ({"val": {"images": "images/val", "times": 2}}, FormatError, "what judges is seen once"),
+        ({"val": {"images": "images/val", "times": 2}}, FormatError, "`times` counts under 'train' only"),
         (
             {"train": {"images": "images/train", "names": ["cat", "persons"]}},
             FormatError,

@@ -1,0 +1,86 @@
+"""The bundled models on real pictures that they never learned from: what was measured on them, less a margin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from pipeline import build
+from pipeline.config import SourceSettings, load_settings
+from pipeline.models.base import Detector
+from pipeline.run_record import stored_scores
+from pipeline.sources.base import Source
+from pipeline.store.database import open_database
+from pipeline.store.tables import Run
+from pipeline.trials.detector_trial import teacher_truth, try_detector
+from pipeline.trials.embedder_trial import try_embedder
+from pipeline.trials.mot_sequence import read_mot_sequence
+from pipeline.trials.truth_set import read_truths, unmarked
+from tests.integration.command import call_main
+
+TEACHER = "person-vehicle-bike-detection-2003"
+
+
+def opened(address: str) -> Source:
+    return build.source(address, SourceSettings())
+
+
+def detector(*settings: str) -> Detector:
+    return build.detector(load_settings("bundled", ["detector.min_score=0.01", *settings]).detector)
+
+
+@pytest.mark.parametrize(
+    ("truth", "every", "least"),
+    [("mot15/TUD-Campus", 5, 0.70), ("mot15/PETS09-S2L1", 40, 0.82), ("coco-mini/val.json", 1, 0.26)],
+)
+def test_people_are_found(shared: Path, truth: str, every: int, least: float) -> None:
+    truths = read_truths(shared / "data" / truth, opened=opened, every=every)
+    result = try_detector(detector(), truths, classes="person")
+    assert result.pooled.scores.mean_ap50 >= least
+
+
+def test_vehicles_are_found_where_a_large_detector_finds_them(shared: Path) -> None:
+    road = unmarked(str(shared / "data" / "videos" / "car-detection.mp4"), opened=opened, every=10)
+    weights = shared / "weights" / TEACHER / f"{TEACHER}.xml"
+    teacher = build.detector(load_settings(None, [f"detector.weights={weights}"]).detector)
+    truth = teacher_truth(teacher, road, least_score=0.5)
+    result = try_detector(detector(), [truth], classes="vehicle")
+    assert result.pooled.scores.mean_ap50 >= 0.90
+
+
+def test_people_are_told_apart(shared: Path) -> None:
+    folders = [shared / "data" / "mot15" / name for name in ("PETS09-S2L1", "TUD-Campus")]
+    embedder = build.embedder(load_settings("bundled", ["embedder.min_score=0"]).embedder)
+    assert embedder is not None
+    read = [read_mot_sequence(folder, opened) for folder in folders]
+    assert try_embedder(embedder, read, opened=opened, every=5)[-1].auc >= 0.88
+
+
+def test_a_run_goes_by_what_the_file_says_its_scores_are_worth(shared: Path, tmp_path: Path) -> None:
+    known = detector().card.calibration
+    assert known is not None
+    assert len(known) > 5
+    video = shared / "data" / "mot15" / "TUD-Campus" / "video.mp4"
+    words = ("run", video, "--config", "bundled", "--max-frames", 12, "--database", "a.db")
+    assert call_main(*words, folder=tmp_path).code == 0
+    for change in ("tracker.lost_seconds=1", "tracker.name=bytetrack", "tracker.name=deepsort"):
+        done = call_main("retrack", "last", "--set", change, "--database", "a.db", folder=tmp_path)
+        assert done.code == 0, done.err
+    with open_database(tmp_path / "a.db") as store, store.read() as connection:
+        kept = connection.scalars(select(Run.settings).order_by(Run.id)).all()
+    maps = [one["tracker"].get("calibration") for one in kept]
+    assert [stored_scores(one) for one in kept] == [known] * 4
+    assert maps == [[list(pair) for pair in known]] * 2 + [None] + [[list(pair) for pair in known]]
+
+
+def test_what_scores_are_worth_is_written_by_the_command(tmp_path: Path) -> None:
+    (tmp_path / "scores.yaml").write_text("tracker:\n  calibration: [[0.1, 0.2], [0.5, 0.9]]\n")
+    words = ("export", "bundled:person-vehicle-bicycle", "--out", "a.onnx", "--scores")
+    done = call_main(*words, "scores.yaml", folder=tmp_path)
+    assert done.code == 0, done.err
+    assert detector(f"detector.weights={tmp_path / 'a.onnx'}").card.calibration == ((0.1, 0.2), (0.5, 0.9))
+    (tmp_path / "none.yaml").write_text("tracker: {lost_seconds: 2}\n")
+    done = call_main(*words, "none.yaml", folder=tmp_path)
+    assert (done.code, "it has no tracker.calibration" in done.err) == (2, True)
