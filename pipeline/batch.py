@@ -21,8 +21,9 @@ from uuid import UUID
 
 from pipeline.config import Settings
 from pipeline.errors import OutputError, SightlineError, StoreError
+from pipeline.loaded_models import Models
 from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome, SourceStart
-from pipeline.processing import Job, Models, Processor, one_line
+from pipeline.processing import Job, Processor, one_line
 from pipeline.run_record import media_folder
 from pipeline.store.database import open_database
 from pipeline.store.states import SourceStatus

@@ -98,7 +98,7 @@ def run(
         ),
     ],
     config: Annotated[
-        str, typer.Option(help="YAML file, or the name of one in configs/ (default, bundled, people).")
+        str, typer.Option(help="YAML file, or the name of one in configs/ (default, motion, people).")
     ] = "default",
     settings: SetOption = None,
     database: DatabaseOption = None,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.training.scenes import Opened
 
 _RENDERED_SEEDS = 8  # rendered scenes, each with other walkers
+_RENDERED_SHARE = 1 / 9  # of the scenes
 
 
 def composite(
@@ -43,6 +44,15 @@ def composite(
         str | None,
         typer.Option(metavar="CLASS", help="Also paste over rendered scenes; their walkers are of this class."),
     ] = None,
+    rendered_share: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            min=0.01,
+            max=1,
+            help="How much of the scenes are rendered ones; 1: all, DATA only names the classes.  [default: a ninth]",
+        ),
+    ] = None,
     pictures: Annotated[int, typer.Option(min=1, help="How many to make.")] = 3000,
     shares: Annotated[
         str | None, typer.Option(metavar="NUMBERS", help="How often each class is pasted.  [default: all alike]")
@@ -54,7 +64,9 @@ def composite(
         str,
         typer.Option(metavar="NUMBERS", help="Height of the first class at the lower border, shares of the picture."),
     ] = "0.12,0.9",
-    most: Annotated[int, typer.Option(min=1, help="Objects pasted into a picture at most.")] = 12,
+    most: Annotated[
+        int, typer.Option(min=0, help="Objects pasted into a picture at most; 0: none, parts of scenes as they are.")
+    ] = 12,
     seed: Annotated[int, typer.Option(min=0, help="Another one gives other pictures.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the set in --out.")] = False,
 ) -> None:
@@ -69,22 +81,24 @@ def composite(
     from pipeline.training.cutouts import digest_of
     from pipeline.training.detection_data import read_training_pictures
     from pipeline.training.label_set import LabelSet
-    from pipeline.training.scenes import RenderedScenes, opened
+    from pipeline.training.scenes import opened
 
+    if rendered_share is not None and rendered is None:
+        raise ConfigError("--rendered-share needs --rendered: the class of the walkers")
+    if most and not masks and not still:
+        raise ConfigError("there is nothing to cut out; give --masks or --still")
     names, labelled, digest = read_training_pictures(scenes)
     style = _style(names, shares, heights, near, most)
     held: list[Opened] = [partial(opened, picture) for picture in labelled]
     cutouts, empty = _cutouts(masks or [], images, classes, still or [], most_of_still, names)
     held += empty * max(1, len(held) // 40)
     if rendered is not None:
-        if rendered not in names:
-            raise ConfigError(f"--rendered {rendered}: the scenes label {', '.join(names)}")
-        moments = RenderedScenes(range(seed * 100 + 1, seed * 100 + 1 + _RENDERED_SEEDS), names.index(rendered))
-        held += [partial(moments, index) for index in range(max(1, len(held) // 8))]
+        held = _with_rendered(held, names, rendered, rendered_share or _RENDERED_SHARE, pictures, seed)
     composer = Composer(held, cutouts, style, seed)
     record = {
         "scenes": digest,
         "rendered": rendered,
+        "rendered_share": rendered_share,
         "cutouts": digest_of(cutouts),
         "style": asdict(style),
         "seed": seed,
@@ -123,6 +137,21 @@ def _make(composer: Composer, made: LabelSet, pictures: int, console: Console) -
     return before, boxes
 
 
+def _with_rendered(
+    held: list[Opened], names: tuple[str, ...], walker: str, share: float, pictures: int, seed: int
+) -> list[Opened]:
+    """The scenes, and moments of rendered ones that make up their share."""
+    from pipeline.training.scenes import RenderedScenes
+
+    if walker not in names:
+        raise ConfigError(f"--rendered {walker}: the scenes label {', '.join(names)}")
+    moments = RenderedScenes(range(seed * 100 + 1, seed * 100 + 1 + _RENDERED_SEEDS), names.index(walker))
+    if share == 1:
+        return [partial(moments, index) for index in range(pictures)]
+    count = int(len(held) * share / (1 - share) + 1e-9)  # of a whole number that came out a little less
+    return held + [partial(moments, index) for index in range(max(1, count))]
+
+
 def _style(names: tuple[str, ...], shares: str | None, heights: str | None, near: str, most: int) -> CompositeStyle:
     from pipeline.training.composites import CompositeStyle
 
@@ -156,8 +185,6 @@ def _cutouts(
     from pipeline.training.cutout_sources import coco_cutouts, still_cutouts
     from pipeline.training.scenes import Labelled
 
-    if not masks and not still:
-        raise ConfigError("there is nothing to cut out; give --masks or --still")
     if masks and images is None:
         raise ConfigError("--masks needs --images: the folder of its pictures")
     if classes is not None and not masks:

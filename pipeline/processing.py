@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 from pipeline import build
 from pipeline.config import Settings, SourceSettings
 from pipeline.engine import Engine, Stream
 from pipeline.errors import DamagedSourceError, SightlineError
 from pipeline.events import Tally
-from pipeline.models.base import Detector, Embedder
+from pipeline.loaded_models import Models
 from pipeline.outcome import RunObserver, SourceOutcome, SourceStart
 from pipeline.outputs import Outputs
 from pipeline.rule_settings import AnalyticsSettings
@@ -31,11 +30,9 @@ from pipeline.store.run_tracks import machine_tracks
 from pipeline.store.states import SourceStatus
 from pipeline.store.tracked_boxes import TrackedBoxes
 from pipeline.store.writer import RunWriter
-from pipeline.tracker_settings import calibrated
 from trackers.structures import State
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_Settings = TypeVar("_Settings", bound=Settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +45,6 @@ class Job:
     analytics: AnalyticsSettings = field(
         default_factory=AnalyticsSettings
     )  # of the settings, and what was drawn for it
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Models:
-    """The networks of a run."""
-
-    detector: Detector
-    embedder: Embedder | None
-
-    @classmethod
-    def load(cls, settings: Settings) -> Models:
-        """Raises ModelError, ConfigError."""
-        return cls(build.detector(settings.detector), build.embedder(settings.embedder))
-
-    def completed(self, settings: _Settings) -> _Settings:
-        """Settings that also say what the models know of themselves, so that they say all that decides a run."""
-        tracker = calibrated(settings.tracker, self.detector.card.calibration)
-        return settings.model_copy(update={"tracker": tracker})
 
 
 class Processor:

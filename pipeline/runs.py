@@ -15,10 +15,11 @@ from pipeline.batch import WorkerPool
 from pipeline.config import Settings
 from pipeline.errors import ConfigError, OutputError, SightlineError, StoreError
 from pipeline.heart import Heart
+from pipeline.loaded_models import Models
 from pipeline.models.base import Detector, Embedder
 from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome
 from pipeline.outputs import Outputs, check_outputs
-from pipeline.processing import Job, Models, Processor, one_line, tell_failure
+from pipeline.processing import Job, Processor, one_line, tell_failure
 from pipeline.rule_settings import AnalyticsSettings, DrawnRule
 from pipeline.run_plan import Seen, drawn_rules, look_at, refuse_unreadable, without_finished
 from pipeline.run_record import (

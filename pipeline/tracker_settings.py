@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat, field_validator
 
+from pipeline.score_map import check_score_map
 from pipeline.section import Seconds, Section, Share
 
 Calibration = tuple[tuple[FiniteFloat, Share], ...]  # score -> precision, scores rising, precisions not falling
@@ -111,11 +111,8 @@ class DeepSortSettings(Section):
     @field_validator("calibration")
     @classmethod
     def _rises(cls, value: tuple[tuple[float, float], ...] | None) -> tuple[tuple[float, float], ...] | None:
-        for (score, precision), (later, higher) in pairwise(value or ()):
-            if not score < later:
-                raise ValueError(f"scores of a calibration rise; {later} comes after {score}")
-            if higher < precision:
-                raise ValueError(f"precisions of a calibration do not fall; {higher} comes after {precision}")
+        if value is not None:
+            check_score_map(value)
         return value
 
 

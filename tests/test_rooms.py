@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("trackers",),
     ("pipeline.errors", "pipeline.bundled_models", "pipeline.redaction", "pipeline.tally", "pipeline.tracker_names"),
-    ("pipeline.events", "pipeline.logs", "pipeline.secrets", "pipeline.section"),
+    ("pipeline.events", "pipeline.logs", "pipeline.secrets", "pipeline.score_map", "pipeline.section"),
     ("pipeline.rule_settings", "pipeline.tracker_settings", "pipeline.moments"),
     # what the parts promise each other, and settings
     (
@@ -48,7 +48,14 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.training", "pipeline.outputs", "pipeline.exports"),
     ("pipeline.trials",),  # of what was trained
     ("pipeline.build", "pipeline.outcome", "pipeline.compare"),
-    ("pipeline.run_record", "pipeline.track_file", "pipeline.retention", "pipeline.recordings", "pipeline.clips"),
+    (
+        "pipeline.run_record",
+        "pipeline.loaded_models",
+        "pipeline.track_file",
+        "pipeline.retention",
+        "pipeline.recordings",
+        "pipeline.clips",
+    ),
     ("pipeline.heart", "pipeline.addresses", "pipeline.picture_search", "pipeline.processing", "pipeline.run_plan"),
     ("pipeline.own_settings", "pipeline.stored_frames"),
     ("pipeline.batch", "pipeline.retrack"),
@@ -93,6 +100,7 @@ READS_SETTINGS = {
     "pipeline.build",
     "pipeline.run_record",
     "pipeline.picture_search",
+    "pipeline.loaded_models",
     "pipeline.processing",
     "pipeline.run_plan",
     "pipeline.own_settings",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from math import isfinite
+from pathlib import Path
 
 from pipeline.errors import ModelError
+from pipeline.score_map import check_score_map
 
 CALIBRATION = "score_calibration"  # entry of a file's metadata
 
@@ -64,10 +64,10 @@ def class_names(
     return names
 
 
-def embedded_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
+def embedded_names(metadata: Mapping[str, str], file: Path) -> tuple[str, ...]:
     """Class names that an exporter wrote into an ONNX file (ultralytics: `names`, a dict or list as Python text).
 
-    Empty where there are none. Raises ModelError where the entry cannot be read.
+    Empty where there are none. `file`: whose metadata it is. Raises ModelError where the entry cannot be read.
     """
     text = metadata.get("names")
     if text is None:
@@ -76,7 +76,7 @@ def embedded_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
         names = ast.literal_eval(text)
         ordered = [names[label] for label in range(len(names))]
     except (ValueError, SyntaxError, KeyError, TypeError) as error:
-        raise ModelError(f"the file's metadata `names` cannot be read ({error}); set detector.classes") from error
+        raise ModelError(f"{file}: its metadata `names` cannot be read ({error}); set detector.classes") from error
     return tuple(str(name) for name in ordered)
 
 
@@ -97,10 +97,10 @@ def embedded_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
     return None
 
 
-def embedded_calibration(metadata: Mapping[str, str]) -> tuple[tuple[float, float], ...] | None:
+def embedded_calibration(metadata: Mapping[str, str], file: Path) -> tuple[tuple[float, float], ...] | None:
     """How precise boxes of a score are, as `calibration_text` wrote it into a file: (score, precision), rising.
 
-    None where there is nothing. Raises ModelError where the entry cannot be read.
+    None where there is nothing. `file`: whose metadata it is. Raises ModelError where the entry cannot be read.
     """
     text = metadata.get(CALIBRATION)
     if text is None:
@@ -110,13 +110,10 @@ def embedded_calibration(metadata: Mapping[str, str]) -> tuple[tuple[float, floa
         if not isinstance(said, list) or not all(isinstance(row, list) for row in said):
             raise ValueError("it is no list of [score, precision] pairs")
         pairs = tuple((float(score), float(precision)) for score, precision in said)
-        if not pairs or not all(isfinite(score) and 0 <= precision <= 1 for score, precision in pairs):
-            raise ValueError("scores are finite, and precisions lie between 0 and 1")
-        if any(not (low < high and before <= after) for (low, before), (high, after) in pairwise(pairs)):
-            raise ValueError("scores must rise, and precisions not fall")
+        check_score_map(pairs)
     except (ValueError, TypeError, OverflowError) as error:
         raise ModelError(
-            f"the file's metadata `{CALIBRATION}` cannot be read ({error}); export it again, or remove the entry"
+            f"{file}: its metadata `{CALIBRATION}` cannot be read ({error}); export it again, or remove the entry"
         ) from error
     return pairs
 

@@ -52,7 +52,7 @@ class Opened:
     @property
     def said(self) -> dict[str, str]:
         """What an OpenVINO IR of it should say of itself: class names with underscores for blanks, recipe, scores."""
-        written = catalog.embedded_names(self.file.metadata) or rt_names(self.model)
+        written = catalog.embedded_names(self.file.metadata, self.file.path) or rt_names(self.model)
         names = written or catalog.KNOWN_STEMS.get(self.file.stem, ())
         known = {"labels": " ".join(name.replace(" ", "_") for name in names)} if names else {}
         kept = self.file.metadata | rt_metadata(self.model)
@@ -73,7 +73,7 @@ def open_network(weights: str | Path, *, input_size: tuple[int, int] | None = No
         _fold(model)
         known = embedded_recipe(file.metadata) or embedded_recipe(rt_metadata(model))
         return Opened(file, model, "embed", size, known or usual)
-    hints = Hints(len(catalog.embedded_names(file.metadata)) or None, catalog.suppresses(file.metadata))
+    hints = Hints(len(catalog.embedded_names(file.metadata, file.path)) or None, catalog.suppresses(file.metadata))
     _fold(model)
     decoder = decoders.choose(specs, size, form=None, hints=hints, name=file.path.name)
     return Opened(file, model, "detect", size, decoder.recipe)

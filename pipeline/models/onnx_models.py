@@ -123,14 +123,14 @@ def open_detector(
     """
     opened = OnnxSession(weights, device=device, threads=threads)
     size = opened.input_size(input_size)
-    embedded = catalog.embedded_names(opened.file.metadata)
+    embedded = catalog.embedded_names(opened.file.metadata, opened.file.path)
     hints = Hints(len(classes or embedded) or None, catalog.suppresses(opened.file.metadata))
     found = decoders.choose(opened.outputs, size, form=decoder, hints=hints, name=opened.file.path.name)
     names = catalog.class_names(opened.file.stem, explicit=classes, embedded=embedded, count=found.class_count)
     if batch > 1 and opened.batch == 1:
         _LOG.info("%s takes one frame at a time; frames run one by one", opened.file.path.name)
     network = OnnxNetwork(opened, found.recipe, batch=batch)
-    known = catalog.embedded_calibration(opened.file.metadata)
+    known = catalog.embedded_calibration(opened.file.metadata, opened.file.path)
     card = replace(_card(opened, "detect", input_size=size, classes=names), calibration=known)
     return NetworkDetector(network, found, card=card, limits=Limits(min_score, nms_iou, max_detections))
 

@@ -100,7 +100,7 @@ def open_detector(
     file, model = read_model(weights)
     size = find_input_size(model, file, input_size)
     set_size(model, file, size)
-    embedded = catalog.embedded_names(file.metadata) or rt_names(model)
+    embedded = catalog.embedded_names(file.metadata, file.path) or rt_names(model)
     hints = Hints(len(classes or embedded) or None, catalog.suppresses(file.metadata))
     found = decoders.choose(output_specs(model), size, form=decoder, hints=hints, name=file.path.name)
     names = catalog.class_names(file.stem, explicit=classes, embedded=embedded, count=found.class_count)
@@ -116,7 +116,7 @@ def open_detector(
         threads=threads,
         name=str(file.path),
     )
-    known = catalog.embedded_calibration(file.metadata | rt_metadata(model))
+    known = catalog.embedded_calibration(file.metadata | rt_metadata(model), file.path)
     card = replace(_card(file, network, "detect", input_size=size, classes=names), calibration=known)
     return NetworkDetector(network, found, card=card, limits=Limits(min_score, nms_iou, max_detections))
 

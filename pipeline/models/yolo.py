@@ -67,7 +67,7 @@ class YoloDetector:
         if size is not None:
             self._options["imgsz"] = list(size)
         self._warm_up()
-        own = catalog.embedded_names(file.metadata) or _names(self._model)
+        own = catalog.embedded_names(file.metadata, file.path) or _names(self._model)
         numbered = own == tuple(str(label) for label in range(len(own)))  # a .yaml knows how many, not which
         names = catalog.class_names(file.stem, explicit=classes, embedded=None if numbered else own, count=len(own))
         runner = "onnx" if file.form is files.Form.ONNX else "torch"

@@ -33,7 +33,8 @@ def cameras_page(database: str) -> Markup:
     ).format(
         start=Markup("<pre>sightline watch cameras.yaml --database {}</pre>").format(database),
         example=Markup(
-            "<pre># cameras.yaml\ndetector:\n  backend: motion   # or weights: a file\ncameras:\n  gate:\n"
+            "<pre># cameras.yaml\ndetector:\n  weights: bundled:person-vehicle-bicycle   # or a file\n"
+            "cameras:\n  gate:\n"
             "    url: rtsp://10.0.0.4/stream1\n    secret: gate   # SIGHTLINE_SECRET_GATE=user:password</pre>"
         ),
         card=_card(),

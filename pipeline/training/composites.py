@@ -26,7 +26,7 @@ class CompositeStyle:
     """How composites look. Lengths are shares of the picture's height unless they say otherwise."""
 
     sizes: tuple[tuple[int, int], ...] = ((234, 416), (312, 416), (416, 416))  # height, width, pixels
-    most_objects: int = 12
+    most_objects: int = 12  # 0: scenes as they are
     near_height: tuple[float, float] = (0.12, 0.9)  # of a person at the lower border
     horizon: tuple[float, float] = (-0.4, 0.45)  # where people would be infinitely small; negative: above the picture
     least_height: int = 14  # pixels; smaller people are not pasted
@@ -57,7 +57,7 @@ class Composer:
         """
         if not scenes:
             raise TrainingError("there are no scenes to paste over; give labelled pictures")
-        if not any(one.label >= 0 for one in cutouts):
+        if style.most_objects and not any(one.label >= 0 for one in cutouts):
             raise TrainingError("there is nothing to paste: none of the cut-outs is of a class")
         self._scenes = scenes
         self._style = style
@@ -80,6 +80,8 @@ class Composer:
     def _populate(self, random: np.random.Generator, canvas: _Canvas) -> None:
         """Paste from far to near."""
         style = self._style
+        if not style.most_objects:
+            return
         height = canvas.image.shape[0]
         near = np.exp(random.uniform(*np.log(style.near_height))) * height
         horizon = random.uniform(*style.horizon) * height

@@ -14,8 +14,9 @@ from pipeline.camera_settings import WatchSettings
 from pipeline.errors import ConfigError, SourceError, StoreError
 from pipeline.heart import Heart
 from pipeline.live_engine import LiveEngine
+from pipeline.loaded_models import Models
 from pipeline.outputs import Outputs
-from pipeline.processing import Models, tell_failure
+from pipeline.processing import tell_failure
 from pipeline.recordings import adopt_orphans
 from pipeline.run_record import media_folder, run_record
 from pipeline.secrets import Secrets

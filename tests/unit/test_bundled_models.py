@@ -37,7 +37,7 @@ def test_a_card_tells_of_this_very_file(name: str) -> None:
 
 
 def test_a_configuration_is_made_of_them() -> None:
-    settings = load_settings("bundled")
+    settings = load_settings("default")
     assert settings.detector.weights == resolved("bundled:person-vehicle-bicycle")
     assert settings.embedder.weights == resolved("bundled:person-reid")
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from pipeline.config import load_settings
+from pipeline.loaded_models import Models
 from pipeline.outputs import Outputs
-from pipeline.processing import Models
 from pipeline.run_record import run_record, stored_scores, stored_settings
 from pipeline.tracker_settings import SortSettings, calibrated
 from tests.fakes import FakeDetector

@@ -28,7 +28,7 @@ def opened(address: str) -> Source:
 
 
 def detector(*settings: str) -> Detector:
-    return build.detector(load_settings("bundled", ["detector.min_score=0.01", *settings]).detector)
+    return build.detector(load_settings("default", ["detector.min_score=0.01", *settings]).detector)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_vehicles_are_found_where_a_large_detector_finds_them(shared: Path) -> N
 
 def test_people_are_told_apart(shared: Path) -> None:
     folders = [shared / "data" / "mot15" / name for name in ("PETS09-S2L1", "TUD-Campus")]
-    embedder = build.embedder(load_settings("bundled", ["embedder.min_score=0"]).embedder)
+    embedder = build.embedder(load_settings("default", ["embedder.min_score=0"]).embedder)
     assert embedder is not None
     read = [read_mot_sequence(folder, opened) for folder in folders]
     assert try_embedder(embedder, read, opened=opened, every=5)[-1].auc >= 0.88
@@ -63,7 +63,7 @@ def test_a_run_goes_by_what_the_file_says_its_scores_are_worth(shared: Path, tmp
     assert known is not None
     assert len(known) > 5
     video = shared / "data" / "mot15" / "TUD-Campus" / "video.mp4"
-    words = ("run", video, "--config", "bundled", "--max-frames", 12, "--database", "a.db")
+    words = ("run", video, "--max-frames", 12, "--database", "a.db")
     assert call_main(*words, folder=tmp_path).code == 0
     for change in ("tracker.lost_seconds=1", "tracker.name=bytetrack", "tracker.name=deepsort"):
         done = call_main("retrack", "last", "--set", change, "--database", "a.db", folder=tmp_path)

@@ -84,10 +84,21 @@ def test_pictures_of_masks_still_cameras_and_rendered_scenes(place: Path) -> Non
     assert (code, "cutouts is " in err) == (2, True)
 
 
+def test_rendered_scenes_as_they_are(place: Path) -> None:
+    words = ("--rendered", "odd", "--rendered-share", "1", "--most", "0", "--pictures", "4", "--seed", "2")
+    code, out, err = composite(place, *words, out="plaza")
+    assert code == 0, err
+    assert "of 0 cut-outs, 4 scenes" in out
+    _, pictures, _ = read_training_pictures(place / "plaza" / "data.yaml")
+    assert [set(one.labels.tolist()) <= {1} for one in pictures] == [True] * 4
+    assert sum(len(one.labels) for one in pictures) > 0
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         ((), "nothing to cut out"),
+        ((*FROM_MASKS, "--rendered-share", "0.5"), "--rendered-share needs --rendered"),
         (("--masks", "masks/instances.json"), "--masks needs --images"),
         (FROM_MASKS[:4], "no whole object of even, odd; --classes says what"),
         ((*FROM_MASKS[:5], "dog=cat"), "--classes names dog; the scenes label even, odd"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.errors import ModelError
@@ -15,6 +17,8 @@ from pipeline.models.catalog import (
     embedded_size,
     suppresses,
 )
+
+FILE = Path("net.onnx")
 
 
 def test_order_of_preference() -> None:
@@ -71,9 +75,9 @@ def test_a_count_that_does_not_fit_gives_both_numbers() -> None:
 
 
 def test_names_and_size_written_by_ultralytics() -> None:
-    assert embedded_names({"names": "{0: 'person', 1: 'car'}"}) == ("person", "car")
-    assert embedded_names({"names": "['person', 'car']"}) == ("person", "car")
-    assert embedded_names({}) == ()
+    assert embedded_names({"names": "{0: 'person', 1: 'car'}"}, FILE) == ("person", "car")
+    assert embedded_names({"names": "['person', 'car']"}, FILE) == ("person", "car")
+    assert embedded_names({}, FILE) == ()
     assert embedded_size({"imgsz": "[480, 640]"}) == (480, 640)
     assert embedded_size({"imgsz": "large"}) is None
     assert embedded_size({}) is None
@@ -81,14 +85,14 @@ def test_names_and_size_written_by_ultralytics() -> None:
 
 @pytest.mark.parametrize("text", ["__import__('os')", "{1: 'a'}", "{"])
 def test_names_that_cannot_be_read(text: str) -> None:
-    with pytest.raises(ModelError, match="cannot be read"):
-        embedded_names({"names": text})
+    with pytest.raises(ModelError, match=r"net\.onnx: its metadata `names` cannot be read"):
+        embedded_names({"names": text}, FILE)
 
 
 def test_what_scores_are_worth_is_read_as_it_was_written() -> None:
     pairs = ((0.05, 0.0), (0.3, 0.45), (0.9, 1.0))
-    assert embedded_calibration({CALIBRATION: calibration_text(pairs)}) == pairs
-    assert embedded_calibration({}) is None
+    assert embedded_calibration({CALIBRATION: calibration_text(pairs)}, FILE) == pairs
+    assert embedded_calibration({}, FILE) is None
 
 
 @pytest.mark.parametrize(
@@ -108,5 +112,5 @@ def test_what_scores_are_worth_is_read_as_it_was_written() -> None:
     ],
 )
 def test_a_map_of_scores_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ModelError, match="`score_calibration` cannot be read"):
-        embedded_calibration({CALIBRATION: text})
+    with pytest.raises(ModelError, match=r"net\.onnx: its metadata `score_calibration` cannot be read"):
+        embedded_calibration({CALIBRATION: text}, FILE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -120,6 +121,14 @@ def test_obstacles_have_no_label() -> None:
     make = composer(cutouts=(person(), person(-1)), style=style)
     assert all(len(make(index).boxes) == 0 for index in range(10))
     assert any(reddish(make(index).image).any() for index in range(10))
+
+
+def test_with_nothing_to_paste_parts_of_scenes_stay_as_they_are() -> None:
+    held = scene((100, 60, 140, 160))
+    make = composer(held, cutouts=(), style=replace(PLAIN, most_objects=0))
+    assert Composer([lambda: held], [], replace(PLAIN, most_objects=0), 0)(0).image.shape == held.image.shape
+    assert not any(reddish(make(index).image).any() for index in range(6))
+    assert max(len(make(index).boxes) for index in range(6)) == 1
 
 
 def test_one_that_is_cut_stands_at_the_lower_border() -> None:
