@@ -40,6 +40,12 @@ def people(shared: Path) -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def exact() -> list[str]:
+    """Options with which networks compute alike from process to process, whatever the machine."""
+    return ["--set", "detector.precision=f32", "--set", "embedder.precision=f32"]
+
+
+@pytest.fixture(scope="session")
 def real_run(pets: Path, people: list[str], tmp_path_factory: pytest.TempPathFactory) -> RealRun:
     """Every frame of PETS, with every output."""
     folder = tmp_path_factory.mktemp("pets")

@@ -49,7 +49,7 @@ def test_demo_tracks_the_plaza_and_says_where_everything_is(demo: Demo) -> None:
     assert crossings >= demo.seconds / 4
     assert occlusions >= demo.seconds / 6
     scores = evaluate_folders(out / "truth", out / "tracks").combined
-    assert scores.identity.idf1 >= 0.75
+    assert scores.identity.idf1 >= 0.82
     assert f"IDF1 {scores.identity.idf1:.3f}" in said
     for file in ("plaza.mp4", "plaza-tracks.mp4", "sightline.db"):
         assert f"out/{file}" in said

@@ -74,9 +74,9 @@ def leftovers(folder: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def command(pets: Path, people: list[str]) -> list[object]:
+def command(pets: Path, exact: list[str]) -> list[object]:
     """160 frames of PETS with networks, a zone and a line, in chunks of 20."""
-    return ["run", pets / "video.mp4", *people, *RULES, "--max-frames", 160, "--set", f"store.chunk={CHUNK}", *OUTPUTS]
+    return ["run", pets / "video.mp4", *exact, *RULES, "--max-frames", 160, "--set", f"store.chunk={CHUNK}", *OUTPUTS]
 
 
 @pytest.fixture(scope="module")
