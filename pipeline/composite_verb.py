@@ -85,6 +85,8 @@ def composite(
 
     if rendered_share is not None and rendered is None:
         raise ConfigError("--rendered-share needs --rendered: the class of the walkers")
+    if not most and (masks or still):
+        raise ConfigError("--most 0 pastes nothing; leave out --masks and --still")
     if most and not masks and not still:
         raise ConfigError("there is nothing to cut out; give --masks or --still")
     names, labelled, digest = read_training_pictures(scenes)
@@ -95,15 +97,16 @@ def composite(
     if rendered is not None:
         held = _with_rendered(held, names, rendered, rendered_share or _RENDERED_SHARE, pictures, seed)
     composer = Composer(held, cutouts, style, seed)
-    record = {
+    record: dict[str, object] = {
         "scenes": digest,
         "rendered": rendered,
-        "rendered_share": rendered_share,
         "cutouts": digest_of(cutouts),
         "style": asdict(style),
         "seed": seed,
         "pictures": pictures,
     }
+    if rendered_share is not None:
+        record["rendered_share"] = rendered_share
     made = LabelSet.begin(out, record, resume=resume)
     console = Console()
     try:

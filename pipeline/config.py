@@ -128,7 +128,9 @@ class EmbedderSettings(Section):
         if self.weights is None and self.backend in ("openvino", "onnx"):
             raise ValueError(f"backend {self.backend} needs weights; set embedder.weights to a file")
         if self.weights is not None and self.backend in ("none", "colour"):
-            raise ValueError(f"backend {self.backend} takes no weights; set embedder.backend=auto to use the file")
+            raise ValueError(
+                f"backend {self.backend} takes no weights; set embedder.weights=null, or backend=auto to use the file"
+            )
         if self.backend in ("none", "colour"):
             _refuse_unused(self, self.backend, ("backend", "min_score"))
         return self

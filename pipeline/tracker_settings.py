@@ -97,7 +97,6 @@ class DeepSortSettings(Section):
     confirm_seconds: Seconds = Field(0.1, description="a track is confirmed when it was matched for so long")
     tentative_seconds: Seconds = Field(0.0, description="a tentative track ends when unseen for longer")
     lost_seconds: Seconds = Field(1.5, description="a confirmed track ends when unseen for longer")
-    return_seconds: Seconds = Field(0.0, description="after that looks alone may bring it back for so long; 0: never")
     lost_growth: Share = Field(0.0, description="share of its growth that the box of a lost track keeps")
     gallery_budget: Annotated[int, Field(ge=1, le=10_000)] = Field(100, description="features kept of a track")
 

@@ -202,10 +202,6 @@ class Pairing:
         self.detection_of[rows] = columns
         self.free[columns] = False
 
-    def admit(self, tracks: BoolArray) -> None:
-        """From here on these tracks (n,), too, may get a detection."""
-        self._open |= tracks
-
     def open_tracks(self, tracks: BoolArray) -> BoolArray:
         """Which of these `tracks` (n,) may still get a detection (n,)."""
         return np.asarray(tracks & self._open & (self.detection_of < 0))

@@ -73,7 +73,6 @@ class DeepSort:
         confirm_seconds: float = 0.1,
         tentative_seconds: float = 0.0,
         lost_seconds: float = 1.5,
-        return_seconds: float = 0.0,
         lost_growth: float = 0.0,
         gallery_budget: int = 100,
         model: kalman.MotionModel = kalman.XYWH8,
@@ -94,8 +93,7 @@ class DeepSort:
         self.shadowed_lost_seconds = shadowed_lost_seconds  # a hidden one waits for so long, at least as long as others
         self.confirm_seconds = confirm_seconds  # matched for so long, a track is confirmed
         self.tentative_seconds = tentative_seconds  # unseen for longer, a tentative track ends
-        self.lost_seconds = lost_seconds  # unseen for longer, a confirmed track ends ...
-        self.return_seconds = return_seconds  # ... unless looks alone may still bring it back, for so long
+        self.lost_seconds = lost_seconds  # unseen for longer, a confirmed track ends
         self.lost_growth = lost_growth  # share of its growth that the box of a lost track keeps
         self.calibration = calibration or ScoreCalibration()
         self.table = TrackTable(model)
@@ -122,8 +120,7 @@ class DeepSort:
     ) -> Tracks:
         """Take one frame's detections; see MultiObjectTracker."""
         table = self.table
-        patience, away = max(self.lost_seconds, self.return_seconds), self._away()
-        outlasted = table.outlasted(seconds, gap, tentative=self.tentative_seconds, lost=patience)
+        outlasted = table.outlasted(seconds, gap, tentative=self.tentative_seconds, lost=self.lost_seconds)
         table.predict(seconds, camera_motion, without=outlasted)
         if camera_motion is not None:
             self.observations.warp(camera_motion)
@@ -132,7 +129,7 @@ class DeepSort:
         strong = usable & (precision >= self.strong_score)
         weak = usable & (precision >= self.weak_score) & ~strong
 
-        pairing = Pairing(len(table), len(detections), without=outlasted | away)
+        pairing = Pairing(len(table), len(detections), without=outlasted)
         tracked = table.stages == CONFIRMED
         self.looks.match(pairing, table, detections, strong)
         by_overlap = self._by_overlap(detections, among=(strong | weak) & pairing.free)
@@ -140,18 +137,15 @@ class DeepSort:
         pairing.match(table.confirmed, strong, by_score, limit=self.overlap_limit)
         pairing.match(tracked, weak, by_overlap, limit=self.weak_overlap_limit)
         self._match_where_last_seen(pairing, detections, strong)
-        pairing.admit(away & ~outlasted)
         self.looks.recover(pairing, table, detections, strong)
         pairing.match(~table.confirmed, strong, by_overlap, limit=self.overlap_limit)
         self.looks.tell_apart(pairing, table, detections)
-        outlasted[self.looks.bring_back(pairing, table, detections, away & ~outlasted)] = True
 
         table.correct(pairing, detections, noise=self._noise(precision))
         table.steady(self.lost_growth)
         table.confirm(after=self.confirm_seconds)
         located, lost, boxes = table.stages == CONFIRMED, table.stages == LOST, table.boxes
-        blind = detections.features is None
-        hidden = cover(boxes, located, among=lost & ~away if blind else ~away if away.any() else None)
+        hidden = cover(boxes, located, among=lost if detections.features is None else None)
         wanted = pairing.free & usable & (precision >= self.new_score)
         born = surest_first(self._no_duplicates(wanted, detections, boxes[located], table.labels[located]), detections)
         self.looks.remember(pairing, table, detections, strong, born, hidden)
@@ -166,7 +160,7 @@ class DeepSort:
             shadowed=covered & (unseen <= self.shadow_seconds + _ROUNDING),
             spared=covered & (unseen <= self.shadowed_lost_seconds + _ROUNDING),
             tentative=self.tentative_seconds,
-            lost=patience,
+            lost=self.lost_seconds,
         )
         self._observe(pairing, detections, born, kept)
         self.looks.keep(kept)
@@ -197,11 +191,6 @@ class DeepSort:
         boxes = table.boxes
         pairs = overlap(boxes, table.labels, detections, among=among)
         return heightened(pairs, boxes, detections, self.height_weight)
-
-    def _away(self) -> BoolArray:
-        """Tracks (n,) that in the last frame were unseen for too long to be where they are predicted."""
-        known = max(self.lost_seconds, self.shadowed_lost_seconds)
-        return np.asarray(self.table.confirmed & (self.table.time - self.table.seen_at > known + _ROUNDING))
 
     def _match_where_last_seen(self, pairing: Pairing, detections: Detections, strong: BoolArray) -> None:
         """Observation-centric recovery (Cao et al. 2023, sec. 4.2): a prediction runs away, the last box does not."""

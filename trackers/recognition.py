@@ -1,9 +1,8 @@
 """Recognition: the stages of DeepSORT that go by looks, and what they remember of every track.
 
 `match` is the cascade of Wojke et al. 2017 (listing 1). `recover` finds tracks that are far from where motion would
-have them by looks alone, within what can be reached; `bring_back` finds those that were away for longer among tracks
-that have just begun. `tell_apart` asks again who is who after one track has hidden another. While it is hidden, a track
-remembers nothing: its picture shows the other.
+have them by looks alone, within what can be reached. `tell_apart` asks again who is who after one track has hidden
+another. While it is hidden, a track remembers nothing: its picture shows the other.
 """
 
 from __future__ import annotations
@@ -18,9 +17,6 @@ from trackers.occlusion import Cover, Encounters
 from trackers.structures import BoolArray, Detections, FloatArray, IntArray, State, joined, part_of
 from trackers.track_table import TrackTable
 
-_YOUNG_SECONDS = 2.0  # a track that began so recently may be of somebody who was away
-_DISTINCT = 0.2  # cosine distance by which all others must look less like one than who comes back
-_FAR = 2.0  # largest cosine distance
 _PARTED = 0.1  # of the smaller box, shared: two that hid each other no longer do
 
 
@@ -78,34 +74,6 @@ class Recognition:
         cost = self.gallery.pair_cost(rows, columns, detections.features)
         found = Candidates(rows, columns, cost, (len(table), len(detections)))
         pairing.match(table.confirmed, among, found, limit=self.recognition_limit)
-
-    def bring_back(self, pairing: Pairing, table: TrackTable, detections: Detections, away: BoolArray) -> IntArray:
-        """Let tracks that are `away` (n,) take the places of young ones that look like them, and like nobody else.
-
-        Who comes back is seen in part at first, as a stranger. Returns the rows of those that gave up their places.
-        """
-        nobody = np.zeros(0, np.int64)
-        if detections.features is None or self.recognition_limit == 0:
-            return nobody
-        age = table.time - table.started_at
-        young = np.flatnonzero((pairing.detection_of >= 0) & table.confirmed & (age <= _YOUNG_SECONDS))
-        old = np.flatnonzero(table.confirmed & (age > _YOUNG_SECONDS))
-        gone = pairing.open_tracks(away)[old]
-        if len(young) == 0 or not gone.any():
-            return nobody
-        taken = pairing.detection_of[young]
-        i, j = np.indices((len(old), len(young))).reshape(2, -1)
-        cost = self.gallery.mean_pair_cost(old[i], taken[j], detections.features).reshape(len(old), len(young))
-        cost[table.labels[old, None] != table.labels[None, young]] = np.inf
-        nearest, next_one = np.sort(np.vstack([cost, np.full((2, len(young)), _FAR)]), axis=0)[:2]
-        distinct = (cost == nearest) & (next_one - nearest >= _DISTINCT) & (nearest <= self.recognition_limit)
-        gave_up: list[int] = []
-        for row, column in zip(*np.nonzero(distinct & gone[:, None]), strict=True):
-            if pairing.detection_of[old[row]] < 0:  # nobody else has just turned out to be the same
-                table.exchange(old[row], young[column])
-                pairing.exchange(old[row], young[column])
-                gave_up.append(int(young[column]))
-        return np.array(gave_up, np.int64)
 
     def tell_apart(self, pairing: Pairing, table: TrackTable, detections: Detections) -> None:
         """Let two tracks that have parted change places if each looks like the other one did before they met."""

@@ -25,7 +25,7 @@ def cameras_page(database: str) -> Markup:
         '<div class="sl-hint" data-f="restart" hidden><h2>The service is not running</h2>'
         '<p data-f="last"></p>{start}</div>'
         '<div class="sl-hint" data-f="none" hidden><h2>No cameras yet</h2>'
-        "<p>A service watches cameras, tracks what moves and comes back after every outage. Write a file and start "
+        "<p>A service watches cameras, tracks what they show and comes back after every outage. Write a file and start "
         "it; its cameras appear here.</p>{example}{start}</div>"
         '<div class="sl-hint" data-f="empty" hidden><h2>This service has no camera</h2>'
         "<p>Add one: it is taken up within a second.</p></div>"

@@ -99,6 +99,7 @@ def test_rendered_scenes_as_they_are(place: Path) -> None:
     [
         ((), "nothing to cut out"),
         ((*FROM_MASKS, "--rendered-share", "0.5"), "--rendered-share needs --rendered"),
+        ((*FROM_MASKS, "--most", "0"), "--most 0 pastes nothing"),
         (("--masks", "masks/instances.json"), "--masks needs --images"),
         (FROM_MASKS[:4], "no whole object of even, odd; --classes says what"),
         ((*FROM_MASKS[:5], "dog=cat"), "--classes names dog; the scenes label even, odd"),

@@ -353,41 +353,6 @@ def test_looks_alone_must_be_near_and_of_the_class() -> None:
     assert far_away(make(recognition_limit=0.2), 140, label=1) == [2]
 
 
-def comes_back(
-    after: float, first: float, then: float, *, other: float | None = None, at: float = 700.0, **changes: float
-) -> list[int]:
-    """Somebody who looks like RED is gone for `after` seconds, then seen for 0.2 s with one look, for 0.2 s with
-    another: the id in the last one. `other`: the look of who stands there all the time. `at`: where he comes back."""
-    tracker = make(**{"recognition_limit": 0.2, "return_seconds": 10.0} | changes)
-    always = [] if other is None else [looks(other)]
-    there = [person(400.0)] * len(always)
-    time = settle(tracker, see(person(100), *there, features=[RED, *always]))
-    time = settle(tracker, see(*there, features=always or None), frames=round(after * FPS), start=time)
-    for look in (first, then):
-        frame = see(person(at), *there, features=[looks(look), *always])
-        time = settle(tracker, frame, frames=6, start=time)
-    return ids_by_row(tracker.update(frame, time), len(frame))[:1]
-
-
-def test_who_comes_back_and_is_known_only_after_a_while_gets_the_old_id() -> None:
-    assert comes_back(5.0, 1.5, 0.2) == [1]
-    assert comes_back(5.0, 0.2, 0.2) == [1]  # known at once
-    assert comes_back(5.0, 1.5, 0.7) == [2]  # 1 - cos: 0.235
-    assert comes_back(5.0, 1.5, 0.2, return_seconds=0.0) == [2]
-    assert comes_back(5.0, 1.5, 0.2, recognition_limit=0.0) == [2]
-    assert comes_back(12.0, 1.5, 0.2) == [2]  # gone for longer than that
-
-
-def test_who_comes_back_must_look_like_nobody_else() -> None:
-    for other, expected in ((0.65, 1), (0.63, 3)):  # 1 - cos: 0.204 and 0.192; he himself 0
-        assert comes_back(5.0, 1.5, 0.0, other=other) == [expected]
-
-
-def test_one_who_is_away_is_not_where_motion_would_have_him() -> None:
-    assert comes_back(0.5, 1.5, 1.5, at=100.0) == [1]
-    assert comes_back(5.0, 1.5, 1.5, at=100.0) == [2]
-
-
 def test_looks_alone_take_nobody_from_a_track_that_stands_there() -> None:
     tracker = make(recognition_limit=0.2)
     time = settle(tracker, see(person(100), person(240), features=[RED, BLUE]))
