@@ -67,7 +67,7 @@ def wait_until(true: Callable[[], bool], *, seconds: float = 90) -> None:
 def test_a_run_is_paused_goes_on_is_killed_and_resumed(
     store: Database, control: RunControl, clip: Path, tmp_path: Path
 ) -> None:
-    run = control.start([str(clip)], overrides=["store.chunk=50"])
+    run = control.start([str(clip)], config="motion", overrides=["store.chunk=50"])
     assert status(store, run) is ShownStatus.RUNNING
     preview = tmp_path / "media" / "preview" / f"{run}.jpg"
     wait_until(preview.exists)
@@ -97,11 +97,11 @@ def test_a_run_is_paused_goes_on_is_killed_and_resumed(
     assert processed(store, run) == FRAMES
     assert not preview.exists()
     with pytest.raises(ConfigError, match="finished before, in run"):
-        control.start([str(clip)], overrides=["store.chunk=50"])
+        control.start([str(clip)], config="motion", overrides=["store.chunk=50"])
 
 
 def test_a_run_is_stopped_and_resumed(store: Database, control: RunControl, clip: Path) -> None:
-    run = control.start([str(clip)])
+    run = control.start([str(clip)], config="motion")
     control.request(run, RequestedState.STOP)
     wait_until(lambda: status(store, run) is ShownStatus.STOPPED)
     assert processed(store, run) < FRAMES
