@@ -1,0 +1,81 @@
+"""What follows single targets: each is shown once, by a box, and then looked for in every picture after that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from trackers.geometry import intersection_pairs
+from trackers.structures import BoolArray, FloatArray, ImageArray
+
+LEAST_SIDE = 3.0  # pixels; nothing can be learned from less
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Where the targets are in one picture. Row i of every column is the same target."""
+
+    boxes: FloatArray  # (n, 4) float64 x1 y1 x2 y2, pixels; of one that is not found: where it was last
+    scores: FloatArray  # (n,) float64 0..1, how sure it is that the target is there; falls when it is hidden or gone
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+class TargetTracker(Protocol):
+    """Follows any number of targets at once. Row i is the same target everywhere; one instance a stream."""
+
+    @property
+    def boxes(self) -> FloatArray:
+        """Where the targets were found last (n, 4) float64."""
+
+    def add(self, image: ImageArray, boxes: FloatArray) -> None:
+        """Learn further targets, boxes (k, 4), from the picture that shows them; they come after those there are.
+
+        Raises ValueError where a box or a picture cannot be learned from (see `checked_boxes`, `checked_image`).
+        """
+
+    def update(self, image: ImageArray, *, around: FloatArray | None = None) -> Found:
+        """Look for every target in the next picture, and learn from where one is surely found.
+
+        `around`: boxes (n, 4) around which to search, of the size to expect; by default where each was found last.
+        """
+
+    def keep(self, rows: BoolArray) -> None:
+        """Forget the targets that are not in the mask `rows` (n,)."""
+
+
+def checked_image(image: ImageArray) -> ImageArray:
+    """The picture as (height, width, 3) blue green red of 8 bits; grey ones are repeated. Raises ValueError."""
+    if image.dtype != np.uint8:
+        raise ValueError(f"a picture must have 8 bits a channel, got {image.dtype}; scale it to 0..255 first")
+    if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(f"a picture must be (height, width, 3) or grey (height, width), got {image.shape}")
+    return image
+
+
+def checked_boxes(boxes: FloatArray, image: ImageArray) -> FloatArray:
+    """The boxes as (k, 4) float64 if each shows something in the picture that can be followed. Raises ValueError."""
+    checked = np.array(boxes, np.float64)
+    if checked.ndim != 2 or checked.shape[1] != 4:
+        raise ValueError(f"boxes must be (k, 4) x1 y1 x2 y2, got {checked.shape}")
+    height, width = image.shape[:2]
+    picture = np.broadcast_to(np.array([0.0, 0.0, width, height]), checked.shape)
+    inside = intersection_pairs(checked, picture)
+    for box, shown in zip(checked, inside, strict=True):
+        told = f"box {', '.join(f'{value:g}' for value in box)} (x1, y1, x2, y2)"
+        if not np.isfinite(box).all():
+            raise ValueError(f"{told} holds a value that is no number")
+        sides = box[2:] - box[:2]
+        if (sides < LEAST_SIDE).any():
+            raise ValueError(f"{told} is smaller than {LEAST_SIDE:g} x {LEAST_SIDE:g} pixels; draw a larger one")
+        if shown <= 0:
+            raise ValueError(f"{told} lies outside the picture of {width} x {height} pixels")
+        if (sides > [width, height]).any():
+            raise ValueError(f"{told} is larger than the picture of {width} x {height} pixels")
+    return checked
