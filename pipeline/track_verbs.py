@@ -82,3 +82,40 @@ def evaluate_mot(
     Console().print(to_table(result))
     if json_out is not None:
         write_text(json_out, json.dumps(to_dict(result), indent=2) + "\n")
+
+
+@evaluate_app.command("sot")
+def evaluate_sot(
+    truth: Annotated[
+        Path, typer.Option(metavar="PATH", help="Where the target is: a file, or a folder of NAME/groundtruth.txt.")
+    ],
+    boxes: Annotated[
+        Path, typer.Option(metavar="PATH", help="Where the tracker says it is: a file, or a folder of NAME.txt.")
+    ],
+    json_out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Curves of success and precision as PNG.")] = None,
+) -> None:
+    """How well single targets were followed: success (AUC), precision, robustness, and what the score is worth.
+
+    Files have a row a frame. Boxes: `x,y,w,h` or `x,y,w,h,score`, the first row as given to the tracker; `car.txt.json`
+    beside `car.txt` may tell `frames_per_second` and `tracker`. Truth: `x,y,w,h`, `frame,x,y,w,h,isLost`, or eight
+    numbers of a polygon, whose upright hull counts; NaN, a side of 0 or isLost 1 say that the target is absent.
+
+    The second target of a clip is `NAME/groundtruth.2.txt` and `NAME.2.txt`. MEAN takes each target alike.
+
+    AUC: share of frames with an overlap above 0, .05 .. 1, their mean, 95.2 at best. `20 px`: centre that near.
+    `norm.`: centre within 0 .. .5 sizes of the target, mean. `robust`: share before ten frames in a row of overlap
+    below .1. `score`: how often a frame that is lost has a lower score than one that is not.
+
+    Example: `sightline evaluate sot --truth otb --boxes results --plot curves.png`
+    """
+    from pipeline.evaluation.sot_files import evaluate_targets, find_targets
+    from pipeline.evaluation.sot_report import curves_plot, to_dict, to_table
+    from pipeline.training.whole_file import write_whole
+
+    results = evaluate_targets(find_targets(truth, boxes))
+    Console().print(to_table(results))
+    if json_out is not None:
+        write_whole(json_out, (json.dumps(to_dict(results), indent=2) + "\n").encode())
+    if plot is not None:
+        write_whole(plot, curves_plot(results))

@@ -1,11 +1,13 @@
-"""A text file of comma-separated numbers, read as one array; errors name the file, the line and the column."""
+"""A text file of rows of numbers, read as one array; errors name the file, the line and the column."""
 
 from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +18,28 @@ from trackers.structures import BoolArray, FloatArray, IntArray
 _LARGEST = 1e15  # whole numbers up to here are exact in float64, and areas far from its end
 
 
+class Spelling(StrEnum):
+    """How a file writes its rows. The value says in messages what stands between two numbers."""
+
+    COMMAS = "commas"  # all numbers are known
+    LOOSE = "commas, blanks or tabs"  # NaN: a number that is not known
+
+    def cells(self, line: str) -> list[str]:
+        """The texts of a line's numbers."""
+        match self:
+            case Spelling.COMMAS:
+                return line.split(",")
+            case Spelling.LOOSE:
+                return re.split(r"\s*,\s*|\s+", line.strip())
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NumberTable:
     """Numbers of a file and where each row stood, so that a later check can still name the line."""
 
     path: Path
     names: tuple[str, ...]  # of the columns, for messages
-    values: FloatArray  # (n, columns) finite; columns <= len(names)
+    values: FloatArray  # (n, columns) finite, or NaN where the spelling allows it; columns <= len(names)
     lines: IntArray  # (n,) line of each row, from 1
 
     def __len__(self) -> int:
@@ -53,8 +70,8 @@ class NumberTable:
         raise FormatError(f"{self.path}, line {self.lines[row]}: {column} is {value}, not {wanted}")
 
 
-def read_numbers(path: Path, names: Sequence[str], *, least: int) -> NumberTable:
-    """Read rows of `least` to `len(names)` finite numbers, in every row as many; blank lines do not count.
+def read_numbers(path: Path, names: Sequence[str], *, least: int, spelling: Spelling = Spelling.COMMAS) -> NumberTable:
+    """Read rows of `least` to `len(names)` numbers, in every row as many; blank lines do not count.
 
     An empty file gives a table without rows. FormatError where the file is missing, unreadable or otherwise formed.
     """
@@ -63,14 +80,15 @@ def read_numbers(path: Path, names: Sequence[str], *, least: int) -> NumberTable
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
-        cells = line.split(",")
+        cells = spelling.cells(line)
         where = f"{path}, line {number}"
         if not least <= len(cells) <= len(names):
             wanted = f"{least}" if least == len(names) else f"{least} to {len(names)}"
-            raise FormatError(f"{where}: {len(cells)} columns, expected {wanted} separated by commas")
+            raise FormatError(f"{where}: {len(cells)} columns, expected {wanted} separated by {spelling}")
         if rows and len(cells) != len(rows[0]):
             raise FormatError(f"{where}: {len(cells)} columns, but line {lines[0]} has {len(rows[0])}")
-        rows.append([_number(cell, f"{where}: column {i + 1} ({names[i]})") for i, cell in enumerate(cells)])
+        places = [f"{where}: column {i + 1} ({names[i]})" for i in range(len(cells))]
+        rows.append([_number(cell, place, spelling) for cell, place in zip(cells, places, strict=True)])
         lines.append(number)
     values = np.array(rows, np.float64) if rows else np.zeros((0, 0))
     return NumberTable(path, tuple(names), values, np.array(lines, np.int64))
@@ -99,11 +117,13 @@ def write_text(path: Path, text: str) -> None:
         raise OutputError(f"{path}: cannot be written: {error.strerror}; check the folder and the disk") from error
 
 
-def _number(cell: str, where: str) -> float:
+def _number(cell: str, where: str, spelling: Spelling) -> float:
     try:
         value = float(cell)
     except ValueError as error:
         raise FormatError(f"{where} is {cell.strip()!r}, not a number") from error
+    if math.isnan(value) and spelling is Spelling.LOOSE:
+        return value
     if not math.isfinite(value):
         raise FormatError(f"{where} is {value}, not a finite number")
     if abs(value) > _LARGEST:

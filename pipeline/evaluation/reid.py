@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from pipeline.errors import FormatError
+from pipeline.evaluation.ranks import twice_above
 from trackers.structures import BoolArray, FloatArray, IntArray
 
 LEAST_SECONDS = 1.0
@@ -57,10 +58,7 @@ def same_different_auc(crops: Crops, *, least_seconds: float = LEAST_SECONDS) ->
     wins, pairs = 0, 0
     for alike, _, others in _blocks(crops, least_seconds):
         different = np.sort(alike[others])  # sorted, they find their places many times faster
-        below = (
-            np.searchsorted(same, different, side="left").sum() + np.searchsorted(same, different, side="right").sum()
-        )
-        wins += 2 * len(same) * len(different) - int(below)  # twice the pairs of pairs that are in order
+        wins += twice_above(same, different)
         pairs += 2 * len(same) * len(different)
     if not pairs:
         lacking = "different objects" if len(same) else f"the same object at least {least_seconds:g} s apart"

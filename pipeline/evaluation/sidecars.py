@@ -1,8 +1,9 @@
-"""Files beside a sequence's boxes: `seqinfo.ini` (rate, length, size) and `gmc.txt` (camera motion)."""
+"""Files beside boxes: `seqinfo.ini` (rate, length, size), `gmc.txt` (camera motion), `FILE.json` (which tracker)."""
 
 from __future__ import annotations
 
 import configparser
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from trackers.structures import FloatArray
 
 _SECTION = "Sequence"
 _KEYS = ("name", "frameRate", "seqLength", "imWidth", "imHeight")
+_FASTEST = 1e9  # frames a second
 _MOTION_COLUMNS = ("frame", "a", "b", "tx", "c", "d", "ty")
 
 
@@ -28,6 +30,14 @@ class SequenceInfo:
     length: int  # frames
     width: int  # pixels
     height: int  # pixels
+
+
+@dataclass(frozen=True, slots=True)
+class FollowInfo:
+    """What `FILE.json` says of the boxes of one target in FILE; None where it does not."""
+
+    frames_per_second: float | None = None  # at which the tracker worked
+    tracker: str | None = None  # its name
 
 
 def read_seqinfo(path: Path) -> SequenceInfo:
@@ -78,6 +88,28 @@ def write_camera_motion(path: Path, motion: Mapping[int, FloatArray]) -> None:
     """Write `gmc.txt` by rising frame. OutputError where that fails."""
     rows = ((frame, np.asarray(motion[frame]).ravel()) for frame in sorted(motion))
     write_text(path, "".join(f"{frame},{','.join(f'{value:.9g}' for value in row)}\n" for frame, row in rows))
+
+
+def read_follow_info(boxes: Path) -> FollowInfo:
+    """Read the `FILE.json` of a file of boxes: `{"frames_per_second": 61.5, "tracker": "nanotrack"}`, more may follow.
+
+    Nothing is known where there is none. FormatError where it is malformed.
+    """
+    path = boxes.with_name(f"{boxes.name}.json")
+    if not path.exists():
+        return FollowInfo()
+    try:
+        values = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise FormatError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from error
+    if not isinstance(values, dict):
+        raise FormatError(f'{path}: not an object; write {{"frames_per_second": ..., "tracker": ...}}')
+    speed, tracker = values.get("frames_per_second"), values.get("tracker")
+    if speed is not None and not (type(speed) in (int, float) and 0 < speed < _FASTEST):
+        raise FormatError(f"{path}: frames_per_second is {speed!r:.30}, not a number above 0 that a tracker can reach")
+    if tracker is not None and not isinstance(tracker, str):
+        raise FormatError(f"{path}: tracker is {tracker!r}, not a text")
+    return FollowInfo(None if speed is None else float(speed), tracker)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import FormatError, OutputError
-from pipeline.evaluation.number_table import read_numbers, write_text
+from pipeline.evaluation.number_table import Spelling, read_numbers, write_text
 
 NAMES = ("a", "b", "c")
 
@@ -83,3 +83,25 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path, file: Path) -> No
 def test_a_file_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         write_text(tmp_path / "absent" / "file.txt", "")
+
+
+def test_loosely_spelled_rows(file: Path) -> None:
+    file.write_text("1 2\t3\n\n 4,5 , nan\r\n")
+    table = read_numbers(file, NAMES, least=3, spelling=Spelling.LOOSE)
+    np.testing.assert_array_equal(table.values, [[1, 2, 3], [4, 5, np.nan]])
+    assert table.lines.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 2\n1,,2\n", "line 2: 3 columns, but line 1 has 2"),
+        ("1,,2\n", r"line 1: column 2 \(b\) is '', not a number"),
+        ("1\n", "line 1: 1 columns, expected 2 to 3 separated by commas, blanks or tabs"),
+        ("1 inf\n", r"line 1: column 2 \(b\) is inf, not a finite number"),
+    ],
+)
+def test_loose_is_not_careless(file: Path, text: str, message: str) -> None:
+    file.write_text(text)
+    with pytest.raises(FormatError, match=message):
+        read_numbers(file, NAMES, least=2, spelling=Spelling.LOOSE)

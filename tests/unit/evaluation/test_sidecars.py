@@ -1,4 +1,4 @@
-"""seqinfo.ini and gmc.txt: real files, round trips, and every way to be malformed."""
+"""seqinfo.ini, gmc.txt and FILE.json: real files, round trips, and every way to be malformed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import pytest
 
 from pipeline.errors import FormatError
 from pipeline.evaluation.sidecars import (
+    FollowInfo,
     SequenceInfo,
     read_camera_motion,
+    read_follow_info,
     read_seqinfo,
     write_camera_motion,
     write_seqinfo,
@@ -96,3 +98,41 @@ def test_malformed_camera_motion_is_refused(file: Path, text: str, message: str)
     file.write_text(text)
     with pytest.raises(FormatError, match=message):
         read_camera_motion(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"frames_per_second": 61.5, "tracker": "nanotrack", "video": "a.mp4"}', FollowInfo(61.5, "nanotrack")),
+        ('{"frames_per_second": 30}', FollowInfo(30.0, None)),
+        ('{"frames_per_second": null, "tracker": "still"}', FollowInfo(None, "still")),
+        ("{}", FollowInfo(None, None)),
+    ],
+)
+def test_what_is_told_of_followed_boxes(tmp_path: Path, text: str, expected: FollowInfo) -> None:
+    (tmp_path / "car.1.txt.json").write_text(text)
+    assert read_follow_info(tmp_path / "car.1.txt") == expected
+
+
+def test_nothing_may_be_told_of_followed_boxes(tmp_path: Path) -> None:
+    assert read_follow_info(tmp_path / "car.txt") == FollowInfo(None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1: not JSON"),
+        ('{"tracker":\n rubbish}', "line 2: not JSON"),
+        ("[30]", "not an object; write"),
+        ('{"frames_per_second": "30"}', "frames_per_second is '30', not a number above 0"),
+        ('{"frames_per_second": 0}', "frames_per_second is 0, not a number above 0"),
+        ('{"frames_per_second": true}', "frames_per_second is True, not a number above 0"),
+        ('{"frames_per_second": NaN}', "frames_per_second is nan, not a number above 0"),
+        ('{"frames_per_second": 1' + "0" * 400 + "}", "frames_per_second is 10+, not a number above 0"),
+        ('{"tracker": 7}', "tracker is 7, not a text"),
+    ],
+)
+def test_malformed_words_on_followed_boxes_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "car.txt.json").write_text(text)
+    with pytest.raises(FormatError, match=rf"car\.txt\.json.*{message}"):
+        read_follow_info(tmp_path / "car.txt")
