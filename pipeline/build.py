@@ -19,6 +19,7 @@ from pipeline.secrets import Secret, Secrets
 from pipeline.sinks.base import Sink
 from pipeline.sinks.past import FileSink
 from pipeline.sources.base import Source
+from pipeline.target_settings import CorrelationSettings, FlowSettings, MosseSettings, TargetSettings
 from pipeline.tracker_settings import (
     ByteTrackSettings,
     DeepSortSettings,
@@ -27,6 +28,7 @@ from pipeline.tracker_settings import (
     TrackerSettings,
 )
 from trackers.structures import MultiObjectTracker
+from trackers.targets import TargetTracker
 from trackers.track_rows import Refiner
 
 if TYPE_CHECKING:
@@ -140,6 +142,31 @@ def tracker(settings: TrackerSettings) -> MultiObjectTracker:
             pairs = values.pop("calibration")
             known = None if pairs is None else (tuple(score for score, _ in pairs), tuple(sure for _, sure in pairs))
             return DeepSort(calibration=ScoreCalibration(known=known), **values)
+
+
+def target_tracker(settings: TargetSettings) -> TargetTracker:
+    """A new one for one stream."""
+    values = settings.model_dump(exclude={"name"})
+    match settings:
+        case MosseSettings():
+            from trackers.mosse import Mosse
+
+            return Mosse(**values)
+        case FlowSettings():
+            from trackers.flow_target import FlowTarget
+
+            return FlowTarget(**values)
+        case CorrelationSettings():
+            from trackers.correlation import Correlation
+            from trackers.patch_features import gradients, gradients_and_colour
+            from trackers.scale_filter import ScaleFilter
+
+            match values.pop("profile"):
+                case "fast":
+                    sizes = ScaleFilter(gradients, scales=5, step=1.04, side=16)
+                    return Correlation(gradients_and_colour, scale=sizes, cells=16, region=2.5, **values)
+                case _:
+                    return Correlation(gradients_and_colour, scale=ScaleFilter(gradients), **values)
 
 
 def refiner(settings: RefineSettings) -> Refiner:

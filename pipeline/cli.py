@@ -31,6 +31,7 @@ from pipeline.benchmark_verbs import benchmark_app
 from pipeline.composite_verb import composite
 from pipeline.distill_verbs import distill_app
 from pipeline.errors import ConfigError, SightlineError
+from pipeline.follow_verb import follow
 from pipeline.recording_verbs import recordings_app
 from pipeline.redaction import redact
 from pipeline.run_verbs import DatabaseOption, RunArgument, SetOption
@@ -56,6 +57,7 @@ app.add_typer(recordings_app, name="recordings")
 app.add_typer(distill_app, name="distill")
 app.add_typer(train_app, name="train")
 app.command()(composite)
+app.command()(follow)
 
 WorkersOption = Annotated[int, typer.Option(min=1, max=256, help="Processes that share the sources.")]
 PreviewOption = Annotated[bool, typer.Option("--preview", help="Keep the newest annotated picture for the page.")]

@@ -6,10 +6,10 @@ import difflib
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, overload
+from typing import Annotated, Any, Literal, TypeVar, get_args, overload
 
 import yaml
 from pydantic import (
@@ -26,7 +26,7 @@ from pipeline.bundled_models import resolved
 from pipeline.errors import ConfigError
 from pipeline.rule_settings import AnalyticsSettings
 from pipeline.section import ImageSize, Names, Seconds, Section, Share
-from pipeline.tracker_settings import TRACKERS, DeepSortSettings, TrackerSettings
+from pipeline.tracker_settings import DeepSortSettings, TrackerSettings
 
 DATABASE_VARIABLE = "SIGHTLINE_DATABASE"  # environment: the database's address, which may hold a password
 
@@ -295,26 +295,38 @@ def _apply(values: dict[str, Any], keys: list[str], value: Any) -> None:
 
 
 def _explain(error: Any, kind: type[Section]) -> str:
-    places = zip((None, *error["loc"]), error["loc"], strict=False)
-    keys = [str(key) for above, key in places if above != "tracker" or key not in TRACKERS]  # pydantic adds its name
+    keys, section = _place(error["loc"], kind)
     path = ".".join(keys) or "settings"
     if error["type"] == "extra_forbidden":
-        known = _keys_at(kind, [str(key) for key in error["loc"][:-1]])
+        known = list(section.model_fields)
         close = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.6)
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
         return f"unknown setting {path}; {hint}"
     if error["type"] == "union_tag_invalid":
-        return f"setting {path}.name: there is no tracker {error['ctx']['tag']!r}; known: {', '.join(TRACKERS)}"
+        known = list(_named_sections(section, keys[-1]))
+        return f"setting {path}.name: there is no tracker {error['ctx']['tag']!r}; known: {', '.join(known)}"
     if error["type"] in ("model_type", "model_attributes_type"):
         return f"setting {path} is a section; write {path}: {{key: value}}, or --set {path}.key=value"
     return f"setting {path}: {error['msg'].removeprefix('Value error, ')}"
 
 
-def _keys_at(kind: type[Section], path: list[str]) -> list[str]:
-    """Names of the settings in the section at `path`."""
-    for key in path:
-        if key in TRACKERS:
-            kind = TRACKERS[key]
-        elif key in kind.model_fields and isinstance(kind.model_fields[key].annotation, type):
-            kind = kind.model_fields[key].annotation  # type: ignore[assignment]
-    return list(kind.model_fields)
+def _place(location: Sequence[Any], kind: type[Section]) -> tuple[list[str], type[Section]]:
+    """The keys of pydantic's place of an error, as people write them, and the innermost section that holds the last."""
+    keys: list[str] = []
+    section = kind
+    for key in map(str, location):
+        if keys and key in (named := _named_sections(section, keys[-1])):  # pydantic adds the name of the one meant
+            section = named[key]
+            continue
+        if keys and keys[-1] in section.model_fields:
+            inner = section.model_fields[keys[-1]].annotation
+            section = inner if isinstance(inner, type) and issubclass(inner, Section) else section
+        keys.append(key)
+    return keys, section
+
+
+def _named_sections(section: type[Section], key: str) -> dict[str, type[Section]]:
+    """Of a setting that may be one of several sections, told apart by their names: all of them. None for others."""
+    field = section.model_fields.get(key)
+    members = () if field is None or field.discriminator is None else get_args(field.annotation)
+    return {member.model_fields["name"].default: member for member in members}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat, field_validator
@@ -129,11 +128,3 @@ def calibrated(settings: TrackerSettings, known: Calibration | None) -> TrackerS
     if known is None or not isinstance(settings, DeepSortSettings) or "calibration" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"calibration": known})
-
-
-TRACKERS: Mapping[str, type[Section]] = {
-    "sort": SortSettings,
-    "bytetrack": ByteTrackSettings,
-    "ocsort": OcSortSettings,
-    "deepsort": DeepSortSettings,
-}

@@ -28,7 +28,14 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.channel",
         "pipeline.config",
     ),
-    ("pipeline.report", "pipeline.schedule", "pipeline.camera_settings", "pipeline.stages", "pipeline.live_report"),
+    (
+        "pipeline.target_settings",
+        "pipeline.report",
+        "pipeline.schedule",
+        "pipeline.camera_settings",
+        "pipeline.stages",
+        "pipeline.live_report",
+    ),
     ("pipeline.live",),
     # the parts
     (
@@ -55,6 +62,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.retention",
         "pipeline.recordings",
         "pipeline.clips",
+        "pipeline.following",
     ),
     ("pipeline.heart", "pipeline.addresses", "pipeline.picture_search", "pipeline.processing", "pipeline.run_plan"),
     ("pipeline.own_settings", "pipeline.stored_frames"),
@@ -80,6 +88,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.composite_verb",
         "pipeline.distill_verbs",
         "pipeline.event_verbs",
+        "pipeline.follow_verb",
         "pipeline.heat_verbs",
         "pipeline.recording_verbs",
         "pipeline.track_verbs",
@@ -97,6 +106,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 # Settings end at the modules that take them apart.
 READS_SETTINGS = {
     "pipeline.camera_settings",
+    "pipeline.target_settings",
+    "pipeline.follow_verb",
     "pipeline.build",
     "pipeline.run_record",
     "pipeline.picture_search",

@@ -8,8 +8,10 @@ import numpy as np
 from trackers.structures import FloatArray, ImageArray
 
 
-def patches(image: ImageArray, boxes: FloatArray, *, width: int, height: int, fill: FloatArray | None = None) -> ImageArray:
-    """What each box shows (n, height, width, channels), sampled between pixels (bilinear); averaged first where it shrinks.
+def patches(
+    image: ImageArray, boxes: FloatArray, *, width: int, height: int, fill: FloatArray | None = None
+) -> ImageArray:
+    """What each box shows (n, height, width, channels): sampled between pixels, averaged first where it shrinks.
 
     `boxes`: (n, 4) x1 y1 x2 y2, pixels, also beyond the picture. There the nearest pixel of the picture is repeated,
     or the colour `fill` (channels,) is seen.
@@ -28,7 +30,7 @@ def grown(boxes: FloatArray, factor: float) -> FloatArray:
     return np.concatenate([middle - half, middle + half], axis=1)
 
 
-def around(centres: FloatArray, sides: FloatArray) -> FloatArray:
+def boxes_around(centres: FloatArray, sides: FloatArray) -> FloatArray:
     """Boxes (n, 4) with the middles (n, 2) and the sides (n, 2) or (n, 1), pixels."""
     return np.concatenate([centres - sides / 2, centres + sides / 2], axis=1)
 
@@ -48,7 +50,7 @@ def _sample(image: ImageArray, box: FloatArray, piece: ImageArray, fill: FloatAr
         part = cv2.resize(part, (int(small[0]), int(small[1])), interpolation=cv2.INTER_AREA)
     else:
         factor = np.ones(2)
-    # Pixel p of the piece has its middle at box + (p + 1/2) scale, which is pixel (that - corner) / factor - 1/2 of part.
+    # Pixel p of the piece has its middle at box + (p + 1/2) scale: pixel (that - corner) / factor - 1/2 of the part.
     step = scale / factor
     start = (box[:2] - [left, top]) / factor + step / 2 - 0.5
     inverse = np.array([[step[0], 0, start[0]], [0, step[1], start[1]]])

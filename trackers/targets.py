@@ -8,10 +8,11 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from trackers.geometry import intersection_pairs
+from trackers.geometry import centres, intersection_pairs
 from trackers.structures import BoolArray, FloatArray, ImageArray
 
 LEAST_SIDE = 3.0  # pixels; nothing can be learned from less
+LOST = 0.1  # score below which a target counts as hidden or gone, whoever follows it; its box stays
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +20,7 @@ class Found:
     """Where the targets are in one picture. Row i of every column is the same target."""
 
     boxes: FloatArray  # (n, 4) float64 x1 y1 x2 y2, pixels; of one that is not found: where it was last
-    scores: FloatArray  # (n,) float64 0..1, how sure it is that the target is there; falls when it is hidden or gone
+    scores: FloatArray  # (n,) float64 0..1, how sure it is that the target is there; below `LOST`: it is not found
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -79,3 +80,30 @@ def checked_boxes(boxes: FloatArray, image: ImageArray) -> FloatArray:
         if (sides > [width, height]).any():
             raise ValueError(f"{told} is larger than the picture of {width} x {height} pixels")
     return checked
+
+
+def graded(shares: FloatArray, *, least: float) -> FloatArray:
+    """Scores (n,) of measures 0..1 of how alike a target is: `LOST` at `least`, straight lines to both sides of it."""
+    return np.interp(shares, [0, least, 1], [0, LOST, 1])
+
+
+def expected(around: FloatArray | None, boxes: FloatArray) -> FloatArray:
+    """Boxes (n, 4) around which to search: of `around`, or of `boxes` in rows where that is no box.
+
+    ValueError where there is not a row for each target.
+    """
+    if around is None:
+        return boxes.copy()
+    if around.shape != boxes.shape:
+        raise ValueError(f"around must be {boxes.shape}, a box for each target, got {around.shape}")
+    with np.errstate(invalid="ignore"):
+        sides = (around[:, 2:] - around[:, :2]).min(axis=1)
+    usable = np.asarray(np.isfinite(around).all(axis=1) & (sides >= LEAST_SIDE))
+    return np.where(usable[:, None], around, boxes).astype(np.float64)
+
+
+def still_visible(boxes: FloatArray, image: ImageArray) -> BoolArray:
+    """Which of the boxes (n, 4) have their middle within the picture (n,)."""
+    height, width = image.shape[:2]
+    middle = centres(boxes)
+    return np.asarray(((middle >= 0) & (middle < [width, height])).all(axis=1))

@@ -13,7 +13,7 @@ from pipeline import build
 from pipeline.config import Settings, digest, find_config, load_settings
 from pipeline.errors import ConfigError
 from pipeline.tracker_names import TrackerName
-from pipeline.tracker_settings import TRACKERS, ByteTrackSettings, DeepSortSettings
+from pipeline.tracker_settings import ByteTrackSettings, DeepSortSettings, TrackerSettings
 from tests.unit.trackers.scenes import person, see
 from trackers.deepsort import DeepSort
 
@@ -28,7 +28,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", TRACKERS)
+@pytest.mark.parametrize("name", get_args(TrackerName))
 def test_settings_of_a_tracker_are_its_constructor(name: str) -> None:
     settings = load_settings(None, [f"tracker.name={name}"]).tracker
     assert settings.name == name
@@ -38,7 +38,8 @@ def test_settings_of_a_tracker_are_its_constructor(name: str) -> None:
 
 
 def test_every_tracker_is_named_once() -> None:
-    assert tuple(TRACKERS) == get_args(TrackerName)
+    members = get_args(get_args(TrackerSettings)[0])
+    assert tuple(member.model_fields["name"].default for member in members) == get_args(TrackerName)
 
 
 def test_without_a_file_the_defaults_hold() -> None:

@@ -1,0 +1,106 @@
+"""`sightline follow`: from a box to boxes, scores and a video, and what cannot be followed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from pipeline.evaluation.sot_files import read_truth
+from pipeline.sinks.h264_file import H264File
+from tests.integration.command import call_main, sightline
+from tests.unit.trackers.target_scenes import Pictures, moving
+from trackers.geometry import from_xywh, iou_pairs, to_xywh
+
+NAMES = ("mosse", "correlation", "flow")
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Pictures:
+    return moving(24, starts=np.array([[40.0, 50.0]]), steps=np.array([[3.0, 1.5]]), hidden=range(18, 24))
+
+
+@pytest.fixture
+def clip(tmp_path: Path, pictures: Pictures) -> Path:
+    path = tmp_path / "clip.mp4"
+    with H264File(path, quality=12) as video:
+        for number, frame in enumerate(pictures.frames):
+            video.write(frame, number / 25)
+    return path
+
+
+def given(pictures: Pictures, frame: int = 0) -> str:
+    return ",".join(f"{value:g}" for value in to_xywh(pictures.boxes[frame])[0])
+
+
+@pytest.mark.parametrize("tracker", NAMES)
+def test_a_target_is_followed_and_lost(clip: Path, pictures: Pictures, tmp_path: Path, tracker: str) -> None:
+    done = call_main(
+        "follow", clip, "--box", given(pictures), "--tracker", tracker, "--out", "b.txt", "--video-out", "v.mp4",
+        folder=tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "followed  24 pictures, lost in" in done.out
+    rows = np.loadtxt(tmp_path / "b.txt", delimiter=",")
+    assert rows.shape == (24, 5)
+    np.testing.assert_allclose(rows[0], [*to_xywh(pictures.boxes[0])[0], 1], atol=0.01)
+    assert iou_pairs(from_xywh(rows[:18, :4]), pictures.boxes[:18, 0]).min() > 0.7
+    assert rows[19:, 4].max() < rows[:18, 4].min()
+    info = json.loads((tmp_path / "b.txt.json").read_text())
+    assert info["tracker"] == tracker
+    assert info["frames_per_second"] > 0
+    with av.open(str(tmp_path / "v.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 24
+
+
+def test_it_begins_where_it_is_told(clip: Path, pictures: Pictures, tmp_path: Path) -> None:
+    words = ("--start-frame", 10, "--max-frames", 5, "--tracker", "mosse", "--out", "b.txt")
+    done = call_main("follow", clip, "--box", given(pictures, 10), *words, folder=tmp_path)
+    assert done.code == 0, done.err
+    rows = np.loadtxt(tmp_path / "b.txt", delimiter=",")
+    assert len(rows) == 5
+    assert iou_pairs(from_xywh(rows[:, :4]), pictures.boxes[10:15, 0]).min() > 0.8
+
+
+def test_settings_reach_the_tracker(clip: Path, pictures: Pictures, tmp_path: Path) -> None:
+    done = call_main(
+        "follow", clip, "--box", given(pictures), "--set", "target.profile=fast", "--out", "b.txt", folder=tmp_path
+    )
+    assert done.code == 0, done.err
+    info = json.loads((tmp_path / "b.txt.json").read_text())
+    assert (info["tracker"], info["settings"]["profile"]) == ("correlation", "fast")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--box", "400,10,40,40"), "outside the picture of 320 x 240"),
+        (("--box", "10,10,0,40"), "smaller than 3 x 3"),
+        (("--box", "0,0,4000,4000"), "larger than the picture"),
+        (("--box", "10,10,nan,40"), "no number"),
+        (("--box", "10,10,40"), "is not X,Y,W,H"),
+        (("--box", "10,10,40,40", "--start-frame", "900"), "cannot be read from frame 900 on"),
+        (("--box", "10,10,40,40", "--set", "target.profil=fast"), "target.profil"),
+        (("--box", "10,10,40,40", "--out", "same.mp4", "--video-out", "same.mp4"), "give two files"),
+    ],
+)
+def test_what_cannot_be_followed_is_told(clip: Path, tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+    done = call_main("follow", clip, *words, folder=tmp_path)
+    assert done.code == 2, done.out
+    assert told in done.err
+    assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4"}
+
+
+def test_a_real_target_is_followed_as_well_as_it_is_scored(shared: Path, tmp_path: Path) -> None:
+    place = shared / "data" / "sot" / "Crossing"
+    truth = read_truth(place / "groundtruth.txt")
+    box = ",".join(f"{value:g}" for value in to_xywh(truth.boxes[:1])[0])
+    assert sightline("follow", place / "video.mp4", "--box", box, "--out", "b.txt", folder=tmp_path).code == 0
+    words = ("evaluate", "sot", "--truth", place / "groundtruth.txt", "--boxes", "b.txt", "--json", "s.json")
+    done = call_main(*words, folder=tmp_path)
+    assert done.code == 0, done.err
+    assert "Followed by correlation" in done.out
+    assert json.loads((tmp_path / "s.json").read_text())["MEAN"]["auc"] > 0.65

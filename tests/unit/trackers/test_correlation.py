@@ -1,0 +1,88 @@
+"""The background-aware filter against a dense solution, and what distinguishes the tracker."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.fft
+import scipy.linalg
+
+from tests.unit.trackers.target_scenes import moving
+from trackers.correlation import Correlation, background_aware
+from trackers.geometry import iou_pairs, to_xywh
+from trackers.patch_features import gradients, gradients_and_colour
+from trackers.peaks import wanted_answers
+from trackers.scale_filter import ScaleFilter
+from trackers.structures import FloatArray
+
+SIDE, CHANNELS = 8, 2
+
+
+def dense_filter(known: FloatArray, wanted: FloatArray, inside: FloatArray, regularisation: float) -> FloatArray:
+    """The same minimum by ordinary least squares over every shift, for one target: (channels, side, side)."""
+    shifted = [np.roll(known, (-y, -x), axis=(1, 2))[:, inside > 0].ravel() for y in range(SIDE) for x in range(SIDE)]
+    design = np.array(shifted)  # (shifts, channels * inside)
+    # The spectra's squares are side^2 times the sum over shifts (Parseval); the penalty is on the filter itself.
+    normal = SIDE**2 * design.T @ design + regularisation * SIDE**2 * np.eye(design.shape[1])
+    solved = scipy.linalg.solve(normal, SIDE**2 * design.T @ wanted.ravel())
+    out = np.zeros_like(known)
+    out[:, inside > 0] = solved.reshape(CHANNELS, -1)
+    return out
+
+
+@pytest.mark.parametrize("reach", [SIDE, 3])
+def test_the_filter_is_the_minimum(reach: int) -> None:
+    chance = np.random.default_rng(4)
+    known = chance.standard_normal((CHANNELS, SIDE, SIDE)).astype(np.float32)
+    wanted = wanted_answers(SIDE, np.array([1.0]))
+    inside = np.zeros((SIDE, SIDE), np.float32)
+    inside[:reach, :reach] = 1
+    found = background_aware(
+        scipy.fft.rfft2(known)[None],
+        scipy.fft.rfft2(wanted)[:, None],
+        inside[None, None],
+        regularisation=2.0,
+        steps=400,
+        penalty=20.0,
+        growth=1.0,
+    )
+    spatial = scipy.fft.irfft2(found[0], s=(SIDE, SIDE))
+    np.testing.assert_allclose(spatial, dense_filter(known, wanted[0], inside, 2.0), atol=2e-4)
+    assert np.abs(spatial[:, inside == 0]).max(initial=0) < 1e-6
+
+
+def test_more_steps_come_closer_to_the_wanted_answer() -> None:
+    chance = np.random.default_rng(5)
+    known = scipy.fft.rfft2(chance.standard_normal((1, 4, 16, 16)).astype(np.float32))
+    wanted = wanted_answers(16, np.array([1.0]))
+    inside = np.zeros((1, 1, 16, 16), np.float32)
+    inside[..., 4:12, 4:12] = 1
+
+    def left(steps: int) -> float:
+        filters = background_aware(known, scipy.fft.rfft2(wanted)[:, None], inside, regularisation=0.01, steps=steps)
+        answer = scipy.fft.irfft2((np.conj(filters) * known).sum(axis=1), s=(16, 16))
+        return float(((answer - wanted) ** 2).sum())
+
+    assert left(3) < left(1) < (wanted**2).sum()
+
+
+def test_sizes_are_followed() -> None:
+    pictures = moving(30, starts=np.array([[100.0, 80.0]]), steps=np.array([[1.0, 0.5]]), growth=1.015)
+    with_sizes = Correlation(gradients_and_colour, scale=ScaleFilter(gradients))
+    without = Correlation(gradients_and_colour)
+    overlaps = []
+    for tracker in (with_sizes, without):
+        tracker.add(pictures.frames[0], pictures.boxes[0])
+        for frame in pictures.frames[1:]:
+            found = tracker.update(frame)
+        overlaps.append(iou_pairs(found.boxes, pictures.boxes[-1])[0])
+    assert overlaps[0] > 0.8 > overlaps[1]
+
+
+def test_nothing_grows_without_bounds() -> None:
+    pictures = moving(40, starts=np.array([[140.0, 100.0]]), steps=np.array([[0.0, 0.0]]), side=30, growth=1.02)
+    tracker = Correlation(gradients_and_colour, scale=ScaleFilter(gradients), largest_growth=1.3)
+    tracker.add(pictures.frames[0], pictures.boxes[0])
+    for frame in pictures.frames[1:]:
+        found = tracker.update(frame)
+    assert 30 < to_xywh(found.boxes)[0, 2] <= 30 * 1.3

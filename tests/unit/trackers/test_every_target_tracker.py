@@ -1,0 +1,169 @@
+"""What holds for all target trackers: they follow, they notice a loss, and bad input is told or survived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.unit.trackers.target_scenes import HEIGHT, WIDTH, Pictures, moving, texture
+from trackers.correlation import Correlation
+from trackers.flow_target import FlowTarget
+from trackers.geometry import iou_pairs
+from trackers.mosse import Mosse
+from trackers.patch_features import gradients, gradients_and_colour
+from trackers.scale_filter import ScaleFilter
+from trackers.structures import FloatArray
+from trackers.targets import TargetTracker
+
+MAKERS: dict[str, Callable[[], TargetTracker]] = {
+    "mosse": Mosse,
+    "correlation": lambda: Correlation(gradients_and_colour, scale=ScaleFilter(gradients)),
+    "flow": FlowTarget,
+    "correlation without sizes": lambda: Correlation(gradients_and_colour, cells=24, region=2.5),
+}
+STARTS, STEPS = np.array([[40.0, 50.0], [200.0, 120.0]]), np.array([[2.5, 1.25], [-2.0, 0.5]])
+
+
+@pytest.fixture(params=list(MAKERS))
+def make(request: pytest.FixtureRequest) -> Callable[[], TargetTracker]:
+    return MAKERS[request.param]
+
+
+def follow(tracker: TargetTracker, pictures: Pictures) -> tuple[FloatArray, FloatArray]:
+    """Boxes (frames, n, 4) and scores (frames, n); those of the first frame as given."""
+    tracker.add(pictures.frames[0], pictures.boxes[0])
+    boxes, scores = [pictures.boxes[0]], [np.ones(len(pictures.boxes[0]))]
+    for frame in pictures.frames[1:]:
+        found = tracker.update(frame)
+        boxes.append(found.boxes)
+        scores.append(found.scores)
+    return np.stack(boxes), np.stack(scores)
+
+
+def test_targets_are_followed(make: Callable[[], TargetTracker]) -> None:
+    pictures = moving(30, starts=STARTS, steps=STEPS)
+    boxes, scores = follow(make(), pictures)
+    overlaps = iou_pairs(boxes.reshape(-1, 4), pictures.boxes.reshape(-1, 4))
+    assert overlaps.min() > 0.8
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert scores[1:].min() > 0.3
+
+
+def test_together_they_go_as_alone(make: Callable[[], TargetTracker]) -> None:
+    pictures = moving(10, starts=STARTS, steps=STEPS)
+    together, scores = follow(make(), pictures)
+    for k in range(len(STARTS)):
+        alone, score = follow(make(), Pictures(pictures.frames, pictures.boxes[:, k : k + 1]))
+        np.testing.assert_allclose(together[:, k], alone[:, 0], atol=0.05)
+        np.testing.assert_allclose(scores[:, k], score[:, 0], atol=0.02)
+
+
+def test_targets_come_and_go(make: Callable[[], TargetTracker]) -> None:
+    pictures = moving(20, starts=STARTS, steps=STEPS)
+    tracker = make()
+    tracker.add(pictures.frames[0], pictures.boxes[0, :1])
+    for frame in pictures.frames[1:6]:
+        tracker.update(frame)
+    tracker.add(pictures.frames[5], pictures.boxes[5, 1:])
+    for frame in pictures.frames[6:12]:
+        found = tracker.update(frame)
+    assert iou_pairs(found.boxes, pictures.boxes[11]).min() > 0.8
+    tracker.keep(np.array([False, True]))
+    for frame in pictures.frames[12:]:
+        found = tracker.update(frame)
+    assert iou_pairs(found.boxes, pictures.boxes[-1, 1:]).min() > 0.8
+
+
+def test_without_targets_nothing_is_found(make: Callable[[], TargetTracker]) -> None:
+    tracker = make()
+    picture = texture(WIDTH, HEIGHT, seed=3)
+    assert len(tracker.update(picture)) == 0
+    tracker.add(picture, np.zeros((0, 4)))
+    assert tracker.update(picture).boxes.shape == (0, 4)
+    tracker.add(picture, np.array([[20.0, 20, 60, 60]]))
+    tracker.keep(np.array([False]))
+    assert len(tracker.update(picture)) == 0
+
+
+def test_the_score_falls_when_the_target_is_gone(make: Callable[[], TargetTracker]) -> None:
+    pictures = moving(30, starts=STARTS, steps=STEPS / 4, hidden=range(15, 30))
+    _, scores = follow(make(), pictures)
+    assert scores[16:].max() < scores[1:15].min()
+
+
+def test_it_is_looked_for_where_it_is_expected(make: Callable[[], TargetTracker]) -> None:
+    pictures = moving(2, starts=STARTS[:1], steps=np.array([[120.0, 60.0]]))
+    tracker = make()
+    tracker.add(pictures.frames[0], pictures.boxes[0])
+    found = tracker.update(pictures.frames[1], around=pictures.boxes[1] + 4)
+    assert iou_pairs(found.boxes, pictures.boxes[1])[0] > 0.75
+
+
+def test_a_target_leaves_the_picture(make: Callable[[], TargetTracker]) -> None:
+    pictures = moving(40, starts=np.array([[260.0, 100.0]]), steps=np.array([[4.0, 0.0]]))
+    boxes, scores = follow(make(), pictures)
+    assert np.isfinite(boxes).all()
+    assert scores[-5:].max() < 0.5 * scores[1:5].min()
+
+
+def test_sizes_and_scenes_change(make: Callable[[], TargetTracker]) -> None:
+    pictures = moving(5, starts=STARTS, steps=STEPS)
+    tracker = make()
+    follow(tracker, pictures)
+    for frame in (texture(WIDTH, HEIGHT, seed=8), texture(64, 48, seed=9), np.zeros((8, 8, 3), np.uint8)):
+        found = tracker.update(frame)
+        assert np.isfinite(found.boxes).all()
+        assert np.isfinite(found.scores).all()
+        assert found.scores.max() < 0.5
+
+
+def test_grey_pictures_do(make: Callable[[], TargetTracker]) -> None:
+    pictures = moving(10, starts=STARTS, steps=STEPS)
+    grey = [cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in pictures.frames]
+    boxes, _ = follow(make(), Pictures(grey, pictures.boxes))
+    assert iou_pairs(boxes[-1], pictures.boxes[-1]).min() > 0.8
+
+
+def test_pictures_of_sixteen_bits_are_refused(make: Callable[[], TargetTracker]) -> None:
+    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint16)
+    with pytest.raises(ValueError, match="8 bits a channel, got uint16"):
+        make().add(picture, np.array([[10.0, 10, 50, 50]]))
+    with pytest.raises(ValueError, match="8 bits a channel, got uint16"):
+        make().update(picture)
+
+
+@pytest.mark.parametrize(
+    ("box", "told"),
+    [
+        ([400, 10, 440, 50], "outside the picture of 320 x 240"),
+        ([-60, 10, -20, 50], "outside the picture"),
+        ([10, 10, 10, 50], "smaller than 3 x 3"),
+        ([50, 50, 10, 10], "smaller than 3 x 3"),
+        ([-10, -10, 400, 300], "larger than the picture"),
+        ([np.nan, 10, 50, 50], "no number"),
+        ([10, 10, np.inf, 50], "no number"),
+    ],
+)
+def test_boxes_that_show_nothing_are_refused(make: Callable[[], TargetTracker], box: list[float], told: str) -> None:
+    tracker = make()
+    with pytest.raises(ValueError, match=told):
+        tracker.add(texture(WIDTH, HEIGHT, seed=3), np.array([[10.0, 10, 50, 50], box]))
+    assert tracker.boxes.shape == (0, 4)  # none of them
+
+
+def test_boxes_at_the_border_do(make: Callable[[], TargetTracker]) -> None:
+    pictures = moving(10, starts=np.array([[-15.0, 190.0], [290.0, -10.0]]), steps=np.array([[1.0, 0], [-1.0, 0]]))
+    boxes, _ = follow(make(), pictures)
+    assert iou_pairs(boxes[-1], pictures.boxes[-1]).min() > 0.6
+
+
+def test_a_target_of_one_colour_is_survived(make: Callable[[], TargetTracker]) -> None:
+    tracker = make()
+    picture = np.full((HEIGHT, WIDTH, 3), 127, np.uint8)
+    tracker.add(picture, np.array([[10.0, 10, 50, 50]]))
+    found = tracker.update(picture)
+    assert np.isfinite(found.boxes).all()
+    assert np.isfinite(found.scores).all()

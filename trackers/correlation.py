@@ -1,0 +1,222 @@
+"""Correlation filters of many channels that learn from the background: Galoogahi, Fagg & Lucey 2017 (BACF).
+
+A filter answers, for every shift of a search region around the target, how alike it is there. It is learned from the
+region's own shifts, which in the frequency domain costs one division a frequency. Shifts beyond the border wrap round
+and are no real pictures; so the filter is kept to the target's own size, while real background is what it learns to
+refuse. Sizes are found by a filter of their own (scale_filter.py). All targets go through one transform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy.fft
+
+from trackers.geometry import centres, to_xywh
+from trackers.patch_features import CELL
+from trackers.patches import boxes_around, patches
+from trackers.peaks import peak_to_sidelobe, shifts, wanted_answers
+from trackers.scale_filter import ScaleFilter
+from trackers.structures import BoolArray, ComplexArray, FloatArray, ImageArray
+from trackers.targets import LEAST_SIDE, Found, checked_boxes, checked_image, expected, graded, still_visible
+
+Features = Callable[[ImageArray], FloatArray]  # patches (n, h, w, 3) -> (n, channels, h / 4, w / 4)
+
+_LARGEST_PENALTY = 1e3
+
+
+class Correlation:
+    """Follows targets by what distinguishes them from their surroundings. Row i is target i."""
+
+    def __init__(
+        self,
+        features: Features,
+        *,
+        scale: ScaleFilter | None = None,
+        cells: int = 48,
+        region: float = 5.0,
+        spread: float = 1 / 16,
+        rate: float = 0.02,
+        regularisation: float = 0.001,
+        steps: int = 2,
+        learn_share: float = 0.6,
+        lost_share: float = 0.3,
+        usual_rate: float = 0.05,
+        largest_growth: float = 8.0,
+    ) -> None:
+        """`scale`: finds sizes; without one they stay. `cells`: along a side of the square search region.
+
+        `region`: its side in mean sides of the target. `spread`: standard deviation of the wanted answer, in mean
+        sides. `rate`: share of a new picture in what is known. `regularisation`: lambda of `background_aware`, with as
+        many `steps`. `largest_growth`: a target becomes at most so many times larger or smaller than it was given.
+
+        The score comes from the height of the answer's peak or its peak-to-sidelobe ratio, whichever is the smaller
+        share of what is usual for the target: the running mean by `usual_rate` of when it was found. From `learn_share`
+        on the new picture is learned; below `lost_share` the target is taken to be elsewhere, and its box stays.
+        """
+        self._features, self._scale, self._cells, self._region = features, scale, cells, region
+        self._spread, self._rate, self._regularisation, self._steps = spread, rate, regularisation, steps
+        self._learn_share, self._lost_share, self._usual_rate = learn_share, lost_share, usual_rate
+        self._largest_growth = largest_growth
+        window = np.hanning(cells + 2)[1:-1]
+        self._window = np.outer(window, window).astype(np.float32)
+        self._shape = (cells, cells)
+        spectrum = (cells, cells // 2 + 1)
+        self._boxes: FloatArray = np.zeros((0, 4))
+        self._given = np.zeros((0, 2))  # width and height of each target when it was given, pixels
+        self._usual = np.zeros((0, 2))  # height and ratio of each target's answers when it is found; NaN before
+        self._inside = np.zeros((0, 1, *self._shape), np.float32)  # 1 where the filter may be other than 0
+        self._wanted = np.zeros((0, 1, *spectrum), np.complex64)
+        self._known: ComplexArray = np.zeros(
+            (0, 0, *spectrum), np.complex64
+        )  # what the targets and their surroundings look like
+        self._filters: ComplexArray = np.zeros((0, 0, *spectrum), np.complex64)
+
+    @property
+    def boxes(self) -> FloatArray:
+        """Where the targets were found last (n, 4)."""
+        return self._boxes.copy()
+
+    def add(self, image: ImageArray, boxes: FloatArray) -> None:
+        """Learn further targets; see TargetTracker."""
+        image = checked_image(image)
+        boxes = checked_boxes(boxes, image)
+        if not len(boxes):
+            return
+        sides = to_xywh(boxes)[:, 2:]
+        mean_sides = np.sqrt(sides.prod(axis=1))
+        reach = sides / mean_sides[:, None] * (self._cells / self._region)  # cells that a target is wide and high
+        samples = self._samples(image, boxes)
+        wanted = wanted_answers(self._cells, self._spread * self._cells / self._region * np.ones(len(boxes)))
+        if not len(self._boxes):
+            self._known, self._filters = samples[:0], samples[:0]
+        fresh = slice(len(self._boxes), None)
+        self._boxes = np.concatenate([self._boxes, boxes])
+        self._given = np.concatenate([self._given, sides])
+        self._usual = np.concatenate([self._usual, np.full((len(boxes), 2), np.nan)])
+        self._inside = np.concatenate([self._inside, _middles(self._cells, reach)])
+        self._wanted = np.concatenate([self._wanted, scipy.fft.rfft2(wanted)[:, None]])
+        self._known = np.concatenate([self._known, samples])
+        self._filters = np.concatenate([self._filters, self._learned(fresh)])
+        if self._scale is not None:
+            self._scale.add(image, boxes)
+
+    def update(self, image: ImageArray, *, around: FloatArray | None = None) -> Found:
+        """Look for every target in the next picture; see TargetTracker."""
+        image = checked_image(image)
+        self._boxes = expected(around, self._boxes)
+        if not len(self._boxes):
+            return Found(self.boxes, np.zeros(0))
+        samples = self._samples(image, self._boxes)
+        answers = scipy.fft.irfft2((np.conj(self._filters) * samples).sum(axis=1), s=self._shape)
+        shares = self._compared(answers)
+        moved = self._boxes + np.tile(shifts(answers) * self._pitch(self._boxes), 2)
+        shares[~still_visible(moved, image)] = 0
+        found = shares >= self._lost_share
+        self._boxes[found] = moved[found]
+        self._resize(image, found)
+        self._learn(image, shares >= self._learn_share)
+        return Found(self.boxes, graded(shares, least=self._lost_share))
+
+    def keep(self, rows: BoolArray) -> None:
+        """Forget the targets that are not in the mask `rows`."""
+        self._boxes, self._given, self._usual = self._boxes[rows], self._given[rows], self._usual[rows]
+        self._inside, self._wanted = self._inside[rows], self._wanted[rows]
+        self._known, self._filters = self._known[rows], self._filters[rows]
+        if self._scale is not None:
+            self._scale.keep(rows)
+
+    def _compared(self, answers: FloatArray) -> FloatArray:
+        """How high and clear the answers (n, cells, cells) are, in shares of what is usual (n,) 0..1."""
+        seen = np.stack([answers.max(axis=(1, 2)), peak_to_sidelobe(answers)], axis=1).clip(0)
+        self._usual = np.where(np.isnan(self._usual), seen, self._usual)
+        shares = np.divide(seen, self._usual, out=np.zeros_like(seen), where=self._usual > 0).min(axis=1).clip(max=1)
+        found = shares >= self._lost_share
+        self._usual[found] += self._usual_rate * (seen[found] - self._usual[found])
+        return np.asarray(shares)
+
+    def _resize(self, image: ImageArray, rows: BoolArray) -> None:
+        """Give the targets `rows` the size at which they are most alike."""
+        if self._scale is None:
+            return
+        factors = self._scale.factors_of(image, self._boxes, rows)[:, None]
+        sides = to_xywh(self._boxes)[:, 2:] * factors
+        least = np.maximum(self._given / self._largest_growth, LEAST_SIDE)
+        fits = ((sides >= least) & (sides <= self._given * self._largest_growth)).all(axis=1)
+        self._boxes[fits] = boxes_around(centres(self._boxes), sides)[fits]
+
+    def _learn(self, image: ImageArray, rows: BoolArray) -> None:
+        """Blend what the targets `rows` look like into what is known of them, and learn their filters anew."""
+        if not rows.any():
+            return
+        self._known[rows] += self._rate * (self._samples(image, self._boxes[rows]) - self._known[rows])
+        self._filters[rows] = self._learned(rows)
+        if self._scale is not None:
+            self._scale.learn(image, self._boxes, rows)
+
+    def _learned(self, rows: BoolArray | slice) -> ComplexArray:
+        """Filters of what is known of the targets `rows`."""
+        return background_aware(
+            self._known[rows],
+            self._wanted[rows],
+            self._inside[rows],
+            regularisation=self._regularisation,
+            steps=self._steps,
+        )
+
+    def _samples(self, image: ImageArray, boxes: FloatArray) -> ComplexArray:
+        """Spectra of the search regions around boxes (n, 4): (n, channels, cells, cells / 2 + 1) complex64."""
+        regions = boxes_around(centres(boxes), self._pitch(boxes) * self._cells)
+        side = self._cells * CELL
+        seen = self._features(patches(image, regions, width=side, height=side))
+        return np.asarray(scipy.fft.rfft2(seen * self._window), np.complex64)
+
+    def _pitch(self, boxes: FloatArray) -> FloatArray:
+        """Pixels of the picture per cell of each target's search region (n, 1)."""
+        mean_sides = np.sqrt(to_xywh(boxes)[:, 2:].prod(axis=1, keepdims=True))
+        return np.asarray(mean_sides * self._region / self._cells)
+
+
+def background_aware(
+    known: ComplexArray,
+    wanted: ComplexArray,
+    inside: FloatArray,
+    *,
+    regularisation: float,
+    steps: int,
+    penalty: float = 1.0,
+    growth: float = 10.0,
+) -> ComplexArray:
+    """Spectra of the filters that answer `wanted` to `known` and are 0 outside of `inside`.
+
+    Galoogahi et al. 2017, eq. 3, with the filter's spectrum g and the filter h itself:
+
+        min 1/2 |wanted - sum_k conj(g_k) known_k|^2 + regularisation / 2 |h|^2   subject to   g = F(inside h)
+
+    by as many `steps` of the alternating direction method of multipliers (scaled form): g from one linear system of
+    rank one a frequency (Sherman-Morrison, their eq. 12), h by shrinking what lies inside, the multipliers by what is
+    left between the two. The `penalty` grows by the factor `growth` a step.
+
+    `known` (n, channels, h, w / 2 + 1) complex, `wanted` (n, 1, h, w / 2 + 1), `inside` (n, 1, h, w): what `rfft2`
+    gives. Returns spectra like `known`.
+    """
+    power = (np.abs(known) ** 2).sum(axis=1, keepdims=True)
+    aimed = known * np.conj(wanted)
+    kept, multipliers = np.zeros_like(known), np.zeros_like(known)
+    for _ in range(steps):
+        right = aimed + penalty * (kept - multipliers)
+        along = (np.conj(known) * right).sum(axis=1, keepdims=True) / (penalty + power)
+        free = (right - known * along) / penalty
+        spatial = scipy.fft.irfft2(free + multipliers, s=inside.shape[-2:])
+        kept = scipy.fft.rfft2(inside * spatial * (penalty / (regularisation + penalty)))
+        multipliers = multipliers + free - kept
+        penalty = min(penalty * growth, _LARGEST_PENALTY)
+    return np.asarray(kept, np.complex64)
+
+
+def _middles(cells: int, reach: FloatArray) -> FloatArray:
+    """1 within `reach` (n, 2) cells, width and height, around the middle of the region: (n, 1, cells, cells)."""
+    steps = np.abs(np.arange(cells) - cells // 2)
+    half = np.maximum(reach / 2, 1)
+    return ((steps <= half[:, 1:])[:, :, None] & (steps <= half[:, :1])[:, None, :]).astype(np.float32)[:, None]

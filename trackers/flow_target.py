@@ -1,0 +1,134 @@
+"""Follows targets by the motion of points on them: median flow (Kalal, Mikolajczyk & Matas 2010) from remembered views.
+
+The paper goes from each picture to the next, and the errors add up. Here a target is looked for from the view it was
+learned from and from the last one that had to replace it, so that errors add up only where it changes its looks.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from trackers.corners import corners
+from trackers.flow import box_motion, correlation, follow, grey_picture
+from trackers.geometry import centres
+from trackers.patches import boxes_around, grown, patches
+from trackers.structures import BoolArray, FloatArray, ImageArray
+from trackers.targets import LEAST_SIDE, LOST, Found, checked_boxes, checked_image, expected
+
+_REGION = 2.5  # sides of a target; what is seen of the picture around it
+_TILE = 96  # pixels; side of the square a region is sampled to
+_LEVELS = 1  # times a region is halved; with more a target goes along with what is behind it
+_LOOKS = 16  # pixels; side of the square as which a whole target is compared
+
+
+class FlowTarget:
+    """Median flow of many targets at once: the regions around all of them lie in one mosaic. One instance a stream."""
+
+    def __init__(self, *, cells: int = 5, found: float = 0.2, sure: float = 0.35) -> None:
+        """`cells`: points along each side of a target.
+
+        `found`, `sure`: shares 0..1 of the points that agree. With `found` of them a target is found. With fewer than
+        `sure` it has changed so much that what it looks like now is remembered in place of its last view.
+        """
+        self.cells, self.found, self.sure = cells, found, sure
+        self._boxes = np.zeros((0, 4))
+        self._sizes = np.zeros((0, 2), np.int64)  # height and width of the pictures that showed them, pixels
+        self._first = np.zeros((0, _TILE, _TILE), np.uint8)  # views of the regions when they were added
+        self._last = self._first  # views that replaced them
+        self._replaced = np.zeros(0, dtype=bool)  # whether one has
+        self._looks = np.zeros((0, _LOOKS * _LOOKS), np.float32)  # of the targets when they were added
+
+    @property
+    def boxes(self) -> FloatArray:
+        """Where the targets were found last (n, 4) float64."""
+        return self._boxes.copy()
+
+    def add(self, image: ImageArray, boxes: FloatArray) -> None:
+        """Learn further targets. Raises ValueError where a box or a picture cannot be learned from."""
+        image = checked_image(image)
+        boxes = checked_boxes(boxes, image)
+        grey = grey_picture(image)
+        views = _views(grey, boxes)
+        self._boxes = np.concatenate([self._boxes, boxes])
+        self._sizes = np.concatenate([self._sizes, np.broadcast_to(grey.shape, (len(boxes), 2))])
+        self._first = np.concatenate([self._first, views])
+        self._last = np.concatenate([self._last, views])
+        self._replaced = np.concatenate([self._replaced, np.zeros(len(boxes), dtype=bool)])
+        self._looks = np.concatenate([self._looks, _looks(grey, boxes)])
+
+    def update(self, image: ImageArray, *, around: FloatArray | None = None) -> Found:
+        """Look for every target, and remember how it looks now where it has changed.
+
+        Nothing is found in a picture of another size than the one a target was learned from. Where a row of `around` is
+        no box, the target is searched where it was found last. A box that is found has the shape of the one around
+        which it was searched: flow tells its size, not how wide it is for its height.
+        """
+        grey = grey_picture(checked_image(image))
+        places = expected(around, self._boxes)
+        views = _views(grey, places)
+        boxes, agreeing = _moved(self._first, views, places, cells=self.cells)
+        doubtful = np.flatnonzero(self._replaced & (agreeing < self.sure))
+        if len(doubtful):
+            others, more = _moved(self._last[doubtful], views[doubtful], places[doubtful], cells=self.cells)
+            better = more > agreeing[doubtful]
+            boxes[doubtful[better]], agreeing[doubtful[better]] = others[better], more[better]
+        agreeing[~(_shown(boxes, grey) & (self._sizes == grey.shape).all(axis=1))] = 0
+        found = agreeing >= self.found
+        self._boxes = np.where(found[:, None], boxes, self._boxes)
+        changed = found & (agreeing < self.sure)
+        self._last[changed] = _views(grey, self._boxes[changed])
+        self._replaced |= changed
+        likeness = np.maximum(correlation(self._looks, _looks(grey, self._boxes)), 0)
+        scores = np.where(found, LOST + (1 - LOST) * agreeing * likeness, LOST * agreeing)
+        return Found(self._boxes.copy(), scores)
+
+    def keep(self, rows: BoolArray) -> None:
+        """Forget the targets that are not in the mask `rows` (n,)."""
+        self._boxes, self._sizes, self._replaced = self._boxes[rows], self._sizes[rows], self._replaced[rows]
+        self._first, self._last, self._looks = self._first[rows], self._last[rows], self._looks[rows]
+
+
+def _views(grey: ImageArray, boxes: FloatArray) -> ImageArray:
+    """What is around each box (n, _TILE, _TILE)."""
+    return patches(grey, grown(boxes, _REGION), width=_TILE, height=_TILE)
+
+
+def _looks(grey: ImageArray, boxes: FloatArray) -> FloatArray:
+    """What each box shows, coarsely (n, _LOOKS * _LOOKS) float32."""
+    return patches(grey, boxes, width=_LOOKS, height=_LOOKS).reshape(len(boxes), _LOOKS * _LOOKS).astype(np.float32)
+
+
+def _moved(before: ImageArray, after: ImageArray, boxes: FloatArray, *, cells: int) -> tuple[FloatArray, FloatArray]:
+    """Where targets are (n, 4), and which shares of their points agree (n,).
+
+    `before`: views (n, _TILE, _TILE) with the targets in their middles; `after`: those around the boxes (n, 4).
+    """
+    if len(boxes) == 0:
+        return boxes.copy(), np.zeros(0)
+    old, new = _mosaic(before), _mosaic(after)
+    row, column = np.divmod(np.arange(len(boxes)), new.shape[1] // _TILE)
+    middles = np.stack([column, row], axis=1) * _TILE + _TILE / 2
+    targets = boxes_around(middles, np.full((len(boxes), 1), _TILE / _REGION))
+    points = corners(old, targets, cells=cells)
+    motion = box_motion(targets, points, follow(old, new, points, levels=_LEVELS))
+    sides = boxes[:, 2:] - boxes[:, :2]
+    shifts = motion.shifts * sides * (_REGION / _TILE)
+    return boxes_around(centres(boxes) + shifts, sides * motion.scales[:, None]), motion.confidences
+
+
+def _mosaic(tiles: ImageArray) -> ImageArray:
+    """Tiles (n, _TILE, _TILE), n > 0, side by side and below each other; black where there are none left."""
+    across = math.ceil(math.sqrt(len(tiles)))
+    down = math.ceil(len(tiles) / across)
+    whole = np.zeros((down * across, _TILE, _TILE), np.uint8)
+    whole[: len(tiles)] = tiles
+    return whole.reshape(down, across, _TILE, _TILE).swapaxes(1, 2).reshape(down * _TILE, across * _TILE)
+
+
+def _shown(boxes: FloatArray, grey: ImageArray) -> BoolArray:
+    """Which boxes (n, 4) are large enough and lie in the picture, at least in part (n,)."""
+    height, width = grey.shape
+    inside = ((boxes[:, :2] < [width, height]) & (boxes[:, 2:] > 0)).all(axis=1)
+    return np.asarray(inside & (boxes[:, 2:] - boxes[:, :2] >= LEAST_SIDE).all(axis=1))
