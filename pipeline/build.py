@@ -19,7 +19,7 @@ from pipeline.secrets import Secret, Secrets
 from pipeline.sinks.base import Sink
 from pipeline.sinks.past import FileSink
 from pipeline.sources.base import Source
-from pipeline.target_settings import CorrelationSettings, FlowSettings, MosseSettings, TargetSettings
+from pipeline.target_settings import CorrelationSettings, FlowSettings, MosseSettings, SiameseSettings, TargetSettings
 from pipeline.tracker_settings import (
     ByteTrackSettings,
     DeepSortSettings,
@@ -152,6 +152,11 @@ def target_tracker(settings: TargetSettings) -> TargetTracker:
             from trackers.mosse import Mosse
 
             return Mosse(**values)
+        case SiameseSettings():
+            from pipeline.models.nanotrack import open_nanotrack
+            from trackers.siamese import SiameseTracker
+
+            return SiameseTracker(open_nanotrack(**values))
         case FlowSettings():
             from trackers.flow_target import FlowTarget
 

@@ -17,7 +17,7 @@ from pipeline.run_verbs import SetOption
 if TYPE_CHECKING:
     from trackers.structures import FloatArray
 
-TargetName = Literal["mosse", "correlation", "flow"]
+TargetName = Literal["mosse", "correlation", "siamese", "flow"]
 _CLASSES = ("target",)
 
 

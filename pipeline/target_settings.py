@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from pipeline.config import Settings
 from pipeline.section import Section, Share
@@ -29,6 +29,25 @@ class CorrelationSettings(Section):
     lost_share: Share = Field(0.3, description="score below which the target is lost")
 
 
+class SiameseSettings(Section):
+    """Siamese networks of the NanoTrack v2 family."""
+
+    name: Literal["siamese"] = "siamese"
+    backbone: str | None = Field(None, description="ONNX file of the network that looks at pictures")
+    head: str | None = Field(None, description="ONNX file of the network that compares")
+    precision: Literal["auto", "f32", "bf16", "f16"] = Field("f32", description="arithmetic of the networks")
+    device: str = Field("CPU", description="where they run, as OpenVINO names it")
+    threads: Annotated[int, Field(ge=0)] = Field(1, description="CPU threads, 0: the library's choice")
+
+    @model_validator(mode="after")
+    def _needs_networks(self) -> SiameseSettings:
+        if self.backbone is None or self.head is None:
+            raise ValueError(
+                "siamese needs two networks; set target.backbone and target.head to NanoTrack's ONNX files"
+            )
+        return self
+
+
 class FlowSettings(Section):
     """Median flow: the motion of points on the target."""
 
@@ -38,7 +57,9 @@ class FlowSettings(Section):
     sure: Share = Field(0.35, description="with fewer, what the target looks like now is remembered")
 
 
-TargetSettings = Annotated[MosseSettings | CorrelationSettings | FlowSettings, Field(discriminator="name")]
+TargetSettings = Annotated[
+    MosseSettings | CorrelationSettings | SiameseSettings | FlowSettings, Field(discriminator="name")
+]
 
 
 class FollowSettings(Settings):

@@ -56,6 +56,17 @@ def test_a_target_is_followed_and_lost(clip: Path, pictures: Pictures, tmp_path:
         assert sum(1 for _ in container.decode(video=0)) == 24
 
 
+def test_siamese_networks_follow(clip: Path, pictures: Pictures, shared: Path, tmp_path: Path) -> None:
+    folder = shared / "weights" / "nanotrack_v2"
+    files = [f"target.{part}={folder}/nanotrack_{part}_sim.onnx" for part in ("backbone", "head")]
+    words = ("--tracker", "siamese", "--set", files[0], "--set", files[1], "--out", "b.txt")
+    done = call_main("follow", clip, "--box", given(pictures), *words, folder=tmp_path)
+    assert done.code == 0, done.err
+    rows = np.loadtxt(tmp_path / "b.txt", delimiter=",")
+    assert iou_pairs(from_xywh(rows[:18, :4]), pictures.boxes[:18, 0]).min() > 0.5
+    assert rows[19:, 4].max() < rows[:18, 4].min()
+
+
 def test_it_begins_where_it_is_told(clip: Path, pictures: Pictures, tmp_path: Path) -> None:
     words = ("--start-frame", 10, "--max-frames", 5, "--tracker", "mosse", "--out", "b.txt")
     done = call_main("follow", clip, "--box", given(pictures, 10), *words, folder=tmp_path)
@@ -84,6 +95,7 @@ def test_settings_reach_the_tracker(clip: Path, pictures: Pictures, tmp_path: Pa
         (("--box", "10,10,40"), "is not X,Y,W,H"),
         (("--box", "10,10,40,40", "--start-frame", "900"), "cannot be read from frame 900 on"),
         (("--box", "10,10,40,40", "--set", "target.profil=fast"), "target.profil"),
+        (("--box", "10,10,40,40", "--tracker", "siamese"), "set target.backbone and target.head"),
         (("--box", "10,10,40,40", "--out", "same.mp4", "--video-out", "same.mp4"), "give two files"),
     ],
 )

@@ -1,0 +1,239 @@
+"""A Siamese target tracker: one network looks at target and search region, a small head compares the two looks.
+
+The lineage: cross-correlation of the looks (SiamFC: Bertinetto et al. 2016), penalties on changes of shape and place
+(SiamRPN: Li et al. 2018), and a head without anchors that tells a box for every cell (SiamBAN: Chen et al. 2020).
+The networks come in as callables and learn nothing while they track.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from trackers.geometry import centres
+from trackers.patches import boxes_around, patches
+from trackers.siamese_networks import SiameseNetworks
+from trackers.structures import BoolArray, FloatArray, ImageArray
+from trackers.targets import LEAST_SIDE, LOST, Found, checked_boxes, checked_image
+
+_RADIUS = 2  # cells around a target's middle by which it is known again: 5 x 5, as far as a target reaches in its crop
+_FARTHEST = 1.2  # times the sides of the box that was found: what lies beyond is something else
+_SPARSE = 8  # every so many pixels are enough for the mean colour
+
+
+class SiameseTracker:
+    """Looks for every target around where it was last, all of a picture in one batch.
+
+    What a target looked like at first is never replaced: whatever was tried, a blend with how it looked later let the
+    tracker drift off sooner.
+    """
+
+    def __init__(
+        self,
+        networks: SiameseNetworks,
+        *,
+        context: float = 0.5,
+        influence: float = 0.455,
+        strictness: float = 0.15,
+        rate: float = 0.37,
+        found: float = LOST,
+    ) -> None:
+        """`context`: p of `context_sides`. `influence`: of the cosine window on which cell is chosen, 0..1.
+
+        `strictness`: k of `shape_penalties`. `rate`: share of a new size that is taken on from a picture that is sure
+        of it, 0..1. `found`: score 0..1 below which a target stays where it was last. All but `found` are NanoTrack's.
+        """
+        self._networks = networks
+        self._context, self._influence = context, influence
+        self._strictness, self._rate = strictness, rate
+        self._found = found
+        self._boxes: FloatArray = np.zeros((0, 4))
+        self._templates: FloatArray = np.zeros((0, 0, 0, 0), np.float32)  # (n, c, k, k), what the head compares with
+        self._means: FloatArray = np.zeros((0, 0))  # (n, c), of the first search region, which is mostly background
+        self._looks: FloatArray = np.zeros((0, 0))  # (n, d) unit length, how the target stood out from it
+
+    @property
+    def boxes(self) -> FloatArray:
+        """Where the targets were found last (n, 4) float64."""
+        return self._boxes.copy()
+
+    def add(self, image: ImageArray, boxes: FloatArray) -> None:
+        """Learn further targets; see `TargetTracker`. Raises ValueError."""
+        image = checked_image(image)
+        boxes = checked_boxes(boxes, image)
+        if len(boxes) == 0:
+            return
+        networks = self._networks
+        templates = networks.template(self._crops(image, boxes, networks.template_size))
+        maps = networks.search(self._crops(image, boxes, networks.search_size))
+        means = maps.mean(axis=(2, 3), dtype=np.float64)
+        middle = np.tile(np.array(maps.shape[:1:-1]) // 2, (len(boxes), 1))
+        looks = looks_at(maps, middle, means)
+        self._templates = _joined(self._templates, templates)
+        self._means, self._looks = _joined(self._means, means), _joined(self._looks, looks)
+        self._boxes = np.concatenate([self._boxes, boxes])
+
+    def update(self, image: ImageArray, *, around: FloatArray | None = None) -> Found:
+        """Look for every target in the next picture; see `TargetTracker`. Raises ValueError."""
+        image = checked_image(image)
+        last = self._expected(around, image)
+        if len(last) == 0:
+            return Found(last, np.zeros(0))
+        networks = self._networks
+        maps = networks.search(self._crops(image, last, networks.search_size))
+        scores, distances = networks.compare(self._templates, maps)
+
+        grid = scores.shape[1:]
+        cells = cell_middles(*grid, size=networks.search_size, stride=networks.stride)
+        boxes = decoded(distances, cells, size=networks.search_size)
+        scores = scores.reshape(len(last), -1)
+        sides, scales = self._in_crop(last)
+        penalties = shape_penalties(boxes, sides, strictness=self._strictness)
+        ranks = (1 - self._influence) * penalties * scores + self._influence * cosine_window(*grid)
+        rows, best = np.arange(len(last)), ranks.argmax(axis=1)
+
+        chosen, sure = boxes[rows, best], scores[rows, best]
+        alike = self._likeness(maps, centres(chosen))
+        rivals = second_scores(scores, cells, chosen)
+        told = found_scores(sure, alike, rivals)
+        sides = smoothed(chosen[:, 2:] - chosen[:, :2], sides, self._rate * penalties[rows, best] * sure)
+        shift = centres(chosen) - networks.search_size // 2
+        moved = boxes_around(centres(last) + shift / scales, sides / scales)
+        self._boxes = np.where((told >= self._found)[:, None], _within(moved, image), self._boxes)
+        return Found(self.boxes, told)
+
+    def keep(self, rows: BoolArray) -> None:
+        """Forget the targets that are not in the mask `rows` (n,)."""
+        self._boxes, self._templates = self._boxes[rows], self._templates[rows]
+        self._means, self._looks = self._means[rows], self._looks[rows]
+
+    def _expected(self, around: FloatArray | None, image: ImageArray) -> FloatArray:
+        """Where to search (n, 4); a box of `around` that is not finite says nothing. Raises ValueError."""
+        if around is None:
+            return _within(self._boxes, image)
+        around = np.asarray(around, np.float64)
+        if around.shape != self._boxes.shape:
+            raise ValueError(f"around must be one box a target {self._boxes.shape}, got {around.shape}")
+        finite = np.isfinite(around).all(axis=1, keepdims=True)
+        return _within(np.where(finite, around, self._boxes), image)
+
+    def _crops(self, image: ImageArray, boxes: FloatArray, size: int) -> ImageArray:
+        """Crops (n, size, size, 3) around the boxes, all at the scale of the template's."""
+        sides = context_sides(boxes[:, 2:] - boxes[:, :2], self._context)[:, None]
+        squares = boxes_around(centres(boxes), sides * (size / self._networks.template_size))
+        mean = cv2.mean(np.ascontiguousarray(image[::_SPARSE, ::_SPARSE]))[:3]
+        return patches(image, squares, width=size, height=size, fill=np.array(mean))
+
+    def _in_crop(self, boxes: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Sides (n, 2) of the boxes, pixels of their crops, and how many of those make one of the picture (n, 1)."""
+        sides = boxes[:, 2:] - boxes[:, :2]
+        scales = self._networks.template_size / context_sides(sides, self._context)[:, None]
+        return sides * scales, scales
+
+    def _likeness(self, maps: FloatArray, middles: FloatArray) -> FloatArray:
+        """Cosine (n,) of what is seen at `middles` (n, 2), pixels of the search crops, and what was learned."""
+        networks = self._networks
+        places = (middles - networks.search_size // 2) / networks.stride + np.array(maps.shape[:1:-1]) // 2
+        return np.asarray(np.einsum("nd,nd->n", looks_at(maps, places, self._means), self._looks))
+
+
+def context_sides(sizes: FloatArray, context: float) -> FloatArray:
+    """Side s (n,) of the square crop around boxes of sides w, h (n, 2): s^2 = (w + p)(h + p), p = `context` (w + h).
+
+    Bertinetto et al. 2016, eq. 7, is `context` 0.5: there w + 2p and h + 2p with p = (w + h) / 4.
+    """
+    padded = sizes + context * sizes.sum(axis=-1, keepdims=True)
+    return np.asarray(np.sqrt(padded.prod(axis=-1)))
+
+
+def cell_middles(rows: int, columns: int, *, size: int, stride: int) -> FloatArray:
+    """Where the cells of a map look (rows * columns, 2) x y, pixels of a crop of side `size`; n // 2 is its middle."""
+    x = (np.arange(columns) - columns // 2) * stride + size // 2
+    y = (np.arange(rows) - rows // 2) * stride + size // 2
+    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float64)
+
+
+def decoded(distances: FloatArray, cells: FloatArray, *, size: int) -> FloatArray:
+    """Boxes (n, m, 4) x1 y1 x2 y2 of distances l t r b (n, 4, rows, columns) and cells (m, 2), pixels of the crop.
+
+    Chen et al. 2020, inference: (x - l, y - t, x + r, y + b). No side is farther off than `size`, nor nearer than 0.
+    """
+    far = np.clip(distances.reshape(len(distances), 4, len(cells)).transpose(0, 2, 1).astype(np.float64), 0, size)
+    return np.concatenate([cells - far[..., :2], cells + far[..., 2:]], axis=-1)
+
+
+def shape_penalties(boxes: FloatArray, sizes: FloatArray, *, strictness: float) -> FloatArray:
+    """exp(-k (max(r / r', r' / r) max(s / s', s' / s) - 1)) (n, m), of boxes (n, m, 4) after one of `sizes` (n, 2).
+
+    r is height over width, s^2 = (w + p)(h + p) with p = (w + h) / 2, k the `strictness`. Li et al. 2018, eq. 13 and
+    14, here as in their code: 1 for what has not changed.
+    """
+    found = np.maximum(boxes[..., 2:] - boxes[..., :2], 1e-6)
+    before = sizes[:, None, :]
+    ratio = _change(found[..., 1] / found[..., 0], before[..., 1] / before[..., 0])
+    scale = _change(context_sides(found, 0.5), context_sides(before, 0.5))
+    return np.asarray(np.exp(-strictness * (ratio * scale - 1)))
+
+
+def cosine_window(rows: int, columns: int) -> FloatArray:
+    """Outer product of two Hanning windows (rows * columns,): targets move little from picture to picture."""
+    return np.outer(np.hanning(rows), np.hanning(columns)).ravel()
+
+
+def smoothed(found: FloatArray, before: FloatArray, rate: FloatArray) -> FloatArray:
+    """Sides (n, 2) on their way from `before` to `found` (n, 2) by the share `rate` (n,)."""
+    return before + rate[:, None] * (found - before)
+
+
+def second_scores(scores: FloatArray, cells: FloatArray, chosen: FloatArray) -> FloatArray:
+    """Best of the scores (n, m) at `cells` (m, 2) beyond the boxes `chosen` (n, 4), 1.2 times as large: (n,)."""
+    reach = (chosen[:, 2:] - chosen[:, :2])[:, None, :] * (_FARTHEST / 2)
+    beyond = (np.abs(cells - centres(chosen)[:, None, :]) > reach).any(axis=-1)
+    return np.asarray(np.where(beyond, scores, 0).max(axis=1))
+
+
+def found_scores(sure: FloatArray, alike: FloatArray, rivals: FloatArray) -> FloatArray:
+    """How sure it is that the targets are there (n,) 0..1: score times likeness, less by up to half for a rival.
+
+    `sure`: the head's score of the chosen cell; `alike`: cosine to the first look, -1..1; `rivals`: the head's best
+    score elsewhere; all (n,). Each falls in a case of its own: nothing there, something else there, two of a kind.
+    """
+    return np.asarray(sure * np.maximum(alike, 0) * (1 - rivals / 2))
+
+
+def looks_at(maps: FloatArray, places: FloatArray, means: FloatArray) -> FloatArray:
+    """What maps (n, c, rows, columns) show around places (n, 2) x y, less `means` (n, c): (n, 25 c) of unit length.
+
+    5 x 5 cells are looked at. Places are in cells and may lie between them (bilinear); beyond the border the nearest
+    cell is repeated.
+    """
+    count, _, rows, columns = maps.shape
+    near = np.arange(-_RADIUS, _RADIUS + 1)
+    x = np.clip(places[:, :1] + near, 0, columns - 1)[:, None, :]  # (n, 1, 5)
+    y = np.clip(places[:, 1:] + near, 0, rows - 1)[:, :, None]  # (n, 5, 1)
+    target = np.arange(count)[:, None, None]
+    left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    right, bottom = np.minimum(left + 1, columns - 1), np.minimum(top + 1, rows - 1)
+    a, b = (x - left)[..., None], (y - top)[..., None]
+    upper = (1 - a) * maps[target, :, top, left] + a * maps[target, :, top, right]
+    lower = (1 - a) * maps[target, :, bottom, left] + a * maps[target, :, bottom, right]
+    seen = ((1 - b) * upper + b * lower - means[:, None, None, :]).reshape(count, -1)
+    length = np.sqrt(np.einsum("nd,nd->n", seen, seen))[:, None]
+    return np.asarray(np.divide(seen, length, out=np.zeros_like(seen), where=length > 0))
+
+
+def _within(boxes: FloatArray, image: ImageArray) -> FloatArray:
+    """Boxes (n, 4) with their middles in the picture, no side longer than its, none shorter than can be looked for."""
+    limit = np.array(image.shape[1::-1], np.float64)
+    sides = np.clip(boxes[:, 2:] - boxes[:, :2], LEAST_SIDE, np.maximum(limit, LEAST_SIDE))
+    return boxes_around(np.clip(centres(boxes), 0, limit), sides)
+
+
+def _change(a: FloatArray, b: FloatArray) -> FloatArray:
+    """How many times the larger is the smaller, at least 1."""
+    return np.maximum(a / b, b / a)
+
+
+def _joined(before: FloatArray, further: FloatArray) -> FloatArray:
+    """Rows of both; what there is before the first target says nothing of their shape."""
+    return np.concatenate([before, further]) if len(before) else further
