@@ -19,7 +19,14 @@ from pipeline.secrets import Secret, Secrets
 from pipeline.sinks.base import Sink
 from pipeline.sinks.past import FileSink
 from pipeline.sources.base import Source
-from pipeline.target_settings import CorrelationSettings, FlowSettings, MosseSettings, SiameseSettings, TargetSettings
+from pipeline.target_settings import (
+    CorrelationSettings,
+    FlowSettings,
+    MdNetSettings,
+    MosseSettings,
+    SiameseSettings,
+    TargetSettings,
+)
 from pipeline.tracker_settings import (
     ByteTrackSettings,
     DeepSortSettings,
@@ -157,21 +164,28 @@ def target_tracker(settings: TargetSettings) -> TargetTracker:
             from trackers.siamese import SiameseTracker
 
             return SiameseTracker(open_nanotrack(**values))
+        case MdNetSettings():
+            from pipeline.models.first_blocks import FirstBlocks
+            from trackers.mdnet import MdNet
+
+            blocks = FirstBlocks(values.pop("weights"), device=values.pop("device"), threads=values.pop("threads"))
+            return MdNet(blocks, side=blocks.side, **values)
         case FlowSettings():
             from trackers.flow_target import FlowTarget
 
             return FlowTarget(**values)
         case CorrelationSettings():
             from trackers.correlation import Correlation
-            from trackers.patch_features import gradients, gradients_and_colour
+            from trackers.patch_features import GradientsAndColours, gradients
             from trackers.scale_filter import ScaleFilter
 
-            match values.pop("profile"):
+            del values["profile"]
+            match settings.profile:
                 case "fast":
                     sizes = ScaleFilter(gradients, scales=5, step=1.04, side=16)
-                    return Correlation(gradients_and_colour, scale=sizes, cells=16, region=2.5, **values)
-                case _:
-                    return Correlation(gradients_and_colour, scale=ScaleFilter(gradients), **values)
+                    return Correlation(GradientsAndColours(), scale=sizes, cells=16, region=2.5, **values)
+                case "accurate":
+                    return Correlation(GradientsAndColours(), scale=ScaleFilter(gradients), **values)
 
 
 def refiner(settings: RefineSettings) -> Refiner:

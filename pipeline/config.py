@@ -189,7 +189,7 @@ class Settings(Section):
         return digest({name: getattr(self, name).model_dump(mode="json") for name in sections})
 
 
-_Settings = TypeVar("_Settings", bound=Settings)
+_Settings = TypeVar("_Settings", bound=Section)
 
 
 def digest(value: Mapping[str, Any]) -> str:
@@ -209,7 +209,7 @@ def load_settings(config: str | Path | None = None, overrides: Iterable[str] = (
 def change_settings(values: dict[str, Any], overrides: Iterable[str]) -> Settings: ...
 @overload
 def change_settings(values: dict[str, Any], overrides: Iterable[str], kind: type[_Settings]) -> _Settings: ...
-def change_settings(values: dict[str, Any], overrides: Iterable[str], kind: type[Settings] = Settings) -> Settings:
+def change_settings(values: dict[str, Any], overrides: Iterable[str], kind: type[Any] = Settings) -> Any:
     """Settings from nested values, changed by `key.path=value` strings. Raises ConfigError.
 
     `kind`: which settings, where they are more than those of a run.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.errors import ConfigError, SourceError
+from pipeline.errors import ConfigError, DamagedSourceError, SourceError
 from pipeline.sources.base import Source
 from trackers.structures import CONFIRMED, LOST, Evidence, FloatArray, Frame, Tracks
 from trackers.targets import LOST as LOST_SCORE
@@ -30,26 +30,52 @@ class Step:
         return self.score < LOST_SCORE
 
 
-def follow(source: Source, tracker: TargetTracker, box: FloatArray) -> Iterator[Step]:
-    """Show the tracker what is in `box` (4,) of the source's first picture, and look for it in all others.
+class Following:
+    """One target through one source. Iterate once; afterwards `damage` and `stopped` say how it ended."""
 
-    Raises ConfigError where the box shows nothing, SourceError where there is no picture or one is of another kind.
-    """
-    first = True
-    for frame in source:
-        began = time.perf_counter()
-        if first:
-            try:
-                tracker.add(frame.image, box[None])
-            except ValueError as error:
-                raise ConfigError(f"{source.name}: {error}") from error
-            place, score, first = np.asarray(box, np.float64), 1.0, False
-        else:
-            found = tracker.update(frame.image)
-            place, score = found.boxes[0], float(found.scores[0])
-        yield Step(frame, place, score, time.perf_counter() - began)
-    if first:
-        raise SourceError(f"{source.name} has no picture from there on; choose an earlier --start-frame")
+    def __init__(self, source: Source, tracker: TargetTracker, box: FloatArray) -> None:
+        """`box`: (4,) x1 y1 x2 y2, what the tracker is shown of the source's first picture."""
+        self._source, self._tracker, self._box = source, tracker, np.asarray(box, np.float64)
+        self.damage: DamagedSourceError | None = None  # where the source broke off; what came before was given
+        self.stopped = False
+
+    def __iter__(self) -> Iterator[Step]:
+        """A step for each picture.
+
+        Raises ConfigError where the box shows nothing, SourceError where there is no picture.
+        """
+        first = True
+        pictures = iter(self._source)
+        while (frame := self._next(pictures)) is not None:
+            began = time.perf_counter()
+            if first:
+                self._learn(frame)
+                place, score, first = self._box, 1.0, False
+            else:
+                found = self._tracker.update(frame.image)
+                place, score = found.boxes[0], float(found.scores[0])
+            yield Step(frame, place, score, time.perf_counter() - began)
+        if first and not self.stopped:
+            raise self.damage or SourceError(f"{self._source.name} has no picture there; choose an earlier one")
+
+    def stop(self) -> None:
+        """Let the iteration end soon. Safe in a signal handler."""
+        self.stopped = True
+        self._source.stop()
+
+    def _next(self, pictures: Iterator[Frame]) -> Frame | None:
+        """The next picture, None after the last one."""
+        try:
+            return next(pictures, None)
+        except DamagedSourceError as damage:
+            self.damage = damage
+            return None
+
+    def _learn(self, frame: Frame) -> None:
+        try:
+            self._tracker.add(frame.image, self._box[None])
+        except ValueError as error:
+            raise ConfigError(f"{self._source.name}: {error}") from error
 
 
 def as_tracks(step: Step, *, given: bool) -> Tracks:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
-from pipeline.config import Settings
+from pipeline.bundled_models import resolved
+from pipeline.config import SourceSettings
 from pipeline.section import Section, Share
+
+InnerShare = Annotated[float, Field(gt=0, lt=1)]
 
 
 class MosseSettings(Section):
@@ -19,14 +22,28 @@ class MosseSettings(Section):
     lost_ratio: PositiveFloat = Field(8.0, description="peak-to-sidelobe ratio below which the target is lost")
     sure_ratio: PositiveFloat = Field(20.0, description="ratio from which the score is 1")
 
+    @model_validator(mode="after")
+    def _in_order(self) -> MosseSettings:
+        if self.lost_ratio >= self.sure_ratio:
+            raise ValueError(f"lost_ratio {self.lost_ratio:g} must be below sure_ratio {self.sure_ratio:g}")
+        return self
+
 
 class CorrelationSettings(Section):
     """Correlation filter on gradients and colours that learns from the background."""
 
     name: Literal["correlation"] = "correlation"
     profile: Literal["fast", "accurate"] = Field("accurate", description="fast: for twenty targets at once")
-    learn_share: Share = Field(0.6, description="score from which the target's new looks are learned")
-    lost_share: Share = Field(0.3, description="score below which the target is lost")
+    learn_share: Share = Field(
+        0.7, description="share of its usual answer from which the target's new looks are learned"
+    )
+    lost_share: InnerShare = Field(0.3, description="share below which the target is lost")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> CorrelationSettings:
+        if self.lost_share > self.learn_share:
+            raise ValueError(f"lost_share {self.lost_share:g} must not be above learn_share {self.learn_share:g}")
+        return self
 
 
 class SiameseSettings(Section):
@@ -48,23 +65,51 @@ class SiameseSettings(Section):
         return self
 
 
+class MdNetSettings(Section):
+    """Classifiers that learn while they track, on the first blocks of a detector."""
+
+    name: Literal["mdnet"] = "mdnet"
+    weights: str = Field(
+        "bundled:person-vehicle-bicycle", description="YOLOv8 detector as ONNX, or bundled:NAME", validate_default=True
+    )
+    candidates: Annotated[int, Field(ge=16)] = Field(256, description="boxes looked at in a picture")
+    lost_odds: Annotated[float, Field(ge=-10, le=10)] = Field(
+        0.0, description="logarithm of the odds below which the target is lost"
+    )
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="of its random numbers; the same gives the same boxes")
+    device: str = Field("CPU", description="where the network runs, as OpenVINO names it")
+    threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads of it, 0: the library's choice")
+
+    @field_validator("weights")
+    @classmethod
+    def _find_bundled(cls, value: str) -> str:
+        return resolved(value)
+
+
 class FlowSettings(Section):
     """Median flow: the motion of points on the target."""
 
     name: Literal["flow"] = "flow"
-    cells: PositiveInt = Field(5, description="points along each side of a target")
-    found: Share = Field(0.2, description="share of the points that must agree")
+    cells: Annotated[int, Field(ge=2, le=32)] = Field(5, description="points along each side of a target")
+    found: InnerShare = Field(0.2, description="share of the points that must agree")
     sure: Share = Field(0.35, description="with fewer, what the target looks like now is remembered")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> FlowSettings:
+        if self.found > self.sure:
+            raise ValueError(f"found {self.found:g} must not be above sure {self.sure:g}")
+        return self
 
 
 TargetSettings = Annotated[
-    MosseSettings | CorrelationSettings | SiameseSettings | FlowSettings, Field(discriminator="name")
+    MosseSettings | CorrelationSettings | SiameseSettings | MdNetSettings | FlowSettings, Field(discriminator="name")
 ]
 
 
-class FollowSettings(Settings):
+class FollowSettings(Section):
     """Everything that following one target can be told."""
 
+    source: SourceSettings = SourceSettings()
     target: TargetSettings = CorrelationSettings()
 
     @field_validator("target", mode="before")

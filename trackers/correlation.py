@@ -23,7 +23,7 @@ from trackers.targets import LEAST_SIDE, Found, checked_boxes, checked_image, ex
 
 Features = Callable[[ImageArray], FloatArray]  # patches (n, h, w, 3) -> (n, channels, h / 4, w / 4)
 
-_LARGEST_PENALTY = 1e3
+_FRESH = 0.75  # how high and clear a new picture is answered, in shares of the one that was learned from; about
 
 
 class Correlation:
@@ -37,10 +37,11 @@ class Correlation:
         cells: int = 48,
         region: float = 5.0,
         spread: float = 1 / 16,
-        rate: float = 0.02,
+        rate: float = 0.035,
         regularisation: float = 0.001,
         steps: int = 2,
-        learn_share: float = 0.6,
+        penalty: float = 300.0,
+        learn_share: float = 0.7,
         lost_share: float = 0.3,
         usual_rate: float = 0.05,
         largest_growth: float = 8.0,
@@ -49,28 +50,30 @@ class Correlation:
 
         `region`: its side in mean sides of the target. `spread`: standard deviation of the wanted answer, in mean
         sides. `rate`: share of a new picture in what is known. `regularisation`: lambda of `background_aware`, with as
-        many `steps`. `largest_growth`: a target becomes at most so many times larger or smaller than it was given.
+        many `steps` and a first `penalty` (the paper's is the number of cells in the region, 2304).
+        `largest_growth`: a target becomes at most so many times larger or smaller than it was given.
 
         The score comes from the height of the answer's peak or its peak-to-sidelobe ratio, whichever is the smaller
-        share of what is usual for the target: the running mean by `usual_rate` of when it was found. From `learn_share`
-        on the new picture is learned; below `lost_share` the target is taken to be elsewhere, and its box stays.
+        share of what is usual for the target. From `learn_share` on the new picture is learned, and blended into what
+        is usual by `usual_rate`; below `lost_share` the target is taken to be elsewhere, and its box stays.
         """
         self._features, self._scale, self._cells, self._region = features, scale, cells, region
         self._spread, self._rate, self._regularisation, self._steps = spread, rate, regularisation, steps
+        self._penalty = penalty
         self._learn_share, self._lost_share, self._usual_rate = learn_share, lost_share, usual_rate
         self._largest_growth = largest_growth
+        if cells < 12:
+            raise ValueError(f"cells is {cells}; answers below 12 cells have no sidelobe")
         window = np.hanning(cells + 2)[1:-1]
         self._window = np.outer(window, window).astype(np.float32)
         self._shape = (cells, cells)
         spectrum = (cells, cells // 2 + 1)
         self._boxes: FloatArray = np.zeros((0, 4))
         self._given = np.zeros((0, 2))  # width and height of each target when it was given, pixels
-        self._usual = np.zeros((0, 2))  # height and ratio of each target's answers when it is found; NaN before
+        self._usual = np.zeros((0, 2))  # height and ratio of each target's answers when it is there
         self._inside = np.zeros((0, 1, *self._shape), np.float32)  # 1 where the filter may be other than 0
         self._wanted = np.zeros((0, 1, *spectrum), np.complex64)
-        self._known: ComplexArray = np.zeros(
-            (0, 0, *spectrum), np.complex64
-        )  # what the targets and their surroundings look like
+        self._known: ComplexArray = np.zeros((0, 0, *spectrum), np.complex64)  # targets and their surroundings
         self._filters: ComplexArray = np.zeros((0, 0, *spectrum), np.complex64)
 
     @property
@@ -94,24 +97,24 @@ class Correlation:
         fresh = slice(len(self._boxes), None)
         self._boxes = np.concatenate([self._boxes, boxes])
         self._given = np.concatenate([self._given, sides])
-        self._usual = np.concatenate([self._usual, np.full((len(boxes), 2), np.nan)])
         self._inside = np.concatenate([self._inside, _middles(self._cells, reach)])
         self._wanted = np.concatenate([self._wanted, scipy.fft.rfft2(wanted)[:, None]])
         self._known = np.concatenate([self._known, samples])
         self._filters = np.concatenate([self._filters, self._learned(fresh)])
+        own = _seen(self._answers(samples, fresh))
+        self._usual = np.concatenate([self._usual, own * _FRESH])
         if self._scale is not None:
             self._scale.add(image, boxes)
 
     def update(self, image: ImageArray, *, around: FloatArray | None = None) -> Found:
         """Look for every target in the next picture; see TargetTracker."""
         image = checked_image(image)
-        self._boxes = expected(around, self._boxes)
-        if not len(self._boxes):
-            return Found(self.boxes, np.zeros(0))
-        samples = self._samples(image, self._boxes)
-        answers = scipy.fft.irfft2((np.conj(self._filters) * samples).sum(axis=1), s=self._shape)
+        places = expected(around, self._boxes)
+        if not len(places):
+            return Found(places, np.zeros(0))
+        answers = self._answers(self._samples(image, places), slice(None))
         shares = self._compared(answers)
-        moved = self._boxes + np.tile(shifts(answers) * self._pitch(self._boxes), 2)
+        moved = places + np.tile(shifts(answers) * self._pitch(places), 2)
         shares[~still_visible(moved, image)] = 0
         found = shares >= self._lost_share
         self._boxes[found] = moved[found]
@@ -127,13 +130,16 @@ class Correlation:
         if self._scale is not None:
             self._scale.keep(rows)
 
+    def _answers(self, samples: ComplexArray, rows: slice) -> FloatArray:
+        """What the filters of the targets `rows` say of each shift of their samples (n, cells, cells)."""
+        return np.asarray(scipy.fft.irfft2((np.conj(self._filters[rows]) * samples).sum(axis=1), s=self._shape))
+
     def _compared(self, answers: FloatArray) -> FloatArray:
         """How high and clear the answers (n, cells, cells) are, in shares of what is usual (n,) 0..1."""
-        seen = np.stack([answers.max(axis=(1, 2)), peak_to_sidelobe(answers)], axis=1).clip(0)
-        self._usual = np.where(np.isnan(self._usual), seen, self._usual)
+        seen = _seen(answers)
         shares = np.divide(seen, self._usual, out=np.zeros_like(seen), where=self._usual > 0).min(axis=1).clip(max=1)
-        found = shares >= self._lost_share
-        self._usual[found] += self._usual_rate * (seen[found] - self._usual[found])
+        sure = shares >= self._learn_share  # what is usual must not sink while the target is covered
+        self._usual[sure] += self._usual_rate * (seen[sure] - self._usual[sure])
         return np.asarray(shares)
 
     def _resize(self, image: ImageArray, rows: BoolArray) -> None:
@@ -163,6 +169,7 @@ class Correlation:
             self._inside[rows],
             regularisation=self._regularisation,
             steps=self._steps,
+            penalty=self._penalty,
         )
 
     def _samples(self, image: ImageArray, boxes: FloatArray) -> ComplexArray:
@@ -190,13 +197,15 @@ def background_aware(
 ) -> ComplexArray:
     """Spectra of the filters that answer `wanted` to `known` and are 0 outside of `inside`.
 
-    Galoogahi et al. 2017, eq. 3, with the filter's spectrum g and the filter h itself:
+    Galoogahi et al. 2017, eq. 3, over the T positions of a region, with filters h, what is known x, wanted answers y:
 
-        min 1/2 |wanted - sum_k conj(g_k) known_k|^2 + regularisation / 2 |h|^2   subject to   g = F(inside h)
+        min 1/2 sum_T |y - sum_k h_k * x_k|^2 + regularisation / 2 sum_k |h_k|^2   subject to   h = inside h
 
-    by as many `steps` of the alternating direction method of multipliers (scaled form): g from one linear system of
-    rank one a frequency (Sherman-Morrison, their eq. 12), h by shrinking what lies inside, the multipliers by what is
-    left between the two. The `penalty` grows by the factor `growth` a step.
+    by as many `steps` of the alternating direction method of multipliers (Boyd et al. 2011, sec. 3.1.1, scaled form):
+    a free filter g from one linear system of rank one a frequency (Sherman-Morrison, their eq. 12), h by shrinking what
+    of it lies inside (their eq. 6), the multipliers by what is left between the two. The `penalty` on that rest grows
+    by the factor `growth` a step, and the scaled multipliers shrink with it (Boyd sec. 3.4.1). The paper's penalty of 1
+    is one of T here, since it weighs spectra that are not normalised against errors that are.
 
     `known` (n, channels, h, w / 2 + 1) complex, `wanted` (n, 1, h, w / 2 + 1), `inside` (n, 1, h, w): what `rfft2`
     gives. Returns spectra like `known`.
@@ -210,13 +219,20 @@ def background_aware(
         free = (right - known * along) / penalty
         spatial = scipy.fft.irfft2(free + multipliers, s=inside.shape[-2:])
         kept = scipy.fft.rfft2(inside * spatial * (penalty / (regularisation + penalty)))
-        multipliers = multipliers + free - kept
-        penalty = min(penalty * growth, _LARGEST_PENALTY)
+        multipliers = (multipliers + free - kept) / growth
+        penalty *= growth
     return np.asarray(kept, np.complex64)
+
+
+def _seen(answers: FloatArray) -> FloatArray:
+    """Height and peak-to-sidelobe ratio of each answer (n, cells, cells): (n, 2), not below 0."""
+    seen = np.stack([answers.max(axis=(1, 2)), peak_to_sidelobe(answers)], axis=1)
+    return np.asarray(np.maximum(seen, 0), np.float64)
 
 
 def _middles(cells: int, reach: FloatArray) -> FloatArray:
     """1 within `reach` (n, 2) cells, width and height, around the middle of the region: (n, 1, cells, cells)."""
-    steps = np.abs(np.arange(cells) - cells // 2)
+    steps = np.abs(np.arange(cells) - (cells - 1) / 2)
     half = np.maximum(reach / 2, 1)
-    return ((steps <= half[:, 1:])[:, :, None] & (steps <= half[:, :1])[:, None, :]).astype(np.float32)[:, None]
+    there = (steps <= half[:, 1:])[:, :, None] & (steps <= half[:, :1])[:, None, :]
+    return np.asarray(there[:, None], np.float32)

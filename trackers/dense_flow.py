@@ -7,7 +7,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from trackers.flow import Followed, judged
+from trackers.flow import Followed, judged, require_same_size
 from trackers.structures import FloatArray, ImageArray
 
 LEAST_SIDE = 32  # pixels; no pyramid can be made of a smaller picture
@@ -21,13 +21,18 @@ class DenseFlow:
         self._search = cv2.DISOpticalFlow.create(_PRESETS[preset])
 
     def field(self, before: ImageArray, after: ImageArray) -> FloatArray:
-        """How far each pixel of the grey picture `before` moved (height, width, 2) float32 x y, pixels."""
+        """How far each pixel of the grey picture `before` moved (height, width, 2) float32 x y, pixels.
+
+        NaN where the pictures are too small for it.
+        """
+        require_same_size(before, after)
         if min(before.shape) < LEAST_SIDE:
-            return np.zeros((*before.shape, 2), np.float32)
+            return np.full((*before.shape, 2), np.nan, np.float32)
         return np.asarray(self._search.calc(before, after, None))
 
     def follow(self, before: ImageArray, after: ImageArray, points: FloatArray) -> Followed:
         """Points (..., 2) of the grey picture `before` found in `after`, there and back, as `flow.follow` does."""
+        require_same_size(before, after)
         asked = np.asarray(np.isfinite(points).all(axis=-1))
         start = points[asked].astype(np.float32)
         if len(start) == 0 or min(before.shape) < LEAST_SIDE:

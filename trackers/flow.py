@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from trackers.structures import BoolArray, FloatArray, ImageArray
+from trackers.targets import checked_image
 
 WINDOW = 15  # pixels; side of the square that is matched around a point
 LEVELS = 4  # times a whole picture is halved
@@ -46,8 +47,16 @@ class BoxMotion:
 
 
 def grey_picture(image: ImageArray) -> ImageArray:
-    """A picture (height, width, 3) blue green red, or one that is grey already, as (height, width)."""
-    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+    """A picture (height, width, 3) BGR, or one that is grey already, as (height, width). Raises ValueError."""
+    if image.ndim == 2 and image.dtype == np.uint8 and image.size:
+        return image
+    return np.asarray(cv2.cvtColor(checked_image(image), cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def require_same_size(before: ImageArray, after: ImageArray) -> None:
+    """Raise ValueError where two pictures cannot show the same points."""
+    if before.shape != after.shape:
+        raise ValueError(f"pictures of {before.shape} and {after.shape} do not show the same points; give one size")
 
 
 def follow(
@@ -64,8 +73,9 @@ def follow(
     forward-backward error (Kalal et al. 2010). `guesses`: (..., 2) where to begin to look. `levels`: how often the
     pictures are halved; motion up to about WINDOW / 2 * 2**levels pixels is found, but what is smaller than
     WINDOW * 2**levels pixels may be taken along by what is around it. All points go through OpenCV at once; its
-    Python form takes no ready pyramids, so that it makes them anew.
+    Python form takes no ready pyramids, so that it makes them anew. ValueError for pictures of two sizes.
     """
+    require_same_size(before, after)
     asked = np.asarray(np.isfinite(points).all(axis=-1))
     if guesses is not None:
         asked &= np.isfinite(guesses).all(axis=-1)

@@ -37,6 +37,8 @@ class Mosse:
         random turns and stretches of the first picture that are learned, too (sec. 3.4). Below a peak-to-sidelobe
         ratio of `lost_ratio` nothing is learned (sec. 3.5); from `sure_ratio` on the score is 1.
         """
+        if side < 12:
+            raise ValueError(f"side is {side}; answers below 12 samples have no sidelobe")
         self._side, self._context, self._rate = side, context, rate
         self._perturbations, self._seed = perturbations, seed
         self._lost_ratio, self._sure_ratio = lost_ratio, sure_ratio
@@ -64,22 +66,23 @@ class Mosse:
             more, power = self._learned(turned)
             numerators += more
             denominators += power
+        looked_at = 1 + self._perturbations  # of means, so that a later picture weighs `rate` beside them
         self._boxes = np.concatenate([self._boxes, boxes])
-        self._numerators = np.concatenate([self._numerators, numerators])
-        self._denominators = np.concatenate([self._denominators, denominators])
+        self._numerators = np.concatenate([self._numerators, numerators / looked_at])
+        self._denominators = np.concatenate([self._denominators, denominators / looked_at])
 
     def update(self, image: ImageArray, *, around: FloatArray | None = None) -> Found:
         """Look for every target in the next picture; see TargetTracker."""
         image = checked_image(image)
-        self._boxes = expected(around, self._boxes)
-        if not len(self._boxes):
-            return Found(self.boxes, np.zeros(0))
-        samples = scipy.fft.rfft2(self._prepared(self._looks(image, self._boxes)))
+        places = expected(around, self._boxes)
+        if not len(places):
+            return Found(places, np.zeros(0))
+        samples = scipy.fft.rfft2(self._prepared(self._looks(image, places)))
         filters = self._numerators / (self._denominators + _LEAST_POWER)  # H* of eq. 10
         answers = scipy.fft.irfft2(samples * filters, s=(self._side, self._side))
         ratios = peak_to_sidelobe(answers)
-        pitch = to_xywh(self._boxes)[:, 2:] * self._context / self._side  # pixels of the picture per sample
-        moved = self._boxes + np.tile(shifts(answers) * pitch, 2)
+        pitch = to_xywh(places)[:, 2:] * self._context / self._side  # pixels of the picture per sample
+        moved = places + np.tile(shifts(answers) * pitch, 2)
         sure = (ratios >= self._lost_ratio) & still_visible(moved, image)
         self._boxes[sure] = moved[sure]
         self._learn(image, sure)

@@ -10,23 +10,49 @@ from trackers.structures import FloatArray, ImageArray
 CELL = 4  # pixels; sides of patches are multiples
 SIGNED, UNSIGNED = 18, 9  # directions that gradients are counted in
 HOG_CHANNELS = SIGNED + UNSIGNED + 4
-COLOURS = 3
+_TERMS = np.array(  # red, green, blue of black, blue, brown, grey, green, orange, pink, purple, red, white, yellow
+    [
+        *([0, 0, 0], [0, 0, 255], [128, 64, 0], [128, 128, 128], [0, 192, 0], [255, 128, 0]),
+        *([255, 128, 192], [128, 0, 128], [255, 0, 0], [255, 255, 255], [255, 255, 0]),
+    ],
+    np.uint8,
+)
+_TERMS.setflags(write=False)
+_LEVELS = 32  # of each of blue, green and red, for which shares are computed beforehand
+_COARSE = 256 // _LEVELS
 _CLIP = 0.2  # a normalised gradient counts for no more
-_FAINT = 1e-4  # squared; keeps noise in flat cells from being blown up
+_FAINT = 1e-4  # keeps cells without any gradient from a division by 0
 _TEXTURE = 0.2357  # of Felzenszwalb et al. 2010: 1 / sqrt(18), makes the texture channels as large as the others
 
 
-def gradients_and_colour(patches: ImageArray) -> FloatArray:
-    """Gradients and colour of each cell: (n, 34, height / 4, width / 4) float32 of (n, height, width, 3) pixels BGR."""
-    count, height, width = patches.shape[:3]
-    if count == 0:
-        return np.zeros((0, HOG_CHANNELS + COLOURS, height // CELL, width // CELL), np.float32)
-    # All patches as one tall picture: as many calls for twenty targets as for one.
-    lab = cv2.cvtColor(patches.reshape(count * height, width, 3), cv2.COLOR_BGR2Lab)
-    size = (width // CELL, count * height // CELL)
-    colour = cv2.resize(lab, size, interpolation=cv2.INTER_AREA).reshape(count, height // CELL, width // CELL, 3)
-    edges = hog(np.ascontiguousarray(lab[:, :, 0]).reshape(count, height, width))
-    return np.concatenate([edges, np.moveaxis(colour, -1, 1).astype(np.float32) / 255 - 0.5], axis=1)
+class GradientsAndColours:
+    """Gradients and colours of each cell: patches (n, height, width, 3) BGR -> (n, 42, height / 4, width / 4) float32.
+
+    A cell's colour is how much it belongs to each of the eleven colours that languages have basic terms for (Berlin &
+    Kay 1969): shares that fall with the squared distance from the term's colour in CIE L*a*b*, and sum to 1; their mean
+    over the patch is taken off. That they tell targets apart where gradients do not is from Danelljan et al. 2014
+    (Adaptive color attributes), whose shares were learned from pictures; these are computed.
+    """
+
+    def __init__(self, *, sharpness: float = 20.0, weight: float = 0.4) -> None:
+        """`sharpness`: distance in L*a*b* (L* of 0..100) at which a share has fallen to exp(-1/2).
+
+        `weight`: of colours beside gradients.
+        """
+        self._shares = _colour_shares(sharpness) * np.float32(weight)
+
+    def __call__(self, patches: ImageArray) -> FloatArray:
+        count, height, width = patches.shape[:3]
+        across, down = width // CELL, height // CELL
+        if count == 0:
+            return np.zeros((0, HOG_CHANNELS + len(_TERMS), down, across), np.float32)
+        # All patches as one tall picture: as many calls for twenty targets as for one.
+        tall = patches.reshape(count * height, width, 3)
+        cells = cv2.resize(tall, (across, count * down), interpolation=cv2.INTER_AREA).astype(np.int32)
+        blue, green, red = np.moveaxis(cells // _COARSE, -1, 0)
+        shares = self._shares[(blue * _LEVELS + green) * _LEVELS + red].reshape(count, down, across, len(_TERMS))
+        colours = np.moveaxis(shares - shares.mean(axis=(1, 2), keepdims=True), -1, 1)
+        return np.concatenate([gradients(patches), colours], axis=1)
 
 
 def gradients(patches: ImageArray) -> FloatArray:
@@ -92,3 +118,14 @@ def _normalised(cells: FloatArray) -> FloatArray:
         out[SIGNED + UNSIGNED + block] = _TEXTURE * clipped.sum(axis=0)
     out[: SIGNED + UNSIGNED] *= np.float32(0.5)
     return np.ascontiguousarray(np.moveaxis(out, 0, 1))
+
+
+def _colour_shares(sharpness: float) -> FloatArray:
+    """Shares of the terms in every colour (32 * 32 * 32, 11) float32, by blue, green and red."""
+    level = (np.arange(_LEVELS, dtype=np.float32) * _COARSE + _COARSE // 2) / 255
+    every = np.stack(np.meshgrid(level, level, level, indexing="ij"), axis=-1).reshape(-1, 1, 3)
+    colours = cv2.cvtColor(every, cv2.COLOR_BGR2Lab)
+    terms = cv2.cvtColor(_TERMS[None].astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+    away = ((colours - terms) ** 2).sum(axis=-1)
+    shares = np.exp((away.min(axis=1, keepdims=True) - away) / (2 * sharpness**2))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)

@@ -25,7 +25,7 @@ class ScaleFilter:
         self,
         features: Features,
         *,
-        scales: int = 17,
+        scales: int = 33,
         step: float = 1.02,
         side: int = 24,
         rate: float = 0.025,
@@ -34,7 +34,7 @@ class ScaleFilter:
     ) -> None:
         """`scales`: how many sizes, each `step` times the one before. `side`: of a patch, pixels.
 
-        `rate`: share of a new sample in what is known (eta). `regularisation`: lambda of eq. 5. `spread`: standard
+        `rate`: share of a new sample in what is known (eta). `regularisation`: lambda of eq. 4. `spread`: standard
         deviation of the wanted answer, in square roots of the number of sizes.
         """
         self._features, self._side, self._rate, self._regularisation = features, side, rate, regularisation
@@ -66,7 +66,7 @@ class ScaleFilter:
         return found
 
     def learn(self, image: ImageArray, boxes: FloatArray, rows: BoolArray) -> None:
-        """Blend what the targets `rows` look like now into what is known of them (eq. 5)."""
+        """Blend what the targets `rows` look like now into what is known of them (eq. 5a, 5b)."""
         if not rows.any():
             return
         numerators, denominators = self._learned(self._samples(image, boxes[rows]))
@@ -78,7 +78,7 @@ class ScaleFilter:
         self._numerators, self._denominators = self._numerators[rows], self._denominators[rows]
 
     def _learned(self, samples: ComplexArray) -> tuple[ComplexArray, FloatArray]:
-        """Numerators conj(G) F of every channel and their common denominator (eq. 3); the filter is their quotient."""
+        """Numerators conj(G) F of every channel and their common denominator (eq. 4); the filter is their quotient."""
         return np.conj(self._wanted) * samples, (np.abs(samples) ** 2).sum(axis=1)
 
     def _samples(self, image: ImageArray, boxes: FloatArray) -> ComplexArray:

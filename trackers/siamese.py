@@ -14,7 +14,7 @@ from trackers.geometry import centres
 from trackers.patches import boxes_around, patches
 from trackers.siamese_networks import SiameseNetworks
 from trackers.structures import BoolArray, FloatArray, ImageArray
-from trackers.targets import LEAST_SIDE, LOST, Found, checked_boxes, checked_image
+from trackers.targets import LEAST_SIDE, LOST, Found, checked_boxes, checked_image, expected
 
 _RADIUS = 2  # cells around a target's middle by which it is known again: 5 x 5, as far as a target reaches in its crop
 _FARTHEST = 1.2  # times the sides of the box that was found: what lies beyond is something else
@@ -24,8 +24,8 @@ _SPARSE = 8  # every so many pixels are enough for the mean colour
 class SiameseTracker:
     """Looks for every target around where it was last, all of a picture in one batch.
 
-    What a target looked like at first is never replaced: whatever was tried, a blend with how it looked later let the
-    tracker drift off sooner.
+    What a target looked like at first is never replaced: blends with how it looked later, at three rates and only where
+    it was sure, let the tracker drift off sooner (docs/following.md). A rival elsewhere lowers the score.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class SiameseTracker:
     def update(self, image: ImageArray, *, around: FloatArray | None = None) -> Found:
         """Look for every target in the next picture; see `TargetTracker`. Raises ValueError."""
         image = checked_image(image)
-        last = self._expected(around, image)
+        last = _within(expected(around, self._boxes), image)
         if len(last) == 0:
             return Found(last, np.zeros(0))
         networks = self._networks
@@ -95,7 +95,7 @@ class SiameseTracker:
         chosen, sure = boxes[rows, best], scores[rows, best]
         alike = self._likeness(maps, centres(chosen))
         rivals = second_scores(scores, cells, chosen)
-        told = found_scores(sure, alike, rivals)
+        told = np.nan_to_num(found_scores(sure, alike, rivals))  # an answer that is no number finds nothing
         sides = smoothed(chosen[:, 2:] - chosen[:, :2], sides, self._rate * penalties[rows, best] * sure)
         shift = centres(chosen) - networks.search_size // 2
         moved = boxes_around(centres(last) + shift / scales, sides / scales)
@@ -106,16 +106,6 @@ class SiameseTracker:
         """Forget the targets that are not in the mask `rows` (n,)."""
         self._boxes, self._templates = self._boxes[rows], self._templates[rows]
         self._means, self._looks = self._means[rows], self._looks[rows]
-
-    def _expected(self, around: FloatArray | None, image: ImageArray) -> FloatArray:
-        """Where to search (n, 4); a box of `around` that is not finite says nothing. Raises ValueError."""
-        if around is None:
-            return _within(self._boxes, image)
-        around = np.asarray(around, np.float64)
-        if around.shape != self._boxes.shape:
-            raise ValueError(f"around must be one box a target {self._boxes.shape}, got {around.shape}")
-        finite = np.isfinite(around).all(axis=1, keepdims=True)
-        return _within(np.where(finite, around, self._boxes), image)
 
     def _crops(self, image: ImageArray, boxes: FloatArray, size: int) -> ImageArray:
         """Crops (n, size, size, 3) around the boxes, all at the scale of the template's."""

@@ -8,7 +8,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from trackers.geometry import centres, intersection_pairs
+from trackers.geometry import centres
 from trackers.structures import BoolArray, FloatArray, ImageArray
 
 LEAST_SIDE = 3.0  # pixels; nothing can be learned from less
@@ -53,6 +53,8 @@ def checked_image(image: ImageArray) -> ImageArray:
     """The picture as (height, width, 3) blue green red of 8 bits; grey ones are repeated. Raises ValueError."""
     if image.dtype != np.uint8:
         raise ValueError(f"a picture must have 8 bits a channel, got {image.dtype}; scale it to 0..255 first")
+    if image.size == 0:
+        raise ValueError(f"the picture is empty: {image.shape}")
     if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
@@ -66,24 +68,27 @@ def checked_boxes(boxes: FloatArray, image: ImageArray) -> FloatArray:
     if checked.ndim != 2 or checked.shape[1] != 4:
         raise ValueError(f"boxes must be (k, 4) x1 y1 x2 y2, got {checked.shape}")
     height, width = image.shape[:2]
-    picture = np.broadcast_to(np.array([0.0, 0.0, width, height]), checked.shape)
-    inside = intersection_pairs(checked, picture)
-    for box, shown in zip(checked, inside, strict=True):
+    for box, middle in zip(checked, still_visible(checked, image), strict=True):
         told = f"box {', '.join(f'{value:g}' for value in box)} (x1, y1, x2, y2)"
         if not np.isfinite(box).all():
             raise ValueError(f"{told} holds a value that is no number")
         sides = box[2:] - box[:2]
         if (sides < LEAST_SIDE).any():
             raise ValueError(f"{told} is smaller than {LEAST_SIDE:g} x {LEAST_SIDE:g} pixels; draw a larger one")
-        if shown <= 0:
-            raise ValueError(f"{told} lies outside the picture of {width} x {height} pixels")
+        if not middle:
+            raise ValueError(f"{told} has its middle outside the picture of {width} x {height} pixels")
         if (sides > [width, height]).any():
             raise ValueError(f"{told} is larger than the picture of {width} x {height} pixels")
     return checked
 
 
 def graded(shares: FloatArray, *, least: float) -> FloatArray:
-    """Scores (n,) of measures 0..1 of how alike a target is: `LOST` at `least`, straight lines to both sides of it."""
+    """Scores (n,) of measures 0..1 of how alike a target is: `LOST` at `least`, straight lines to both sides of it.
+
+    ValueError for a `least` that is not between 0 and 1.
+    """
+    if not 0 < least < 1:
+        raise ValueError(f"the least measure of a target that is there must lie between 0 and 1, got {least}")
     return np.interp(shares, [0, least, 1], [0, LOST, 1])
 
 

@@ -49,6 +49,8 @@ class Followed:
 
     def __post_init__(self) -> None:
         _require_shapes(len(self.boxes), self.boxes)
+        if not np.isfinite(self.boxes).all():
+            raise ValueError("a box is not a number (NaN or infinite)")
         if self.scores is not None and self.scores.shape != (len(self.boxes),):
             raise ValueError(f"scores must be ({len(self.boxes)},), got {self.scores.shape}")
 

@@ -61,6 +61,8 @@ class PartFile:
             raise OutputError(f"{self.path} cannot be written: there is no folder {self.path.parent}; create it first")
         if self.path.is_dir():
             raise OutputError(f"{self.path} is a folder; name a file in it")
+        if self.path.exists() and not self.path.is_file():
+            raise OutputError(f"{self.path} is a device or a pipe; name a file")
         try:
             self.part.write_bytes(b"")
         except OSError as error:

@@ -6,16 +6,21 @@ import json
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
+from pipeline import build
+from pipeline.config import SourceSettings
 from pipeline.evaluation.sot_files import read_truth
+from pipeline.following import Following
 from pipeline.sinks.h264_file import H264File
 from tests.integration.command import call_main, sightline
 from tests.unit.trackers.target_scenes import Pictures, moving
 from trackers.geometry import from_xywh, iou_pairs, to_xywh
+from trackers.mosse import Mosse
 
-NAMES = ("mosse", "correlation", "flow")
+NAMES = ("mosse", "correlation", "mdnet", "flow")
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +95,19 @@ def test_settings_reach_the_tracker(clip: Path, pictures: Pictures, tmp_path: Pa
     [
         (("--box", "400,10,40,40"), "outside the picture of 320 x 240"),
         (("--box", "10,10,0,40"), "smaller than 3 x 3"),
-        (("--box", "0,0,4000,4000"), "larger than the picture"),
+        (("--box", "-20,-20,360,280"), "larger than the picture"),
         (("--box", "10,10,nan,40"), "no number"),
         (("--box", "10,10,40"), "is not X,Y,W,H"),
         (("--box", "10,10,40,40", "--start-frame", "900"), "cannot be read from frame 900 on"),
         (("--box", "10,10,40,40", "--set", "target.profil=fast"), "target.profil"),
+        (("--box", "10,10,40,40", "--out", "clip.mp4"), "would overwrite a source"),
+        (("--box", "10,10,40,40", "--video-out", "clip.mp4"), "would overwrite a source"),
+        (("--box", "10,10,40,40", "--out", "/dev/full"), "is a device or a pipe"),
+        (("--box", "10,10,40,40", "--set", "tracker.name=sort"), "unknown setting tracker"),
+        (("--box", "10,10,40,40", "--set", "target.lost_share=0.9"), "must not be above learn_share"),
+        (("--box", "10,10,40,40", "--tracker", "mosse", "--set", "target.lost_ratio=30"), "must be below sure_ratio"),
         (("--box", "10,10,40,40", "--tracker", "siamese"), "set target.backbone and target.head"),
-        (("--box", "10,10,40,40", "--out", "same.mp4", "--video-out", "same.mp4"), "give two files"),
+        (("--box", "10,10,40,40", "--out", "same.mp4", "--video-out", "same.mp4"), "would overwrite"),
     ],
 )
 def test_what_cannot_be_followed_is_told(clip: Path, tmp_path: Path, words: tuple[str, ...], told: str) -> None:
@@ -104,6 +115,31 @@ def test_what_cannot_be_followed_is_told(clip: Path, tmp_path: Path, words: tupl
     assert done.code == 2, done.out
     assert told in done.err
     assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4"}
+
+
+def test_what_was_followed_before_the_damage_is_kept(pictures: Pictures, tmp_path: Path) -> None:
+    folder = tmp_path / "stills"
+    folder.mkdir()
+    for number, frame in enumerate(pictures.frames[:8]):
+        assert cv2.imwrite(str(folder / f"{number:03}.png"), frame)
+    (folder / "006.png").write_bytes(b"this is no picture")
+    done = call_main(
+        "follow", folder, "--box", given(pictures), "--tracker", "mosse", "--out", "b.txt", folder=tmp_path
+    )
+    assert done.code == 1
+    assert "006.png" in done.err
+    assert len(np.loadtxt(tmp_path / "b.txt", delimiter=",")) == 6
+
+
+def test_ctrl_c_keeps_what_was_followed(clip: Path, pictures: Pictures, tmp_path: Path) -> None:
+    work = Following(build.source(str(clip), SourceSettings()), Mosse(), pictures.boxes[0, 0])
+    steps = iter(work)
+    seen = [next(steps), next(steps)]
+    work.stop()  # as the signal handler does
+    seen += list(steps)
+    assert work.stopped
+    assert 2 <= len(seen) < len(pictures.frames)
+    assert work.damage is None
 
 
 def test_a_real_target_is_followed_as_well_as_it_is_scored(shared: Path, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def whole(command: list[object], tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder = tmp_path_factory.mktemp("whole")
     done = sightline(*command, folder=folder)
     assert done.code == 0, done.err
-    assert count(folder / "runs" / "sightline.db", "events") > 20
+    assert count(folder / "runs" / "sightline.db", "events") > 10
     return folder
 
 
@@ -106,7 +106,7 @@ def test_killed_again_and_again_it_ends_with_the_same_rows(command: list[object]
     goes_on = re.search(r"goes on at frame (\d+); .* at most (\d+) frames", done.out)
     assert goes_on is not None
     assert int(goes_on[1]) == before
-    assert int(goes_on[2]) <= 80
+    assert int(goes_on[2]) <= 100
     assert count(database, "runs") == 1
     assert_same_rows(whole / "runs" / "sightline.db", database)
     assert_same_files(whole, tmp_path)

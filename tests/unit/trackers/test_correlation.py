@@ -7,10 +7,10 @@ import pytest
 import scipy.fft
 import scipy.linalg
 
-from tests.unit.trackers.target_scenes import moving
-from trackers.correlation import Correlation, background_aware
+from tests.unit.trackers.target_scenes import moving, texture
+from trackers.correlation import Correlation, _middles, background_aware
 from trackers.geometry import iou_pairs, to_xywh
-from trackers.patch_features import gradients, gradients_and_colour
+from trackers.patch_features import GradientsAndColours, gradients
 from trackers.peaks import wanted_answers
 from trackers.scale_filter import ScaleFilter
 from trackers.structures import FloatArray
@@ -66,10 +66,29 @@ def test_more_steps_come_closer_to_the_wanted_answer() -> None:
     assert left(3) < left(1) < (wanted**2).sum()
 
 
+def test_a_cover_that_stays_is_not_learned() -> None:
+    pictures = moving(62, starts=np.array([[100.0, 80.0]]), steps=np.array([[0.0, 0.0]]), side=48)
+    tracker = Correlation(GradientsAndColours(), scale=ScaleFilter(gradients))
+    tracker.add(pictures.frames[0], pictures.boxes[0])
+    cover = texture(30, 60, seed=77)  # over six tenths of the target
+    scores = []
+    for frame in pictures.frames[1:]:
+        frame[74:134, 100:130] = cover
+        scores.append(tracker.update(frame).scores[0])
+    assert max(scores[30:]) < 0.5  # nor does its score creep up
+
+
+def test_the_filter_may_reach_as_far_to_all_sides() -> None:
+    inside = _middles(16, np.array([[4.0, 6.0]]))[0, 0]
+    np.testing.assert_array_equal(inside, inside[::-1, ::-1])
+    assert inside.any(axis=0).sum() == 4
+    assert inside.any(axis=1).sum() == 6
+
+
 def test_sizes_are_followed() -> None:
     pictures = moving(30, starts=np.array([[100.0, 80.0]]), steps=np.array([[1.0, 0.5]]), growth=1.015)
-    with_sizes = Correlation(gradients_and_colour, scale=ScaleFilter(gradients))
-    without = Correlation(gradients_and_colour)
+    with_sizes = Correlation(GradientsAndColours(), scale=ScaleFilter(gradients))
+    without = Correlation(GradientsAndColours())
     overlaps = []
     for tracker in (with_sizes, without):
         tracker.add(pictures.frames[0], pictures.boxes[0])
@@ -81,7 +100,7 @@ def test_sizes_are_followed() -> None:
 
 def test_nothing_grows_without_bounds() -> None:
     pictures = moving(40, starts=np.array([[140.0, 100.0]]), steps=np.array([[0.0, 0.0]]), side=30, growth=1.02)
-    tracker = Correlation(gradients_and_colour, scale=ScaleFilter(gradients), largest_growth=1.3)
+    tracker = Correlation(GradientsAndColours(), scale=ScaleFilter(gradients), largest_growth=1.3)
     tracker.add(pictures.frames[0], pictures.boxes[0])
     for frame in pictures.frames[1:]:
         found = tracker.update(frame)

@@ -8,21 +8,20 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline import build
+from pipeline.target_settings import CorrelationSettings, FlowSettings, MosseSettings
+from tests.unit.trackers.small_mdnet import small_mdnet
 from tests.unit.trackers.target_scenes import HEIGHT, WIDTH, Pictures, moving, texture
-from trackers.correlation import Correlation
-from trackers.flow_target import FlowTarget
 from trackers.geometry import iou_pairs
-from trackers.mosse import Mosse
-from trackers.patch_features import gradients, gradients_and_colour
-from trackers.scale_filter import ScaleFilter
 from trackers.structures import FloatArray
-from trackers.targets import TargetTracker
+from trackers.targets import LOST, TargetTracker
 
 MAKERS: dict[str, Callable[[], TargetTracker]] = {
-    "mosse": Mosse,
-    "correlation": lambda: Correlation(gradients_and_colour, scale=ScaleFilter(gradients)),
-    "flow": FlowTarget,
-    "correlation without sizes": lambda: Correlation(gradients_and_colour, cells=24, region=2.5),
+    "mosse": lambda: build.target_tracker(MosseSettings()),
+    "correlation": lambda: build.target_tracker(CorrelationSettings()),
+    "correlation, fast": lambda: build.target_tracker(CorrelationSettings(profile="fast")),
+    "mdnet": lambda: small_mdnet(candidates=256),
+    "flow": lambda: build.target_tracker(FlowSettings()),
 }
 STARTS, STEPS = np.array([[40.0, 50.0], [200.0, 120.0]]), np.array([[2.5, 1.25], [-2.0, 0.5]])
 
@@ -94,6 +93,40 @@ def test_the_score_falls_when_the_target_is_gone(make: Callable[[], TargetTracke
     assert scores[16:].max() < scores[1:15].min()
 
 
+def test_another_scene_as_second_picture_is_a_loss(make: Callable[[], TargetTracker]) -> None:
+    pictures = moving(6, starts=STARTS, steps=STEPS * 0)
+    tracker = make()
+    tracker.add(pictures.frames[0], pictures.boxes[0])
+    for other in (texture(WIDTH, HEIGHT, seed=8), np.zeros_like(pictures.frames[0])):
+        found = tracker.update(other)
+        assert found.scores.max() < 0.5
+    for frame in pictures.frames[1:]:
+        found = tracker.update(frame)
+    assert iou_pairs(found.boxes, pictures.boxes[0]).min() > 0.7  # nothing of it was learned
+    assert found.scores.min() > 0.3
+
+
+def test_a_lost_target_keeps_its_box_wherever_it_was_expected(make: Callable[[], TargetTracker]) -> None:
+    pictures = moving(2, starts=STARTS[:1], steps=STEPS[:1] * 0)
+    tracker = make()
+    tracker.add(pictures.frames[0], pictures.boxes[0])
+    found = tracker.update(np.zeros_like(pictures.frames[0]), around=np.array([[200.0, 150, 230, 180]]))
+    assert found.scores[0] < LOST
+    np.testing.assert_array_equal(found.boxes, pictures.boxes[0])
+
+
+def test_what_is_no_box_is_not_searched(make: Callable[[], TargetTracker]) -> None:
+    pictures = moving(2, starts=STARTS, steps=STEPS)
+    found = []
+    for around in (None, np.array([[np.nan, 0, 1, 1], [80.0, 80, 20, 20]])):
+        tracker = make()
+        tracker.add(pictures.frames[0], pictures.boxes[0])
+        found.append(tracker.update(pictures.frames[1], around=around).boxes)
+    np.testing.assert_array_equal(found[0], found[1])
+    with pytest.raises(ValueError, match="a box for each target"):
+        tracker.update(pictures.frames[1], around=np.zeros((3, 4)))
+
+
 def test_it_is_looked_for_where_it_is_expected(make: Callable[[], TargetTracker]) -> None:
     pictures = moving(2, starts=STARTS[:1], steps=np.array([[120.0, 60.0]]))
     tracker = make()
@@ -139,6 +172,7 @@ def test_pictures_of_sixteen_bits_are_refused(make: Callable[[], TargetTracker])
     ("box", "told"),
     [
         ([400, 10, 440, 50], "outside the picture of 320 x 240"),
+        ([-30, 10, 5, 50], "middle outside the picture"),
         ([-60, 10, -20, 50], "outside the picture"),
         ([10, 10, 10, 50], "smaller than 3 x 3"),
         ([50, 50, 10, 10], "smaller than 3 x 3"),

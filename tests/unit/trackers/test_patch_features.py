@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.unit.trackers.target_scenes import texture
-from trackers.patch_features import CELL, HOG_CHANNELS, SIGNED, UNSIGNED, gradients, gradients_and_colour, hog
+from trackers.patch_features import CELL, HOG_CHANNELS, SIGNED, UNSIGNED, GradientsAndColours, gradients, hog
 
 
 def edge(direction: str) -> np.ndarray:
@@ -52,21 +52,33 @@ def test_flat_patches_have_no_gradients() -> None:
 
 def test_patches_together_are_as_alone() -> None:
     pile = np.stack([texture(32, 48, seed=seed) for seed in range(3)])
-    together = gradients_and_colour(pile)
-    assert together.shape == (3, HOG_CHANNELS + 3, 48 // CELL, 32 // CELL)
+    features = GradientsAndColours()
+    together = features(pile)
+    assert together.shape == (3, HOG_CHANNELS + 11, 48 // CELL, 32 // CELL)
     assert together.dtype == np.float32
     for one, alone in zip(together, pile, strict=True):
-        np.testing.assert_allclose(one, gradients_and_colour(alone[None])[0], atol=1e-6)
+        np.testing.assert_allclose(one, features(alone[None])[0], atol=1e-6)
+
+
+def test_every_term_is_its_own_colour() -> None:
+    # Eleven cells, each of one term's colour (as BGR): the largest share is the term's own.
+    terms = [(0, 0, 0), (255, 0, 0), (0, 64, 128), (128, 128, 128), (0, 192, 0), (0, 128, 255), (192, 128, 255)]
+    terms += [(128, 0, 128), (0, 0, 255), (255, 255, 255), (0, 255, 255)]
+    patch = np.repeat(np.repeat(np.array(terms, np.uint8)[None], CELL, axis=0), CELL, axis=1)[None]
+    colours = GradientsAndColours(weight=1.0)(patch)[0, HOG_CHANNELS:, 0]  # (terms, cells)
+    np.testing.assert_array_equal(colours.argmax(axis=0), np.arange(11))
+    np.testing.assert_allclose(colours.sum(axis=0), 0, atol=1e-6)  # shares sum to 1, and so do their means
 
 
 def test_colour_tells_apart_what_gradients_do_not() -> None:
-    red, green = np.zeros((2, 1, 16, 16, 3), np.uint8)
-    red[..., 2], green[..., 1] = 200, 118  # as bright as each other
-    difference = np.abs(gradients_and_colour(red) - gradients_and_colour(green)).max(axis=(0, 2, 3))
-    assert difference[:HOG_CHANNELS].max() == 0
-    assert difference[HOG_CHANNELS:].max() > 0.3
+    halves = np.zeros((1, 16, 32, 3), np.uint8)
+    halves[:, :, :16, 2], halves[:, :, 16:, 1] = 200, 118  # red and green, almost as bright as each other
+    features = GradientsAndColours()(halves)[0]
+    assert np.abs(features[HOG_CHANNELS:, :, 0] - features[HOG_CHANNELS:, :, -1]).max() > 0.2
+    assert np.abs(features[:HOG_CHANNELS, :, 0]).max() == 0
 
 
 def test_no_patches() -> None:
     assert hog(np.zeros((0, 16, 16), np.uint8)).shape == (0, HOG_CHANNELS, 4, 4)
-    assert gradients_and_colour(np.zeros((0, 16, 16, 3), np.uint8)).shape == (0, HOG_CHANNELS + 3, 4, 4)
+    assert gradients(np.zeros((0, 16, 16, 3), np.uint8)).shape == (0, HOG_CHANNELS, 4, 4)
+    assert GradientsAndColours()(np.zeros((0, 16, 16, 3), np.uint8)).shape == (0, HOG_CHANNELS + 11, 4, 4)

@@ -368,6 +368,6 @@ def test_what_cannot_be_learned_from_is_refused() -> None:
         tracker.add(image, boxes + 1000)
     with pytest.raises(ValueError, match="8 bits"):
         tracker.update(image.astype(np.float32))
-    with pytest.raises(ValueError, match=r"one box a target \(1, 4\), got \(2, 4\)"):
+    with pytest.raises(ValueError, match=r"around must be \(1, 4\), a box for each target, got \(2, 4\)"):
         tracker.update(image, around=np.zeros((2, 4)))
     assert len(tracker.update(image)) == 1
