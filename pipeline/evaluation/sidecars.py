@@ -38,6 +38,7 @@ class FollowInfo:
 
     frames_per_second: float | None = None  # at which the tracker worked
     tracker: str | None = None  # its name
+    start_frame: int = 0  # of the video, that the first row belongs to
 
 
 def read_seqinfo(path: Path) -> SequenceInfo:
@@ -109,7 +110,10 @@ def read_follow_info(boxes: Path) -> FollowInfo:
         raise FormatError(f"{path}: frames_per_second is {speed!r:.30}, not a number above 0 that a tracker can reach")
     if tracker is not None and not isinstance(tracker, str):
         raise FormatError(f"{path}: tracker is {tracker!r}, not a text")
-    return FollowInfo(None if speed is None else float(speed), tracker)
+    start = values.get("start_frame", 0)
+    if type(start) is not int or start < 0:
+        raise FormatError(f"{path}: start_frame is {start!r:.30}, not a whole number from 0")
+    return FollowInfo(None if speed is None else float(speed), tracker, start)
 
 
 @dataclass(frozen=True, slots=True)

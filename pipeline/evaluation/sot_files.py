@@ -119,13 +119,15 @@ def read_boxes(path: Path) -> Followed:
 
 
 def _result(target: Target) -> TargetResult:
-    truth, followed = read_truth(target.truth), read_boxes(target.boxes)
+    info, whole, followed = read_follow_info(target.boxes), read_truth(target.truth), read_boxes(target.boxes)
+    truth = Truth(whole.boxes[info.start_frame :], whole.present[info.start_frame :])
     if len(truth) != len(followed):
+        begun = f" from frame {info.start_frame} on" if info.start_frame else ""
         raise FormatError(
-            f"{target.boxes}: {len(followed)} rows, but {target.truth} has {len(truth)}; "
+            f"{target.boxes}: {len(followed)} rows, but {target.truth} has {len(truth)}{begun}; "
             "both need a row for every frame of the same video"
         )
-    return TargetResult(target.name, evaluate(truth, followed), read_follow_info(target.boxes))
+    return TargetResult(target.name, evaluate(truth, followed), info)
 
 
 def _name(truth: Path) -> str:

@@ -107,6 +107,7 @@ def test_malformed_camera_motion_is_refused(file: Path, text: str, message: str)
         ('{"frames_per_second": 30}', FollowInfo(30.0, None)),
         ('{"frames_per_second": null, "tracker": "still"}', FollowInfo(None, "still")),
         ("{}", FollowInfo(None, None)),
+        ('{"start_frame": 40}', FollowInfo(None, None, 40)),
     ],
 )
 def test_what_is_told_of_followed_boxes(tmp_path: Path, text: str, expected: FollowInfo) -> None:
@@ -130,6 +131,8 @@ def test_nothing_may_be_told_of_followed_boxes(tmp_path: Path) -> None:
         ('{"frames_per_second": NaN}', "frames_per_second is nan, not a number above 0"),
         ('{"frames_per_second": 1' + "0" * 400 + "}", "frames_per_second is 10+, not a number above 0"),
         ('{"tracker": 7}', "tracker is 7, not a text"),
+        ('{"start_frame": -1}', "start_frame is -1, not a whole number"),
+        ('{"start_frame": 1.5}', "start_frame is 1.5, not a whole number"),
     ],
 )
 def test_malformed_words_on_followed_boxes_are_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -127,6 +127,18 @@ def test_both_need_a_row_a_frame(tmp_path: Path) -> None:
         evaluate_targets(find_targets(truth, boxes))
 
 
+def test_boxes_from_a_later_frame_on_are_compared_with_that_one(tmp_path: Path) -> None:
+    truth = written(tmp_path / "groundtruth.txt", "0,0,10,10\n5,5,10,10\n9,9,10,10\n")
+    boxes = written(tmp_path / "boxes.txt", "5,5,10,10\n9,9,10,10\n")
+    written(tmp_path / "boxes.txt.json", '{"start_frame": 1}')
+    [result] = evaluate_targets([Target("car", truth, boxes)])
+    assert result.scores.frames == 2
+    assert result.scores.auc == pytest.approx(20 / 21)
+    written(tmp_path / "boxes.txt.json", '{"start_frame": 2}')
+    with pytest.raises(FormatError, match="has 1 from frame 2 on"):
+        evaluate_targets([Target("car", truth, boxes)])
+
+
 def test_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     boxes = written(tmp_path / "mine.txt")
     for place, name in (
