@@ -74,7 +74,7 @@ class MdNetSettings(Section):
     )
     candidates: Annotated[int, Field(ge=16)] = Field(256, description="boxes looked at in a picture")
     lost_odds: Annotated[float, Field(ge=-10, le=10)] = Field(
-        0.0, description="logarithm of the odds below which the target is lost"
+        3.0, description="logarithm of the odds below which the target is lost"
     )
     seed: Annotated[int, Field(ge=0)] = Field(0, description="of its random numbers; the same gives the same boxes")
     device: str = Field("CPU", description="where the network runs, as OpenVINO names it")

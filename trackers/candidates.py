@@ -10,7 +10,7 @@ from trackers.geometry import centres, iou_matrix, to_xywh
 from trackers.patches import boxes_around
 from trackers.structures import FloatArray
 
-_STEP = 1.05  # sizes are drawn as powers of it (Nam & Han 2016, sec. 4.1)
+_STEP = 1.05  # sizes are drawn as powers of it (Nam & Han 2016, sec. 4.4)
 _ROUNDS = 20  # of drawing, before the boxes that overlap as they should are taken to be too rare
 
 Draw = Callable[[int], FloatArray]  # how many -> boxes (n, 4)
@@ -21,7 +21,7 @@ def gaussian_boxes(
 ) -> FloatArray:
     """Boxes (count, 4) near `around` (4,) and about as large.
 
-    Nam & Han 2016, sec. 4.1: (x, y, s) is normal around the last place, sizes are 1.05^s. `spread`: standard deviation
+    Nam & Han 2016, sec. 4.4: (x, y, s) is normal around the last place, sizes are 1.05^s. `spread`: standard deviation
     of x and of y, in mean sides of the box (theirs: 0.3). `steps`: that of s (theirs: 0.5). `slant`: that of the
     logarithm of width by height; with 0 all have the proportions of `around`.
     """

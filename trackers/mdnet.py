@@ -28,15 +28,15 @@ from trackers.targets import LEAST_SIDE, Found, checked_boxes, checked_image, ex
 
 Features = Callable[[ImageArray], FloatArray]  # crops (n, side, side, 3) -> (n, c, h, w) or (n, d) float32
 
-_POSITIVE_LEAST = 0.7  # IoU with the target's box from which a box shows the target (sec. 4.2)
-_FIRST_MOST, _LATER_MOST = 0.5, 0.3  # IoU up to which it does not: in the first picture, in later ones (sec. 4.2)
-_ROUGH_LEAST = 0.6  # IoU of the boxes that regression learns to put right (sec. 3.4)
+_POSITIVE_LEAST = 0.7  # IoU with the target's box from which a box shows the target (sec. 4.4)
+_FIRST_MOST, _LATER_MOST = 0.5, 0.3  # IoU up to which it does not: in the first picture, in later ones (sec. 4.4)
+_ROUGH_LEAST = 0.6  # IoU of the boxes that regression learns to put right (sec. 4.3)
 _NEAR = 2.0  # sides of the target within which half of all that it is not is learned
 _WIDEST = 2.5  # times the usual spread
 _KEPT = 100  # examples of the first picture
-_BEST = 5  # candidates whose mean is the result (sec. 4.1)
+_BEST = 5  # candidates whose mean is the result; the paper (eq. 1) tells of the best alone
 _LEAST_DEVIATION = 1e-3  # of a feature; one that never changes is not divided by 0
-_MOMENTUM, _DECAY = 0.9, 5e-4  # of gradient descent (sec. 4.3)
+_MOMENTUM, _DECAY = 0.9, 5e-4  # of gradient descent (sec. 4.4)
 _POSITIVE, _HARD, _POOL = 32, 96, 512  # examples in a mini-batch, and negatives among which the hard ones are found
 
 
@@ -65,7 +65,7 @@ class Classifier:
     def train(self, positives: FloatArray, negatives: FloatArray, *, rounds: int) -> None:
         """Learn in `rounds` mini-batches from features (n, d) of the target, n > 0, and (m, d) of all else, m > 0.
 
-        Nam & Han 2016, sec. 3.2 and 4.3: of the negatives that are drawn, those are learned that are taken most for the
+        Nam & Han 2016, sec. 4.2: of the negatives that are drawn, those are learned that are taken most for the
         target. Their loss, cross-entropy of two answers, is the logistic loss of the difference of the two.
         """
         good, bad = torch.from_numpy(positives), torch.from_numpy(negatives)
@@ -138,7 +138,7 @@ class MdNet:
         rate: float = 0.01,
         dropped: float = 0.5,
         regularisation: float = 1000.0,
-        lost_odds: float = 0.0,
+        lost_odds: float = 3.0,
         largest_growth: float = 8.0,
         seed: int = 0,
     ) -> None:
@@ -150,9 +150,9 @@ class MdNet:
         `first_examples`, `later_examples`: boxes that show it and boxes that do not, learned from in its first picture
         and in each later one; as many `first_rounds` and `later_rounds` of `Classifier.train`. All that was kept of
         `long_memory` pictures is learned again `every` so many pictures, that of the last `short_memory` whenever the
-        target is not found (sec. 3.3). `hidden`, `rate`, `dropped`: see `Classifier`. `regularisation`: of the
-        regression of boxes. Below `lost_odds` (their logarithm) the target is taken to be elsewhere, and its box stays.
-        `largest_growth`: it becomes at most so many times larger or smaller than it was given.
+        target is not found (sec. 4.1). `hidden`, `rate`, `dropped`: see `Classifier`. `regularisation`: of the
+        regression of boxes. Below `lost_odds` (their logarithm; theirs: 0) the target is taken to be elsewhere, and
+        its box stays. `largest_growth`: it becomes at most so many times larger or smaller than it was given.
 
         Each target has its own random numbers, by `seed`: together they go as they go alone.
         """

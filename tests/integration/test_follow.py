@@ -19,8 +19,9 @@ from tests.integration.command import call_main, sightline
 from tests.unit.trackers.target_scenes import Pictures, moving
 from trackers.geometry import from_xywh, iou_pairs, to_xywh
 from trackers.mosse import Mosse
+from trackers.targets import LOST
 
-NAMES = ("mosse", "correlation", "mdnet", "flow")
+NAMES = ("mosse", "correlation", "flow")
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,18 @@ def test_siamese_networks_follow(clip: Path, pictures: Pictures, shared: Path, t
     assert rows[19:, 4].max() < rows[:18, 4].min()
 
 
+def test_a_classifier_on_the_bundled_detector_follows(clip: Path, pictures: Pictures, tmp_path: Path) -> None:
+    words = ("--tracker", "mdnet", "--set", "target.candidates=128", "--max-frames", 8, "--out", "b.txt")
+    done = call_main("follow", clip, "--box", given(pictures), *words, folder=tmp_path)
+    assert done.code == 0, done.err
+    rows = np.loadtxt(tmp_path / "b.txt", delimiter=",")
+    assert iou_pairs(from_xywh(rows[:, :4]), pictures.boxes[:8, 0]).min() > 0.6
+    assert iou_pairs(pictures.boxes[0], pictures.boxes[7])[0] < 0.3  # it would not do to stay
+    assert rows[:, 4].min() > LOST
+    info = json.loads((tmp_path / "b.txt.json").read_text())
+    assert (info["tracker"], info["settings"]["candidates"]) == ("mdnet", 128)
+
+
 def test_it_begins_where_it_is_told(clip: Path, pictures: Pictures, tmp_path: Path) -> None:
     words = ("--start-frame", 10, "--max-frames", 5, "--tracker", "mosse", "--out", "b.txt")
     done = call_main("follow", clip, "--box", given(pictures, 10), *words, folder=tmp_path)
@@ -107,6 +120,10 @@ def test_settings_reach_the_tracker(clip: Path, pictures: Pictures, tmp_path: Pa
         (("--box", "10,10,40,40", "--set", "target.lost_share=0.9"), "must not be above learn_share"),
         (("--box", "10,10,40,40", "--tracker", "mosse", "--set", "target.lost_ratio=30"), "must be below sure_ratio"),
         (("--box", "10,10,40,40", "--tracker", "siamese"), "set target.backbone and target.head"),
+        (
+            ("--box", "10,10,40,40", "--tracker", "mdnet", "--set", "target.weights=bundled:people"),
+            "no model 'people' comes with Sightline",
+        ),
         (("--box", "10,10,40,40", "--out", "same.mp4", "--video-out", "same.mp4"), "would overwrite"),
     ],
 )

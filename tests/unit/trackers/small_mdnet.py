@@ -21,6 +21,6 @@ def small_mdnet(features: Features = colours, **more: Any) -> MdNet:
     """`more`: what is to be other than small."""
     given: dict[str, Any] = {
         "side": 24, "context": 1.0, "candidates": 128, "first_examples": (100, 300), "later_examples": (15, 40),
-        "first_rounds": 60, "later_rounds": 5, "hidden": 32, "rate": 0.01, "regularisation": 10.0,
+        "first_rounds": 60, "later_rounds": 5, "hidden": 32, "rate": 0.01, "regularisation": 10.0, "lost_odds": 0.0,
     }  # fmt: skip
     return MdNet(features, **(given | more))
