@@ -104,7 +104,7 @@ def test_processes_share_the_work_and_change_nothing(folder: Path, tmp_path: Pat
     assert_same_rows(*stores)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_stop_while_workers_begin_fails_no_source(tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C and systemd tell all processes, also those that cannot say yet that they do not mind."""
     for name in ("a", "b"):

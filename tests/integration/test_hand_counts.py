@@ -142,6 +142,7 @@ def test_cars_are_counted_as_by_hand(shared: Path, tmp_path: Path) -> None:
     assert_cars(cars(shared, tmp_path, "person-vehicle-bike-detection-2004"))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_people_are_counted_as_by_hand(shared: Path, tmp_path: Path) -> None:
     assert_people(people(shared, tmp_path, "person-vehicle-bike-detection-2004"))

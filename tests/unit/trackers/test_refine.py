@@ -238,7 +238,7 @@ def test_frames_that_were_not_recorded_are_refused() -> None:
 
 
 @every_step
-@settings(max_examples=8)
+@settings(max_examples=5)
 @every_seed
 def test_the_order_of_rows_does_not_matter(chosen: Refinement, seed: int) -> None:
     rows, recording = tracked(seed, dimension=8)
@@ -247,7 +247,7 @@ def test_the_order_of_rows_does_not_matter(chosen: Refinement, seed: int) -> Non
 
 
 @every_step
-@settings(max_examples=8)
+@settings(max_examples=5)
 @every_seed
 def test_what_was_seen_stays_and_ids_occur_once_a_frame(chosen: Refinement, seed: int) -> None:
     rows, recording = tracked(seed)
@@ -265,7 +265,7 @@ def test_what_was_seen_stays_and_ids_occur_once_a_frame(chosen: Refinement, seed
     np.testing.assert_array_equal(refined.times, recording.times[refined.frames])
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @every_seed
 def test_each_dropped_track_was_weak(seed: int) -> None:
     rows, recording = tracked(seed)
@@ -276,7 +276,7 @@ def test_each_dropped_track_was_weak(seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["drop", "smooth", "fill"])
-@settings(max_examples=8)
+@settings(max_examples=5)
 @every_seed
 def test_a_step_taken_again_changes_nothing(name: str, seed: int) -> None:
     rows, recording = tracked(seed)
@@ -284,7 +284,7 @@ def test_a_step_taken_again_changes_nothing(name: str, seed: int) -> None:
     assert_equal(refine(once, STEPS[name], recording=recording), once, tolerance=1e-5)
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @every_seed
 def test_refining_again_only_links_further(seed: int) -> None:
     rows, recording = tracked(seed)
@@ -296,7 +296,7 @@ def test_refining_again_only_links_further(seed: int) -> None:
     assert places(twice, twice.rows >= 0) == places(once, once.rows >= 0)
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @every_seed
 def test_scaling_the_picture_scales_the_boxes(seed: int) -> None:
     rows, recording = tracked(seed)
@@ -308,7 +308,7 @@ def test_scaling_the_picture_scales_the_boxes(seed: int) -> None:
     np.testing.assert_allclose(big.boxes / 4, plain.boxes, atol=1e-6)
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @every_seed
 def test_the_clock_s_zero_does_not_matter(seed: int) -> None:
     rows, recording = tracked(seed)
