@@ -77,6 +77,8 @@ def follow(
                 drawn.write(picture, step.frame.time)
             count.add(step)
             told(count.frames)
+        if count.frames == 0:  # stopped before the first picture: what stood in the files stays
+            raise typer.Exit(INTERRUPTED)
     if beside is not None:
         info = {
             "tracker": chosen.target.name,

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, field_validator, model_validator
 
-from pipeline.bundled_models import resolved
-from pipeline.config import SourceSettings
+from pipeline.config import SourceSettings, Weights
 from pipeline.section import Section, Share
 
 InnerShare = Annotated[float, Field(gt=0, lt=1)]
@@ -33,7 +32,9 @@ class CorrelationSettings(Section):
     """Correlation filter on gradients and colours that learns from the background."""
 
     name: Literal["correlation"] = "correlation"
-    profile: Literal["fast", "accurate"] = Field("accurate", description="fast: for twenty targets at once")
+    profile: Literal["fast", "accurate"] = Field(
+        "accurate", description="fast: a smaller region and few sizes; three times as fast, less exact"
+    )
     learn_share: Share = Field(
         0.7, description="share of its usual answer from which the target's new looks are learned"
     )
@@ -69,7 +70,7 @@ class MdNetSettings(Section):
     """Classifiers that learn while they track, on the first blocks of a detector."""
 
     name: Literal["mdnet"] = "mdnet"
-    weights: str = Field(
+    weights: Weights = Field(
         "bundled:person-vehicle-bicycle", description="YOLOv8 detector as ONNX, or bundled:NAME", validate_default=True
     )
     candidates: Annotated[int, Field(ge=16)] = Field(256, description="boxes looked at in a picture")
@@ -79,11 +80,6 @@ class MdNetSettings(Section):
     seed: Annotated[int, Field(ge=0)] = Field(0, description="of its random numbers; the same gives the same boxes")
     device: str = Field("CPU", description="where the network runs, as OpenVINO names it")
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads of it, 0: the library's choice")
-
-    @field_validator("weights")
-    @classmethod
-    def _find_bundled(cls, value: str) -> str:
-        return resolved(value)
 
 
 class FlowSettings(Section):

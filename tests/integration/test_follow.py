@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import av
 import cv2
@@ -13,8 +14,10 @@ import pytest
 from pipeline import build
 from pipeline.config import SourceSettings
 from pipeline.evaluation.sot_files import read_truth
+from pipeline.follow_verb import TargetName
 from pipeline.following import Following
 from pipeline.sinks.h264_file import H264File
+from pipeline.target_settings import TargetSettings
 from tests.integration.command import call_main, sightline
 from tests.unit.trackers.target_scenes import Pictures, moving
 from trackers.geometry import from_xywh, iou_pairs, to_xywh
@@ -83,6 +86,11 @@ def test_a_classifier_on_the_bundled_detector_follows(clip: Path, pictures: Pict
     assert rows[:, 4].min() > LOST
     info = json.loads((tmp_path / "b.txt.json").read_text())
     assert (info["tracker"], info["settings"]["candidates"]) == ("mdnet", 128)
+
+
+def test_every_tracker_of_the_settings_is_offered() -> None:
+    members = get_args(get_args(TargetSettings)[0])
+    assert {member.model_fields["name"].default for member in members} == set(get_args(TargetName))
 
 
 def test_it_begins_where_it_is_told(clip: Path, pictures: Pictures, tmp_path: Path) -> None:
