@@ -13,13 +13,24 @@ from collections.abc import Callable
 import numpy as np
 import scipy.fft
 
+from trackers.columns import Columns
 from trackers.geometry import centres, to_xywh
 from trackers.patch_features import CELL
 from trackers.patches import boxes_around, patches
 from trackers.peaks import peak_to_sidelobe, shifts, wanted_answers
 from trackers.scale_filter import ScaleFilter
-from trackers.structures import BoolArray, ComplexArray, FloatArray, ImageArray
-from trackers.targets import LEAST_SIDE, Found, checked_boxes, checked_image, expected, graded, still_visible
+from trackers.structures import BoolArray, ComplexArray, FloatArray, ImageArray, State, joined, part_of
+from trackers.targets import (
+    LEAST_SIDE,
+    Found,
+    checked_boxes,
+    checked_image,
+    expected,
+    graded,
+    learning,
+    placed_boxes,
+    still_visible,
+)
 
 Features = Callable[[ImageArray], FloatArray]  # patches (n, h, w, 3) -> (n, channels, h / 4, w / 4)
 
@@ -75,6 +86,8 @@ class Correlation:
         self._wanted = np.zeros((0, 1, *spectrum), np.complex64)
         self._known: ComplexArray = np.zeros((0, 0, *spectrum), np.complex64)  # targets and their surroundings
         self._filters: ComplexArray = np.zeros((0, 0, *spectrum), np.complex64)
+        names = ("_boxes", "_given", "_usual", "_inside", "_wanted", "_known", "_filters")
+        self._columns = Columns(self, names)
 
     @property
     def boxes(self) -> FloatArray:
@@ -91,54 +104,71 @@ class Correlation:
         mean_sides = np.sqrt(sides.prod(axis=1))
         reach = sides / mean_sides[:, None] * (self._cells / self._region)  # cells that a target is wide and high
         samples = self._samples(image, boxes)
-        wanted = wanted_answers(self._cells, self._spread * self._cells / self._region * np.ones(len(boxes)))
-        if not len(self._boxes):
-            self._known, self._filters = samples[:0], samples[:0]
-        fresh = slice(len(self._boxes), None)
-        self._boxes = np.concatenate([self._boxes, boxes])
-        self._given = np.concatenate([self._given, sides])
-        self._inside = np.concatenate([self._inside, _middles(self._cells, reach)])
-        self._wanted = np.concatenate([self._wanted, scipy.fft.rfft2(wanted)[:, None]])
-        self._known = np.concatenate([self._known, samples])
-        self._filters = np.concatenate([self._filters, self._learned(fresh)])
-        own = _seen(self._answers(samples, fresh))
-        self._usual = np.concatenate([self._usual, own * _FRESH])
+        answers = wanted_answers(self._cells, self._spread * self._cells / self._region * np.ones(len(boxes)))
+        wanted, inside = scipy.fft.rfft2(answers)[:, None], _middles(self._cells, reach)
+        filters = self._learned(samples, wanted, inside)
+        self._columns.append(
+            _boxes=boxes,
+            _given=sides,
+            _usual=_seen(self._answers(samples, filters)) * _FRESH,
+            _inside=inside,
+            _wanted=wanted,
+            _known=samples,
+            _filters=filters,
+        )
         if self._scale is not None:
             self._scale.add(image, boxes)
 
-    def update(self, image: ImageArray, *, around: FloatArray | None = None) -> Found:
+    def update(self, image: ImageArray, *, around: FloatArray | None = None, learn: BoolArray | None = None) -> Found:
         """Look for every target in the next picture; see TargetTracker."""
         image = checked_image(image)
         places = expected(around, self._boxes)
         if not len(places):
             return Found(places, np.zeros(0))
-        answers = self._answers(self._samples(image, places), slice(None))
-        shares = self._compared(answers)
+        answers = self._answers(self._samples(image, places), self._filters)
+        may = learning(learn, len(places))
+        shares = self._compared(answers, may)
         moved = places + np.tile(shifts(answers) * self._pitch(places), 2)
         shares[~still_visible(moved, image)] = 0
         found = shares >= self._lost_share
         self._boxes[found] = moved[found]
         self._resize(image, found)
-        self._learn(image, shares >= self._learn_share)
+        self._learn(image, may & (shares >= self._learn_share))
         return Found(self.boxes, graded(shares, least=self._lost_share))
+
+    def place(self, rows: BoolArray, boxes: FloatArray) -> None:
+        """Say where the targets in the mask `rows` are by now; see TargetTracker."""
+        self._boxes = placed_boxes(rows, boxes, self._boxes)
 
     def keep(self, rows: BoolArray) -> None:
         """Forget the targets that are not in the mask `rows`."""
-        self._boxes, self._given, self._usual = self._boxes[rows], self._given[rows], self._usual[rows]
-        self._inside, self._wanted = self._inside[rows], self._wanted[rows]
-        self._known, self._filters = self._known[rows], self._filters[rows]
+        self._columns.keep(rows)
         if self._scale is not None:
             self._scale.keep(rows)
 
-    def _answers(self, samples: ComplexArray, rows: slice) -> FloatArray:
-        """What the filters of the targets `rows` say of each shift of their samples (n, cells, cells)."""
-        return np.asarray(scipy.fft.irfft2((np.conj(self._filters[rows]) * samples).sum(axis=1), s=self._shape))
+    def to_arrays(self) -> State:
+        """Everything that is known of the targets."""
+        scale = {} if self._scale is None else self._scale.to_arrays()
+        return joined({"targets": self._columns.to_arrays(), "scale": scale})
 
-    def _compared(self, answers: FloatArray) -> FloatArray:
-        """How high and clear the answers (n, cells, cells) are, in shares of what is usual (n,) 0..1."""
+    def from_arrays(self, state: State) -> None:
+        """The inverse of `to_arrays`."""
+        self._columns.from_arrays(part_of(state, "targets"))
+        if self._scale is not None:
+            self._scale.from_arrays(part_of(state, "scale"))
+
+    def _answers(self, samples: ComplexArray, filters: ComplexArray) -> FloatArray:
+        """What each target's filter says of each shift of its sample (n, cells, cells)."""
+        return np.asarray(scipy.fft.irfft2((np.conj(filters) * samples).sum(axis=1), s=self._shape))
+
+    def _compared(self, answers: FloatArray, may: BoolArray) -> FloatArray:
+        """How high and clear the answers (n, cells, cells) are, in shares of what is usual (n,) 0..1.
+
+        What is usual is learned of the targets `may` (n,).
+        """
         seen = _seen(answers)
         shares = np.divide(seen, self._usual, out=np.zeros_like(seen), where=self._usual > 0).min(axis=1).clip(max=1)
-        sure = shares >= self._learn_share  # what is usual must not sink while the target is covered
+        sure = may & (shares >= self._learn_share)  # what is usual must not sink while the target is covered
         self._usual[sure] += self._usual_rate * (seen[sure] - self._usual[sure])
         return np.asarray(shares)
 
@@ -157,16 +187,16 @@ class Correlation:
         if not rows.any():
             return
         self._known[rows] += self._rate * (self._samples(image, self._boxes[rows]) - self._known[rows])
-        self._filters[rows] = self._learned(rows)
+        self._filters[rows] = self._learned(self._known[rows], self._wanted[rows], self._inside[rows])
         if self._scale is not None:
             self._scale.learn(image, self._boxes, rows)
 
-    def _learned(self, rows: BoolArray | slice) -> ComplexArray:
-        """Filters of what is known of the targets `rows`."""
+    def _learned(self, known: ComplexArray, wanted: ComplexArray, inside: FloatArray) -> ComplexArray:
+        """Filters of what is known of targets; see `background_aware`."""
         return background_aware(
-            self._known[rows],
-            self._wanted[rows],
-            self._inside[rows],
+            known,
+            wanted,
+            inside,
             regularisation=self._regularisation,
             steps=self._steps,
             penalty=self._penalty,

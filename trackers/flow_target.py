@@ -10,12 +10,22 @@ import math
 
 import numpy as np
 
+from trackers.columns import Columns
 from trackers.corners import corners
 from trackers.flow import box_motion, correlation, follow, grey_picture
 from trackers.geometry import centres
 from trackers.patches import boxes_around, grown, patches
-from trackers.structures import BoolArray, FloatArray, ImageArray
-from trackers.targets import LEAST_SIDE, LOST, Found, checked_boxes, checked_image, expected
+from trackers.structures import BoolArray, FloatArray, ImageArray, State
+from trackers.targets import (
+    LEAST_SIDE,
+    LOST,
+    Found,
+    checked_boxes,
+    checked_image,
+    expected,
+    learning,
+    placed_boxes,
+)
 
 _REGION = 2.5  # sides of a target; what is seen of the picture around it
 _TILE = 96  # pixels; side of the square a region is sampled to
@@ -33,12 +43,13 @@ class FlowTarget:
         `sure` it has changed so much that what it looks like now is remembered in place of its last view.
         """
         self.cells, self.found, self.sure = cells, found, sure
-        self._boxes = np.zeros((0, 4))
+        self._boxes: FloatArray = np.zeros((0, 4))
         self._sizes = np.zeros((0, 2), np.int64)  # height and width of the pictures that showed them, pixels
         self._first = np.zeros((0, _TILE, _TILE), np.uint8)  # views of the regions when they were added
         self._last = self._first  # views that replaced them
         self._replaced = np.zeros(0, dtype=bool)  # whether one has
         self._looks = np.zeros((0, _LOOKS * _LOOKS), np.float32)  # of the targets when they were added
+        self._columns = Columns(self, ("_boxes", "_sizes", "_first", "_last", "_replaced", "_looks"))
 
     @property
     def boxes(self) -> FloatArray:
@@ -51,14 +62,16 @@ class FlowTarget:
         boxes = checked_boxes(boxes, image)
         grey = grey_picture(image)
         views = _views(grey, boxes)
-        self._boxes = np.concatenate([self._boxes, boxes])
-        self._sizes = np.concatenate([self._sizes, np.broadcast_to(grey.shape, (len(boxes), 2))])
-        self._first = np.concatenate([self._first, views])
-        self._last = np.concatenate([self._last, views])
-        self._replaced = np.concatenate([self._replaced, np.zeros(len(boxes), dtype=bool)])
-        self._looks = np.concatenate([self._looks, _looks(grey, boxes)])
+        self._columns.append(
+            _boxes=boxes,
+            _sizes=np.tile(grey.shape, (len(boxes), 1)),
+            _first=views,
+            _last=views,
+            _replaced=np.zeros(len(boxes), dtype=bool),
+            _looks=_looks(grey, boxes),
+        )
 
-    def update(self, image: ImageArray, *, around: FloatArray | None = None) -> Found:
+    def update(self, image: ImageArray, *, around: FloatArray | None = None, learn: BoolArray | None = None) -> Found:
         """Look for every target, and remember how it looks now where it has changed.
 
         Nothing is found in a picture of another size than the one a target was learned from. Where a row of `around` is
@@ -77,17 +90,28 @@ class FlowTarget:
         agreeing[~(_shown(boxes, grey) & (self._sizes == grey.shape).all(axis=1))] = 0
         found = agreeing >= self.found
         self._boxes = np.where(found[:, None], boxes, self._boxes)
-        changed = found & (agreeing < self.sure)
+        changed = found & (agreeing < self.sure) & learning(learn, len(found))
         self._last[changed] = _views(grey, self._boxes[changed])
         self._replaced |= changed
         likeness = np.maximum(correlation(self._looks, _looks(grey, self._boxes)), 0)
         scores = np.where(found, LOST + (1 - LOST) * agreeing * likeness, LOST * agreeing)
         return Found(self._boxes.copy(), scores)
 
+    def place(self, rows: BoolArray, boxes: FloatArray) -> None:
+        """Say where the targets in the mask `rows` are by now; see TargetTracker."""
+        self._boxes = placed_boxes(rows, boxes, self._boxes)
+
     def keep(self, rows: BoolArray) -> None:
         """Forget the targets that are not in the mask `rows` (n,)."""
-        self._boxes, self._sizes, self._replaced = self._boxes[rows], self._sizes[rows], self._replaced[rows]
-        self._first, self._last, self._looks = self._first[rows], self._last[rows], self._looks[rows]
+        self._columns.keep(rows)
+
+    def to_arrays(self) -> State:
+        """Everything that is known of the targets."""
+        return self._columns.to_arrays()
+
+    def from_arrays(self, state: State) -> None:
+        """The inverse of `to_arrays`."""
+        self._columns.from_arrays(state)
 
 
 def _views(grey: ImageArray, boxes: FloatArray) -> ImageArray:

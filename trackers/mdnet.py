@@ -24,7 +24,17 @@ from trackers.candidates import gaussian_boxes, overlapping, uniform_boxes
 from trackers.geometry import centres
 from trackers.patches import boxes_around, grown, patches
 from trackers.structures import BoolArray, FloatArray, ImageArray
-from trackers.targets import LEAST_SIDE, Found, checked_boxes, checked_image, expected, graded, still_visible
+from trackers.targets import (
+    LEAST_SIDE,
+    Found,
+    checked_boxes,
+    checked_image,
+    expected,
+    graded,
+    learning,
+    placed_boxes,
+    still_visible,
+)
 
 Features = Callable[[ImageArray], FloatArray]  # crops (n, side, side, 3) -> (n, c, h, w) or (n, d) float32
 
@@ -181,11 +191,11 @@ class MdNet:
         self._boxes = np.concatenate([self._boxes, boxes])
         self._places = np.concatenate([self._places, boxes])
 
-    def update(self, image: ImageArray, *, around: FloatArray | None = None) -> Found:
+    def update(self, image: ImageArray, *, around: FloatArray | None = None, learn: BoolArray | None = None) -> Found:
         """Look for every target in the next picture; see TargetTracker."""
         image = checked_image(image)
         places = expected(around, self._places)
-        odds = np.zeros(len(self._boxes))
+        odds, may = np.zeros(len(self._boxes)), learning(learn, len(self._boxes))
         for row, target in enumerate(self._targets):
             place, box, odds[row] = self._look_for(image, target, places[row])
             if not still_visible(box[None], image)[0]:
@@ -193,8 +203,14 @@ class MdNet:
             found = bool(odds[row] >= self._lost_odds)
             if found:
                 self._places[row], self._boxes[row] = place, box
-            self._learn(image, target, place, found=found)
+            if may[row]:
+                self._learn(image, target, place, found=found)
         return Found(self.boxes, graded(expit(odds), least=float(expit(self._lost_odds))))
+
+    def place(self, rows: BoolArray, boxes: FloatArray) -> None:
+        """Say where the targets in the mask `rows` are by now; see TargetTracker."""
+        self._boxes = placed_boxes(rows, boxes, self._boxes)
+        self._places = placed_boxes(rows, boxes, self._places)
 
     def keep(self, rows: BoolArray) -> None:
         """Forget the targets that are not in the mask `rows`."""

@@ -6,11 +6,21 @@ import cv2
 import numpy as np
 import scipy.fft
 
+from trackers.columns import Columns
 from trackers.geometry import centres, to_xywh
 from trackers.patches import boxes_around, patches
 from trackers.peaks import peak_to_sidelobe, shifts, wanted_answers
-from trackers.structures import BoolArray, ComplexArray, FloatArray, ImageArray
-from trackers.targets import Found, checked_boxes, checked_image, expected, graded, still_visible
+from trackers.structures import BoolArray, ComplexArray, FloatArray, ImageArray, State
+from trackers.targets import (
+    Found,
+    checked_boxes,
+    checked_image,
+    expected,
+    graded,
+    learning,
+    placed_boxes,
+    still_visible,
+)
 
 _LEAST_POWER = 1e-5  # keeps frequencies that no sample has from being divided by
 _LEAST_NORM = 1e-3  # of a window of one colour
@@ -48,6 +58,7 @@ class Mosse:
         self._boxes: FloatArray = np.zeros((0, 4))
         self._numerators = np.zeros((0, *self._wanted.shape), np.complex64)  # A of eq. 11
         self._denominators = np.zeros((0, *self._wanted.shape), np.float32)  # B of eq. 12
+        self._columns = Columns(self, ("_boxes", "_numerators", "_denominators"))
 
     @property
     def boxes(self) -> FloatArray:
@@ -67,11 +78,9 @@ class Mosse:
             numerators += more
             denominators += power
         looked_at = 1 + self._perturbations  # of means, so that a later picture weighs `rate` beside them
-        self._boxes = np.concatenate([self._boxes, boxes])
-        self._numerators = np.concatenate([self._numerators, numerators / looked_at])
-        self._denominators = np.concatenate([self._denominators, denominators / looked_at])
+        self._columns.append(_boxes=boxes, _numerators=numerators / looked_at, _denominators=denominators / looked_at)
 
-    def update(self, image: ImageArray, *, around: FloatArray | None = None) -> Found:
+    def update(self, image: ImageArray, *, around: FloatArray | None = None, learn: BoolArray | None = None) -> Found:
         """Look for every target in the next picture; see TargetTracker."""
         image = checked_image(image)
         places = expected(around, self._boxes)
@@ -85,14 +94,25 @@ class Mosse:
         moved = places + np.tile(shifts(answers) * pitch, 2)
         sure = (ratios >= self._lost_ratio) & still_visible(moved, image)
         self._boxes[sure] = moved[sure]
-        self._learn(image, sure)
+        self._learn(image, sure & learning(learn, len(sure)))
         scores = graded(ratios / self._sure_ratio, least=self._lost_ratio / self._sure_ratio)
         return Found(self.boxes, np.where(still_visible(moved, image), scores, 0.0))
 
+    def place(self, rows: BoolArray, boxes: FloatArray) -> None:
+        """Say where the targets in the mask `rows` are by now; see TargetTracker."""
+        self._boxes = placed_boxes(rows, boxes, self._boxes)
+
     def keep(self, rows: BoolArray) -> None:
         """Forget the targets that are not in the mask `rows`."""
-        self._boxes = self._boxes[rows]
-        self._numerators, self._denominators = self._numerators[rows], self._denominators[rows]
+        self._columns.keep(rows)
+
+    def to_arrays(self) -> State:
+        """Everything that is known of the targets."""
+        return self._columns.to_arrays()
+
+    def from_arrays(self, state: State) -> None:
+        """The inverse of `to_arrays`."""
+        self._columns.from_arrays(state)
 
     def _learn(self, image: ImageArray, rows: BoolArray) -> None:
         """Running averages of numerator and denominator (eq. 11, 12) of the targets `rows`."""

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import scipy.fft
 
+from trackers.columns import Columns
 from trackers.geometry import centres, to_xywh
 from trackers.patches import boxes_around, patches
-from trackers.structures import BoolArray, ComplexArray, FloatArray, ImageArray
+from trackers.structures import BoolArray, ComplexArray, FloatArray, ImageArray, State
 
 Features = Callable[[ImageArray], FloatArray]  # patches (n, h, w, 3) -> (n, channels, h / 4, w / 4)
 
@@ -46,14 +47,12 @@ class ScaleFilter:
         frequencies = len(self._wanted)
         self._numerators: ComplexArray = np.zeros((0, 0, frequencies), np.complex64)  # A_t of each target and channel
         self._denominators = np.zeros((0, frequencies), np.float32)  # B_t of each target
+        self._columns = Columns(self, ("_numerators", "_denominators"))
 
     def add(self, image: ImageArray, boxes: FloatArray) -> None:
         """Learn further targets, boxes (k, 4)."""
         numerators, denominators = self._learned(self._samples(image, boxes))
-        if len(self._numerators):
-            numerators = np.concatenate([self._numerators, numerators])
-        self._numerators = numerators
-        self._denominators = np.concatenate([self._denominators, denominators])
+        self._columns.append(_numerators=numerators, _denominators=denominators)
 
     def factors_of(self, image: ImageArray, boxes: FloatArray, rows: BoolArray) -> FloatArray:
         """How many times larger than its box each of the targets `rows` is (n,); 1 for the others (eq. 6)."""
@@ -75,7 +74,15 @@ class ScaleFilter:
 
     def keep(self, rows: BoolArray) -> None:
         """Forget the targets that are not in the mask `rows` (n,)."""
-        self._numerators, self._denominators = self._numerators[rows], self._denominators[rows]
+        self._columns.keep(rows)
+
+    def to_arrays(self) -> State:
+        """Everything that is known of the targets."""
+        return self._columns.to_arrays()
+
+    def from_arrays(self, state: State) -> None:
+        """The inverse of `to_arrays`."""
+        self._columns.from_arrays(state)
 
     def _learned(self, samples: ComplexArray) -> tuple[ComplexArray, FloatArray]:
         """Numerators conj(G) F of every channel and their common denominator (eq. 4); the filter is their quotient."""

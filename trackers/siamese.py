@@ -10,11 +10,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from trackers.columns import Columns
 from trackers.geometry import centres
 from trackers.patches import boxes_around, patches
 from trackers.siamese_networks import SiameseNetworks
-from trackers.structures import BoolArray, FloatArray, ImageArray
-from trackers.targets import LEAST_SIDE, LOST, Found, checked_boxes, checked_image, expected
+from trackers.structures import BoolArray, FloatArray, ImageArray, State
+from trackers.targets import LEAST_SIDE, LOST, Found, checked_boxes, checked_image, expected, placed_boxes
 
 _RADIUS = 2  # cells around a target's middle by which it is known again: 5 x 5, as far as a target reaches in its crop
 _FARTHEST = 1.2  # times the sides of the box that was found: what lies beyond is something else
@@ -51,6 +52,7 @@ class SiameseTracker:
         self._templates: FloatArray = np.zeros((0, 0, 0, 0), np.float32)  # (n, c, k, k), what the head compares with
         self._means: FloatArray = np.zeros((0, 0))  # (n, c), of the first search region, which is mostly background
         self._looks: FloatArray = np.zeros((0, 0))  # (n, d) unit length, how the target stood out from it
+        self._columns = Columns(self, ("_boxes", "_templates", "_means", "_looks"))
 
     @property
     def boxes(self) -> FloatArray:
@@ -69,11 +71,15 @@ class SiameseTracker:
         means = maps.mean(axis=(2, 3), dtype=np.float64)
         middle = np.tile(np.array(maps.shape[:1:-1]) // 2, (len(boxes), 1))
         looks = looks_at(maps, middle, means)
-        self._templates = _joined(self._templates, templates)
-        self._means, self._looks = _joined(self._means, means), _joined(self._looks, looks)
-        self._boxes = np.concatenate([self._boxes, boxes])
+        self._columns.append(_boxes=boxes, _templates=templates, _means=means, _looks=looks)
 
-    def update(self, image: ImageArray, *, around: FloatArray | None = None) -> Found:
+    def update(
+        self,
+        image: ImageArray,
+        *,
+        around: FloatArray | None = None,
+        learn: BoolArray | None = None,  # noqa: ARG002  part of the protocol; this tracker learns nothing on the way
+    ) -> Found:
         """Look for every target in the next picture; see `TargetTracker`. Raises ValueError."""
         image = checked_image(image)
         last = _within(expected(around, self._boxes), image)
@@ -102,10 +108,21 @@ class SiameseTracker:
         self._boxes = np.where((told >= self._found)[:, None], _within(moved, image), self._boxes)
         return Found(self.boxes, told)
 
+    def place(self, rows: BoolArray, boxes: FloatArray) -> None:
+        """Say where the targets in the mask `rows` are by now; see `TargetTracker`."""
+        self._boxes = placed_boxes(rows, boxes, self._boxes)
+
     def keep(self, rows: BoolArray) -> None:
         """Forget the targets that are not in the mask `rows` (n,)."""
-        self._boxes, self._templates = self._boxes[rows], self._templates[rows]
-        self._means, self._looks = self._means[rows], self._looks[rows]
+        self._columns.keep(rows)
+
+    def to_arrays(self) -> State:
+        """Everything that is known of the targets."""
+        return self._columns.to_arrays()
+
+    def from_arrays(self, state: State) -> None:
+        """The inverse of `to_arrays`."""
+        self._columns.from_arrays(state)
 
     def _crops(self, image: ImageArray, boxes: FloatArray, size: int) -> ImageArray:
         """Crops (n, size, size, 3) around the boxes, all at the scale of the template's."""
@@ -222,8 +239,3 @@ def _within(boxes: FloatArray, image: ImageArray) -> FloatArray:
 def _change(a: FloatArray, b: FloatArray) -> FloatArray:
     """How many times the larger is the smaller, at least 1."""
     return np.maximum(a / b, b / a)
-
-
-def _joined(before: FloatArray, further: FloatArray) -> FloatArray:
-    """Rows of both; what there is before the first target says nothing of their shape."""
-    return np.concatenate([before, further]) if len(before) else further

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from trackers.geometry import centres
-from trackers.structures import BoolArray, FloatArray, ImageArray
+from trackers.structures import BoolArray, FloatArray, ImageArray, State
 
 LEAST_SIDE = 3.0  # pixels; nothing can be learned from less
 LOST = 0.1  # score below which a target counts as hidden or gone, whoever follows it; its box stays
@@ -36,17 +36,31 @@ class TargetTracker(Protocol):
     def add(self, image: ImageArray, boxes: FloatArray) -> None:
         """Learn further targets, boxes (k, 4), from the picture that shows them; they come after those there are.
 
-        Raises ValueError where a box or a picture cannot be learned from (see `checked_boxes`, `checked_image`).
+        Raises ValueError where a box or a picture cannot be learned from (see `followable`, `checked_image`).
         """
 
-    def update(self, image: ImageArray, *, around: FloatArray | None = None) -> Found:
+    def update(self, image: ImageArray, *, around: FloatArray | None = None, learn: BoolArray | None = None) -> Found:
         """Look for every target in the next picture, and learn from where one is surely found.
 
         `around`: boxes (n, 4) around which to search, of the size to expect; by default where each was found last.
+        `learn`: the targets (n,) that may be learned from; the others, which something may cover, are only looked for.
         """
+
+    def place(self, rows: BoolArray, boxes: FloatArray) -> None:
+        """Say where the targets in the mask `rows` (n,) are by now: boxes (k, 4). Nothing is learned from it."""
 
     def keep(self, rows: BoolArray) -> None:
         """Forget the targets that are not in the mask `rows` (n,)."""
+
+
+class ResumableTargets(TargetTracker, Protocol):
+    """One that can be saved and go on later as if nothing had been."""
+
+    def to_arrays(self) -> State:
+        """Everything that is known of the targets."""
+
+    def from_arrays(self, state: State) -> None:
+        """Go on from a state saved by `to_arrays` of one with the same settings."""
 
 
 def checked_image(image: ImageArray) -> ImageArray:
@@ -82,6 +96,15 @@ def checked_boxes(boxes: FloatArray, image: ImageArray) -> FloatArray:
     return checked
 
 
+def followable(boxes: FloatArray, image: ImageArray) -> BoolArray:
+    """Which of the boxes (n, 4) show something in the picture that can be followed (n,): those `add` takes."""
+    finite = np.asarray(np.isfinite(boxes).all(axis=1))
+    checked = np.where(finite[:, None], boxes, 0).astype(np.float64)
+    sides = checked[:, 2:] - checked[:, :2]
+    fits = (sides >= LEAST_SIDE) & (sides <= np.array(image.shape[1::-1]))
+    return np.asarray(finite & fits.all(axis=1) & still_visible(checked, image))
+
+
 def graded(shares: FloatArray, *, least: float) -> FloatArray:
     """Scores (n,) of measures 0..1 of how alike a target is: `LOST` at `least`, straight lines to both sides of it.
 
@@ -105,6 +128,26 @@ def expected(around: FloatArray | None, boxes: FloatArray) -> FloatArray:
         sides = (around[:, 2:] - around[:, :2]).min(axis=1)
     usable = np.asarray(np.isfinite(around).all(axis=1) & (sides >= LEAST_SIDE))
     return np.where(usable[:, None], around, boxes).astype(np.float64)
+
+
+def learning(learn: BoolArray | None, count: int) -> BoolArray:
+    """Which of `count` targets may be learned from (count,): those in `learn`, or all. ValueError for another shape."""
+    if learn is None:
+        return np.ones(count, dtype=bool)
+    if learn.shape != (count,):
+        raise ValueError(f"learn must be ({count},), a value for each target, got {learn.shape}")
+    return learn
+
+
+def placed_boxes(rows: BoolArray, boxes: FloatArray, before: FloatArray) -> FloatArray:
+    """Boxes (n, 4): `boxes` (k, 4) in the mask `rows` (n,), `before` (n, 4) elsewhere. Raises ValueError."""
+    if rows.shape != (len(before),) or boxes.shape != (int(rows.sum()), 4):
+        raise ValueError(f"{boxes.shape} boxes for {int(rows.sum())} of {len(rows)} targets; there are {len(before)}")
+    if not (np.isfinite(boxes).all() and (boxes[:, 2:] - boxes[:, :2] >= LEAST_SIDE).all()):
+        raise ValueError(f"a target is placed by a box of at least {LEAST_SIDE:g} x {LEAST_SIDE:g} pixels")
+    after = before.copy()
+    after[rows] = boxes
+    return after
 
 
 def still_visible(boxes: FloatArray, image: ImageArray) -> BoolArray:

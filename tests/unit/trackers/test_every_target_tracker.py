@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from tests.unit.trackers.small_mdnet import small_mdnet
 from tests.unit.trackers.target_scenes import HEIGHT, WIDTH, Pictures, moving, texture
 from trackers.geometry import iou_pairs
 from trackers.structures import FloatArray
-from trackers.targets import LOST, TargetTracker
+from trackers.targets import LOST, ResumableTargets, TargetTracker, followable
 
 MAKERS: dict[str, Callable[[], TargetTracker]] = {
     "mosse": lambda: build.target_tracker(MosseSettings()),
@@ -201,3 +202,60 @@ def test_a_target_of_one_colour_is_survived(make: Callable[[], TargetTracker]) -
     found = tracker.update(picture)
     assert np.isfinite(found.boxes).all()
     assert np.isfinite(found.scores).all()
+
+
+def test_what_may_not_be_learned_from_is_not(make: Callable[[], TargetTracker]) -> None:
+    pictures = moving(20, starts=STARTS[:1], steps=STEPS[:1] * 0)
+    covered = [frame.copy() for frame in pictures.frames]
+    x1, y1, x2, y2 = pictures.boxes[0, 0].astype(int)
+    for frame in covered[1:12]:  # half of it: enough to be found, too little to be what it looks like
+        frame[y1:y2, (x1 + x2) // 2 : x2] = 127
+    scores = []
+    for may in (True, False):
+        tracker = make()
+        tracker.add(pictures.frames[0], pictures.boxes[0])
+        for frame in covered[1:12]:
+            tracker.update(frame, learn=np.array([may]))
+        scores.append(tracker.update(pictures.frames[12]).scores[0])
+    assert scores[1] >= scores[0] - 1e-6
+    assert scores[1] > 0.5
+    with pytest.raises(ValueError, match="a value for each target"):
+        tracker.update(pictures.frames[1], learn=np.ones(3, dtype=bool))
+
+
+def test_a_target_is_placed(make: Callable[[], TargetTracker]) -> None:
+    pictures = moving(3, starts=STARTS, steps=np.array([[120.0, 60.0], [1.0, 0.5]]))
+    tracker = make()
+    tracker.add(pictures.frames[0], pictures.boxes[0])
+    tracker.place(np.array([True, False]), pictures.boxes[1, :1] + 3)
+    np.testing.assert_array_equal(tracker.boxes, [pictures.boxes[1, 0] + 3, pictures.boxes[0, 1]])
+    assert iou_pairs(tracker.update(pictures.frames[1]).boxes, pictures.boxes[1]).min() > 0.75
+    with pytest.raises(ValueError, match="boxes for 1 of 2 targets"):
+        tracker.place(np.array([True, False]), pictures.boxes[1])
+    with pytest.raises(ValueError, match="at least 3 x 3 pixels"):
+        tracker.place(np.array([True, False]), np.array([[4.0, 4, 4, np.nan]]))
+
+
+@pytest.mark.parametrize("name", ["mosse", "correlation", "correlation, fast", "flow"])
+def test_a_saved_tracker_goes_on_as_if_nothing_had_been(name: str) -> None:
+    pictures = moving(14, starts=STARTS, steps=STEPS)
+    whole, first, second = (cast("ResumableTargets", MAKERS[name]()) for _ in range(3))
+    for tracker in (whole, first):
+        tracker.add(pictures.frames[0], pictures.boxes[0])
+        for frame in pictures.frames[1:7]:
+            tracker.update(frame)
+    second.from_arrays(first.to_arrays())
+    first.update(texture(WIDTH, HEIGHT, seed=8))  # what was saved is a copy
+    for frame in pictures.frames[7:]:
+        expected, found = whole.update(frame), second.update(frame)
+        np.testing.assert_array_equal(found.boxes, expected.boxes)
+        np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+def test_what_can_be_followed_is_what_is_taken(make: Callable[[], TargetTracker]) -> None:
+    picture = texture(WIDTH, HEIGHT, seed=3)
+    boxes = np.array([[10.0, 10, 50, 50], [10, 10, 10, 50], [np.nan, 0, 9, 9], [400, 10, 440, 50], [-9, -9, 400, 300]])
+    mask = followable(boxes, picture)
+    np.testing.assert_array_equal(mask, [True, False, False, False, False])
+    make().add(picture, boxes[mask])
+    assert followable(np.zeros((0, 4)), picture).shape == (0,)
