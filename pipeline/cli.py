@@ -31,7 +31,7 @@ from pipeline.benchmark_verbs import benchmark_app
 from pipeline.composite_verb import composite
 from pipeline.distill_verbs import distill_app
 from pipeline.errors import ConfigError, SightlineError
-from pipeline.follow_verb import follow
+from pipeline.follow_verb import follow, resume_following
 from pipeline.recording_verbs import recordings_app
 from pipeline.redaction import redact
 from pipeline.run_verbs import DatabaseOption, RunArgument, SetOption
@@ -208,12 +208,17 @@ def resume(
     from pipeline.config import StoreSettings
     from pipeline.console import RunDisplay
     from pipeline.runs import Run, find_stored_run
+    from pipeline.store.run_kinds import FOLLOW
 
     address = database or StoreSettings().database
     console = Console()
+    found = find_stored_run(address, run)
+    if found.run.kind == FOLLOW:
+        resume_following(found, address, preview=preview)
+        return
     with RunDisplay(console) as display:
         work = Run.resumed(
-            find_stored_run(address, run),
+            found,
             address,
             observer=display,
             workers=workers,

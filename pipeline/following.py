@@ -14,6 +14,8 @@ from trackers.structures import CONFIRMED, LOST, Evidence, FloatArray, Frame, Tr
 from trackers.targets import LOST as LOST_SCORE
 from trackers.targets import TargetTracker
 
+PAUSE_INTERVAL = 0.05  # seconds between two looks whether a pause is over
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
@@ -30,14 +32,39 @@ class Step:
         return self.score < LOST_SCORE
 
 
+@dataclass
+class FollowCount:
+    """What following has come to so far."""
+
+    frames: int = 0
+    lost: int = 0
+    seconds: float = 0.0  # that the tracker took; without reading and writing
+
+    def add(self, step: Step) -> None:
+        """Count one picture."""
+        self.frames += 1
+        self.lost += step.lost
+        self.seconds += step.seconds
+
+    @property
+    def frames_per_second(self) -> float:
+        """Of the tracker alone."""
+        return self.frames / self.seconds if self.seconds > 0 else 0.0
+
+
 class Following:
-    """One target through one source. Iterate once; afterwards `damage` and `stopped` say how it ended."""
+    """One target through one source. Iterate once; `damage`, `stopped` and `count` say how it went.
+
+    `stop`, `pause` and `go_on` from any thread, or in a signal handler.
+    """
 
     def __init__(self, source: Source, tracker: TargetTracker, box: FloatArray) -> None:
         """`box`: (4,) x1 y1 x2 y2, what the tracker is shown of the source's first picture."""
         self._source, self._tracker, self._box = source, tracker, np.asarray(box, np.float64)
         self.damage: DamagedSourceError | None = None  # where the source broke off; what came before was given
         self.stopped = False
+        self.count = FollowCount()
+        self._paused = False
 
     def __iter__(self) -> Iterator[Step]:
         """A step for each picture.
@@ -54,17 +81,29 @@ class Following:
             else:
                 found = self._tracker.update(frame.image)
                 place, score = found.boxes[0], float(found.scores[0])
-            yield Step(frame, place, score, time.perf_counter() - began)
+            step = Step(frame, place, score, time.perf_counter() - began)
+            self.count.add(step)
+            yield step
         if first and not self.stopped:
             raise self.damage or SourceError(f"{self._source.name} has no picture there; choose an earlier one")
 
     def stop(self) -> None:
-        """Let the iteration end soon. Safe in a signal handler."""
+        """Let the iteration end soon."""
         self.stopped = True
         self._source.stop()
 
+    def pause(self) -> None:
+        """Look at no more pictures until `go_on` or `stop`."""
+        self._paused = True
+
+    def go_on(self) -> None:
+        """End a pause."""
+        self._paused = False
+
     def _next(self, pictures: Iterator[Frame]) -> Frame | None:
         """The next picture, None after the last one."""
+        while self._paused and not self.stopped:
+            time.sleep(PAUSE_INTERVAL)
         try:
             return next(pictures, None)
         except DamagedSourceError as damage:
@@ -95,23 +134,3 @@ def row(step: Step) -> str:
     """One line of a file of boxes: x,y,w,h,score."""
     left, top, right, bottom = step.box
     return f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f},{step.score:.4f}\n"
-
-
-@dataclass
-class FollowCount:
-    """What following has come to so far."""
-
-    frames: int = 0
-    lost: int = 0
-    seconds: float = 0.0  # that the tracker took; without reading and writing
-
-    def add(self, step: Step) -> None:
-        """Count one picture."""
-        self.frames += 1
-        self.lost += step.lost
-        self.seconds += step.seconds
-
-    @property
-    def frames_per_second(self) -> float:
-        """Of the tracker alone."""
-        return self.frames / self.seconds if self.seconds > 0 else 0.0

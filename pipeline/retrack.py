@@ -31,6 +31,7 @@ from pipeline.store.filters import PROJECT, scope_of
 from pipeline.store.records import AdoptedSource, RunRecord
 from pipeline.store.rows import RunDetail, RunSourceRow
 from pipeline.store.rules import living_rules
+from pipeline.store.run_kinds import FOLLOW
 from pipeline.store.states import RequestedState, RunStatus, SourceStatus
 from pipeline.store.stored_detections import RETRACK, stored_detections
 from pipeline.store.writer import RunWriter
@@ -75,6 +76,10 @@ def retrack_settings(run: RunDetail, database: str, overrides: Iterable[str]) ->
     """The settings of a stored run with another tracker. Raises ConfigError for any other change."""
     if run.run.kind == DELETING:
         raise ConfigError(f"run {run.run.public_id} is being deleted; finish that with: sightline delete --sweep")
+    if run.run.kind == FOLLOW:
+        raise ConfigError(
+            f"run {run.run.public_id} followed one target; it detected nothing that could be tracked again"
+        )
     overrides = list(overrides)
     for one, section in zip(overrides, changed_sections(overrides), strict=True):
         if section not in _ALLOWED:

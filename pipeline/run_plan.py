@@ -19,6 +19,7 @@ from pipeline.store.filters import Scope
 from pipeline.store.finished import FinishedSource, finished_sources
 from pipeline.store.records import SourceRecord
 from pipeline.store.rules import rules_by_place
+from pipeline.store.run_kinds import FILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,9 @@ def without_finished(
     settings_hash: str,
     outputs: Outputs,
     drawn: Mapping[str, Sequence[DrawnRule]],
+    kind: str = FILES,
 ) -> tuple[list[Seen], list[SkippedSource]]:
-    """What is left to do, and what an earlier run finished with this content, these settings and these drawn rules.
+    """What is left to do, and what an earlier run of a kind finished with this content, these settings and drawn rules.
 
     One whose wanted output files are not there, or were written by no such run, is done again. `scope`: None where
     the project does not exist yet.
@@ -79,7 +81,7 @@ def without_finished(
         return list(seen), []
     fingerprints = [one.record.fingerprint or "" for one in seen if one.record is not None]
     with database.read("look for what was done before") as connection:
-        finished = finished_sources(scope, connection, settings_hash, fingerprints)
+        finished = finished_sources(scope, connection, settings_hash, fingerprints, kind=kind)
     left: list[Seen] = []
     skipped: list[SkippedSource] = []
     for one in seen:

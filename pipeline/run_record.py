@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from pipeline.config import Settings, digest, parse
-from pipeline.models.base import Detector, Embedder
+from pipeline.models.base import Detector, Embedder, ModelCard
 from pipeline.outputs import Outputs
 from pipeline.rule_settings import DrawnRule, RuleKind
 from pipeline.sources.base import DECODING, Source, microseconds
@@ -198,7 +198,11 @@ def _placed(settings: Settings) -> Settings:
 
 
 def _model_keys(detector: Detector, embedder: Embedder | None) -> dict[str, list[str]]:
-    cards = [one.card for one in (detector, embedder) if one is not None]
+    return model_keys(*(one.card for one in (detector, embedder) if one is not None))
+
+
+def model_keys(*cards: ModelCard) -> dict[str, list[str]]:
+    """What is kept of the models of a run under MODELS, by task."""
     return {card.task: [card.name, card.version, card.sha256, card.runtime] for card in cards}
 
 

@@ -161,7 +161,7 @@ class Run:
         record = run_record(settings, models.detector, models.embedder, self._outputs)
         with open_database(settings.store.database) as database:
             outcome = RunOutcome(None, database.name, _described(models.detector), _described(models.embedder))
-            scope = _scope(database)
+            scope = project_scope(database)
             drawn = drawn_rules(database, scope, seen) if self._resumed is None else self._drawn
             self._analytics = {place: build.merged(settings.analytics, rules) for place, rules in drawn.items()}
             for analytics in (settings.analytics, *self._analytics.values()):
@@ -286,7 +286,7 @@ class Run:
 def find_stored_run(database: str, text: str) -> RunDetail:
     """The run that a person means: its id, a part of it, or "last". Raises StoreError where that is none or several."""
     with open_database(database) as store:
-        scope = _scope(store)
+        scope = project_scope(store)
         if scope is None:
             raise StoreError(f"there is no run in {store.name}; begin one with: sightline run")
         with store.read("find a run") as connection:
@@ -356,7 +356,7 @@ def _last_over(database: Database, places: set[str]) -> RunDetail | None:
 
     Sources that were finished before with its settings may be missing from it: it had left them out.
     """
-    scope = _scope(database)
+    scope = project_scope(database)
     if scope is None:
         return None
     with database.read("look for a run to resume") as connection:
@@ -370,7 +370,7 @@ def _last_over(database: Database, places: set[str]) -> RunDetail | None:
     return None
 
 
-def _scope(database: Database) -> Scope | None:
+def project_scope(database: Database) -> Scope | None:
     """Of the project; None before its first run."""
     with database.read("find the project") as connection:
         try:

@@ -5,3 +5,4 @@ from __future__ import annotations
 from typing import Literal
 
 TrackerName = Literal["sort", "bytetrack", "ocsort", "deepsort"]
+TargetName = Literal["mosse", "correlation", "siamese", "mdnet", "flow"]  # of those that are shown what to follow

@@ -36,7 +36,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.stages",
         "pipeline.live_report",
     ),
-    ("pipeline.live",),
+    ("pipeline.live", "pipeline.box_window", "pipeline.follow_settings"),
     # the parts
     (
         "pipeline.analytics",
@@ -64,11 +64,13 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.clips",
         "pipeline.following",
     ),
+    ("pipeline.follow_files",),
     ("pipeline.heart", "pipeline.addresses", "pipeline.picture_search", "pipeline.processing", "pipeline.run_plan"),
     ("pipeline.own_settings", "pipeline.stored_frames"),
     ("pipeline.batch", "pipeline.retrack"),
     ("pipeline.runs",),
-    ("pipeline.run_control",),
+    ("pipeline.run_control", "pipeline.follow_plan"),
+    ("pipeline.stored_target",),
     # what people see
     ("pipeline.doctor", "pipeline.demo", "pipeline.tracker_benchmark"),
     ("pipeline.console", "pipeline.page", "pipeline.run_tables", "pipeline.train_display"),
@@ -107,6 +109,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 READS_SETTINGS = {
     "pipeline.camera_settings",
     "pipeline.target_settings",
+    "pipeline.follow_settings",
+    "pipeline.follow_plan",
     "pipeline.follow_verb",
     "pipeline.build",
     "pipeline.run_record",
@@ -183,6 +187,8 @@ EXCEPTIONS = {
     ("pipeline.processing", "pipeline.sinks.database"),
     ("pipeline.watch.streams", "pipeline.sinks.best_pictures"),
     ("pipeline.watch.streams", "pipeline.sinks.database"),
+    ("pipeline.stored_target", "pipeline.sinks.best_pictures"),
+    ("pipeline.stored_target", "pipeline.sinks.database"),
     ("pipeline.retrack", "pipeline.sinks.database"),  # not a choice: every run writes to its own open database
 }
 

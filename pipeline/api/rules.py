@@ -19,7 +19,9 @@ from pipeline.errors import ConfigError
 from pipeline.rule_settings import RuleKind, checked_rule
 from pipeline.store.cameras import list_cameras
 from pipeline.store.filters import Scope
+from pipeline.store.rows import RunRow
 from pipeline.store.rules import RuleRow, add_rule, living_rules, remove_rule
+from pipeline.store.run_kinds import FOLLOW
 from pipeline.store.run_queries import run_detail
 from pipeline.store.source_queries import runs_of, source_row
 
@@ -129,17 +131,22 @@ def _check_possible(scope: Scope, connection: Connection, source: UUID, rule: Ne
 
 def _classes(scope: Scope, connection: Connection, source: UUID) -> Sequence[str]:
     """What the detector of the newest run over the source can tell apart; empty where nobody knows."""
-    for run in runs_of(scope, connection, source, limit=1):
+    for run in _newest(scope, connection, source):
         found = run_detail(scope, connection, run.public_id)
         models = () if found is None else found.models
         return next((model.classes for model in models if model.task == "detect"), ())
     return ()
 
 
+def _newest(scope: Scope, connection: Connection, source: UUID) -> Sequence[RunRow]:
+    """The newest run that watched all of the source, if there is one; none that followed one target."""
+    return runs_of(scope, connection, source, but=(FOLLOW,), limit=1)
+
+
 def _of_settings(scope: Scope, connection: Connection, source: UUID) -> list[RuleJson]:
     """What the newest run over the source was told, and, for a camera, what its own section says."""
     found: dict[str, RuleJson] = {}
-    for run in runs_of(scope, connection, source, limit=1):
+    for run in _newest(scope, connection, source):
         cameras = list_cameras(scope, connection, run=run.public_id)
         for settings in (run.settings, *(camera.settings for camera in cameras if camera.source == source)):
             found |= {rule.name: rule for rule in _written(settings)}
@@ -148,7 +155,7 @@ def _of_settings(scope: Scope, connection: Connection, source: UUID) -> list[Rul
 
 def _has_scale(scope: Scope, connection: Connection, source: UUID) -> bool:
     """Whether the newest run over the source knows how long its pixels are. A camera's own section is all it has."""
-    for run in runs_of(scope, connection, source, limit=1):
+    for run in _newest(scope, connection, source):
         cameras = list_cameras(scope, connection, run=run.public_id)
         own = [one.settings["analytics"] for one in cameras if one.source == source and "analytics" in one.settings]
         section = own[0] if own else run.settings.get("analytics") or {}

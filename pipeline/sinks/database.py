@@ -74,11 +74,12 @@ class DatabaseSink:
         run_source_id: int,
         source: Mending,
         *,
-        detect_hash: str,
+        detect_hash: str | None,
         embedder_id: int | None = None,
         pictures: BestPictures | None = None,
     ) -> None:
-        """`detect_hash`: of everything that decides the detections; empty where they are stored already.
+        """`detect_hash`: of everything that decides the detections; empty where they are stored already, None where
+        nothing was detected: no observation names a detection then, what was described stands in for one.
 
         `embedder_id`: model of the features, if any. `pictures`: None where the frames have none.
         """
@@ -177,6 +178,8 @@ class DatabaseSink:
     def _store(self, state: State, end: ChunkEnd) -> None:
         gathering, dossiers, last = self._gathering, self._dossiers, self._gathering.frames[-1]
         observations = gathering.observations()
+        if self._detect_hash is None:
+            observations = replace(observations, det_rows=np.full(len(observations), -1))
         dossiers.take(observations, np.concatenate([tracks.labels for tracks in gathering.tracks]))
         self._last_id = max(self._last_id, int(observations.local_ids.max(initial=0)))
         ended = np.concatenate(gathering.ended)
@@ -191,7 +194,7 @@ class DatabaseSink:
         chunk = ChunkData(
             first_frame=self._next_frame,
             end_frame=last.index + 1,
-            detect_hash=self._detect_hash,
+            detect_hash=self._detect_hash or "",
             detections=frame_detections([moment for moment, _ in found], [rows for _, rows in found]),
             tracks=columns,
             observations=observations,

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from pipeline.store.batches import batches
 from pipeline.store.filters import Scope
+from pipeline.store.run_kinds import FILES
 from pipeline.store.states import SourceStatus
 from pipeline.store.tables import Run, RunSource, Source
 
@@ -25,9 +26,9 @@ class FinishedSource:
 
 
 def finished_sources(
-    scope: Scope, connection: Connection, settings_hash: str, fingerprints: Sequence[str]
+    scope: Scope, connection: Connection, settings_hash: str, fingerprints: Sequence[str], *, kind: str = FILES
 ) -> dict[str, FinishedSource]:
-    """By fingerprint: the newest run with these settings that finished a source of that content."""
+    """By fingerprint: the newest run of a kind with these settings that finished a source of that content."""
     known = sorted({one for one in fingerprints if one})
     found: dict[str, FinishedSource] = {}
     for batch in batches(known):
@@ -37,7 +38,7 @@ def finished_sources(
             .join(Run, Run.id == RunSource.run_id)
             .where(
                 Run.project_id.in_(scope.project_ids),
-                Run.kind == "files",
+                Run.kind == kind,
                 Run.settings_hash == settings_hash,
                 RunSource.status == SourceStatus.FINISHED,
                 Source.fingerprint.in_(batch),
@@ -59,7 +60,7 @@ def finished_places(scope: Scope, connection: Connection, settings_hash: str) ->
         .join(Run, Run.id == RunSource.run_id)
         .where(
             Run.project_id.in_(scope.project_ids),
-            Run.kind == "files",
+            Run.kind == FILES,
             Run.settings_hash == settings_hash,
             RunSource.status == SourceStatus.FINISHED,
         )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Integer, and_, cast, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.store.filters import Scope
+from pipeline.store.run_kinds import FOLLOW
 from pipeline.store.tables import Observation, Run, RunSource, Session, Source
 from trackers.structures import FloatArray
 
@@ -34,7 +35,7 @@ def heat_map(
 
     `source`: public id of a camera or file. `from_at`, `to_at`: microseconds UTC, half-open; None: from the first, to
     the last. `run`: only of this one; None: of all live runs over a camera, of the newest run over anything else (each
-    of a file's runs saw the same). Cells are about square.
+    of a file's runs saw the same, but for those that followed one target). Cells are about square.
 
     Where there are more sightings than `sample`, those of some seconds stand for all, so that the time it takes is
     bounded. Tracks count as the machine made them, whatever a reviewer says. All zeros where nothing was seen or there
@@ -105,8 +106,7 @@ def _sizes(scope: Scope, connection: Connection, source: UUID, run: UUID | None)
         .where(Source.public_id == source, Run.project_id.in_(scope.project_ids))
         .order_by(RunSource.id, Session.n)
     )
-    if run is not None:
-        query = query.where(Run.public_id == run)
+    query = query.where(Run.kind != FOLLOW if run is None else Run.public_id == run)
     sizes: dict[int, tuple[int, int]] = {}
     live: set[int] = set()
     for key, kind, session_width, session_height, width, height in connection.execute(query):

@@ -7,6 +7,7 @@ import socket
 from enum import StrEnum
 
 from pipeline.store.rows import RunRow
+from pipeline.store.run_kinds import RESUMABLE
 from pipeline.store.states import RunStatus
 
 HEARTBEAT_SECONDS = 2.0  # between two signs of life of a run
@@ -51,7 +52,7 @@ def is_alive(run: RunRow, now: int) -> bool:
 def can_resume(run: RunRow, now: int) -> bool:
     """Whether the run ended early and could go on. `now`: microseconds UTC."""
     ended_early = (ShownStatus.STOPPED, ShownStatus.FAILED, ShownStatus.INTERRUPTED)
-    return run.kind == "files" and shown_status(run, now) in ended_early
+    return run.kind in RESUMABLE and shown_status(run, now) in ended_early
 
 
 def _exists(pid: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -34,13 +35,15 @@ def source_row(scope: Scope, connection: Connection, source: UUID) -> SourceRow 
     return None if found is None else SourceRow(**found)
 
 
-def runs_of(scope: Scope, connection: Connection, source: UUID, *, limit: int = 50) -> list[RunRow]:
-    """The runs that read a source, the newest first."""
+def runs_of(
+    scope: Scope, connection: Connection, source: UUID, *, but: Collection[str] = (), limit: int = 50
+) -> list[RunRow]:
+    """The runs that read a source, the newest first. `but`: kinds of runs that are left out."""
     query = (
         select(Run.public_id)
         .join(RunSource, RunSource.run_id == Run.id)
         .join(Source, Source.id == RunSource.source_id)
-        .where(Source.public_id == source, Run.project_id.in_(scope.project_ids))
+        .where(Source.public_id == source, Run.project_id.in_(scope.project_ids), Run.kind.not_in(but))
         .order_by(Run.created_at.desc(), Run.id.desc())
         .limit(limit)
     )

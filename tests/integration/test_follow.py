@@ -14,10 +14,10 @@ import pytest
 from pipeline import build
 from pipeline.config import SourceSettings
 from pipeline.evaluation.sot_files import read_truth
-from pipeline.follow_verb import TargetName
 from pipeline.following import Following
 from pipeline.sinks.h264_file import H264File
 from pipeline.target_settings import TargetSettings
+from pipeline.tracker_names import TargetName
 from tests.integration.command import call_main, sightline
 from tests.unit.trackers.target_scenes import Pictures, moving
 from trackers.geometry import from_xywh, iou_pairs, to_xywh

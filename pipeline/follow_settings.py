@@ -1,0 +1,128 @@
+"""Settings of following one target into the store: what is followed, how, and where it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field, NonNegativeInt
+
+from pipeline.config import (
+    EmbedderSettings,
+    SourceSettings,
+    StoreSettings,
+    change_settings,
+    digest,
+    find_config,
+    parse,
+    read_yaml,
+)
+from pipeline.errors import ConfigError
+from pipeline.section import Section
+from pipeline.target_settings import FollowSettings
+from trackers.geometry import from_xywh
+from trackers.structures import FloatArray
+
+LABEL = "target"  # what a target is called where nobody says it
+_FILES = ("backbone", "head", "weights")  # settings of target trackers that name files
+_WHERE_AND_HOW = {"weights", "device", "threads"}  # of the embedder; its card tells better what it is
+
+
+class TargetBox(Section):
+    """What is followed: where it is, in which picture, and what it is."""
+
+    box: tuple[float, float, float, float] = Field(description="left, top, width, height; pixels")
+    start_frame: NonNegativeInt = Field(0, description="the picture that shows it")
+    label: Annotated[str, Field(min_length=1, max_length=100)] = Field(LABEL, description="its class in the store")
+
+    @property
+    def corners(self) -> FloatArray:
+        """(4,) x1 y1 x2 y2."""
+        return np.asarray(from_xywh(np.array([self.box]))[0])
+
+
+class StoredFollowSettings(FollowSettings):
+    """Everything that following one target into the store can be told."""
+
+    follow: TargetBox
+    embedder: EmbedderSettings = EmbedderSettings()
+    store: StoreSettings = StoreSettings()
+
+
+def stored_follow_settings(target: TargetBox, overrides: Iterable[str]) -> StoredFollowSettings:
+    """Settings changed by `key.path=value` strings. The embedder is that of the config `default`, so that what is
+    followed can be found among the tracks of ordinary runs. Raises ConfigError.
+    """
+    embedder = read_yaml(find_config("default")).get("embedder", {})
+    values = {"follow": target.model_dump(), "embedder": embedder}
+    return change_settings(values, overrides, StoredFollowSettings)
+
+
+def kept_follow_settings(settings: StoredFollowSettings) -> dict[str, Any]:
+    """What the store keeps of them, enough to go on from any folder. The database's address may hold a password."""
+    kept = settings.model_dump(mode="json", exclude={"store": {"database"}, "embedder": True})
+    kept["target"] = _with_files(kept["target"], lambda file: str(file.absolute()))
+    kept["embedder"] = settings.embedder.model_dump(mode="json", exclude_defaults=True)
+    if settings.embedder.weights is not None and Path(settings.embedder.weights).exists():
+        kept["embedder"]["weights"] = str(Path(settings.embedder.weights).absolute())
+    return kept
+
+
+def read_kept(kept: Mapping[str, Any], database: str) -> StoredFollowSettings:
+    """The settings that a run began with. `kept`: of its row, from `kept_follow_settings`. `database`: its address.
+
+    Raises ConfigError if another version of Sightline wrote what this one does not know.
+    """
+    values = {name: kept[name] for name in StoredFollowSettings.model_fields if name in kept}
+    return parse({**values, "store": {**values.get("store", {}), "database": database}}, StoredFollowSettings)
+
+
+def follow_digest(settings: StoredFollowSettings) -> str:
+    """Of everything that decides what comes out; files count by their content."""
+    deciding = settings.model_dump(mode="json", exclude={"store": True, "embedder": _WHERE_AND_HOW})
+    return digest({**deciding, "target": _with_files(deciding["target"], _checksum)})
+
+
+def target_digest(settings: StoredFollowSettings) -> str:
+    """Of the target's tracker alone, and what it calls what it follows."""
+    target = _with_files(settings.target.model_dump(mode="json"), _checksum)
+    return digest({"target": target, "label": settings.follow.label})
+
+
+def limited(source: SourceSettings, start_frame: int) -> SourceSettings:
+    """Settings for opening the source at a picture: `max_frames` counts from there on."""
+    if source.max_frames is None:
+        return source
+    return source.model_copy(update={"max_frames": start_frame + source.max_frames})
+
+
+def parse_box(text: str) -> tuple[float, float, float, float]:
+    """`x,y,w,h`. Raises ConfigError."""
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"--box {text!r} is not X,Y,W,H: four numbers with commas, like 210,96,40,92") from error
+    return x, y, width, height
+
+
+def _with_files(values: Mapping[str, Any], told: Callable[[Path], str]) -> dict[str, Any]:
+    """Settings of a target tracker, nested ones too, with what is `told` of each file in place of its path."""
+    changed: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            changed[name] = _with_files(value, told)
+        else:
+            named = name in _FILES and isinstance(value, str) and Path(value).is_file()
+            changed[name] = told(Path(value)) if named else value
+    return changed
+
+
+def _checksum(file: Path) -> str:
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
