@@ -80,43 +80,50 @@ def hog(patches: ImageArray) -> FloatArray:
     down.reshape(count, height, width)[:, [0, -1]] = 0  # these reach into the neighbour in the pile
     size, angle = cv2.cartToPolar(along, down)
     place = angle * np.float32(SIGNED / (2 * np.pi))
-    low = place.astype(np.int32)
-    second = size * (place - low)
+    before = np.floor(place)  # the direction before the gradient's, 0 .. SIGNED, where SIGNED is 0 again
+    further = size * (place - before)  # what the next direction gets of it
     half = CELL // 2
     rows, columns = np.arange(count * height) // half, np.arange(width) // half
-    cells = rows[:, None] * (width // half) + columns
     planes = count * (height // half) * (width // half)
-    low %= SIGNED
-    high = (low + 1) % SIGNED
-    counted = np.bincount((low * planes + cells).ravel(), (size - second).ravel(), SIGNED * planes)
-    counted += np.bincount((high * planes + cells).ravel(), second.ravel(), SIGNED * planes)
-    fine = counted.astype(np.float32).reshape(SIGNED, count, height // half, width // half)
-    return _normalised(_triangle(_triangle(fine, axis=2), axis=3))
+    bins = before.astype(np.int64)
+    bins *= planes
+    bins += rows[:, None] * (width // half) + columns
+    given = np.bincount(bins.ravel(), further.ravel(), (SIGNED + 1) * planes).reshape(SIGNED + 1, planes)
+    counted = np.bincount(bins.ravel(), size.ravel(), (SIGNED + 1) * planes).reshape(SIGNED + 1, planes)
+    counted -= given
+    counted[1:] += given[:-1]
+    counted[0] += counted[SIGNED]
+    fine = counted[:SIGNED].astype(np.float32).reshape(SIGNED * count, height // half, width // half)
+    cells = _triangle(height // CELL) @ (fine @ _triangle(width // CELL).T)
+    return _normalised(cells.reshape(SIGNED, count, height // CELL, width // CELL))
 
 
-def _triangle(fine: FloatArray, *, axis: int) -> FloatArray:
-    """Half cells -> cells along an axis: a cell counts its own two halves by 3/4, its neighbours' nearest by 1/4."""
-    halves = np.moveaxis(fine, axis, 0)
-    before = np.concatenate([halves[:1], halves[1:-1:2]])
-    after = np.concatenate([halves[2::2], halves[-1:]])
-    own = halves[::2] + halves[1::2]
-    return np.moveaxis(np.float32(0.75) * own + np.float32(0.25) * (before + after), 0, axis)
+def _triangle(cells: int) -> FloatArray:
+    """Half cells -> cells: one counts its own two halves by 3/4, its neighbours' nearest by 1/4, (cells, 2 cells)."""
+    halves, middles = np.arange(2 * cells), 2 * np.arange(cells)[:, None] + 0.5
+    shares = np.maximum(1 - np.abs(halves - middles) / 2, 0)
+    shares[[0, -1], [0, -1]] = 1  # beyond the border it is as at the border
+    return shares.astype(np.float32)
 
 
 def _normalised(cells: FloatArray) -> FloatArray:
     """Signed histograms (18, n, h, w) -> all channels (n, 31, h, w)."""
+    _, count, height, width = cells.shape
     unsigned = cells[:UNSIGNED] + cells[UNSIGNED:]
     energy = np.pad((unsigned**2).sum(axis=0), ((0, 0), (1, 1), (1, 1)), mode="edge")
     blocks = energy[:, :-1, :-1] + energy[:, 1:, :-1] + energy[:, :-1, 1:] + energy[:, 1:, 1:]
     norms = 1 / np.sqrt(blocks + np.float32(_FAINT))
-    out = np.zeros((HOG_CHANNELS, *cells.shape[1:]), np.float32)
+    both = np.concatenate([cells, unsigned])
+    out = np.zeros((HOG_CHANNELS, count, height, width), np.float32)
+    directions, clipped = out[: SIGNED + UNSIGNED], np.empty_like(both)
     for block, (row, column) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
-        norm = norms[:, row : row + cells.shape[2], column : column + cells.shape[3]]
-        clipped = np.minimum(cells * norm, np.float32(_CLIP))
-        out[:SIGNED] += clipped
-        out[SIGNED : SIGNED + UNSIGNED] += np.minimum(unsigned * norm, np.float32(_CLIP))
-        out[SIGNED + UNSIGNED + block] = _TEXTURE * clipped.sum(axis=0)
-    out[: SIGNED + UNSIGNED] *= np.float32(0.5)
+        norm = np.ascontiguousarray(norms[:, row : row + height, column : column + width])
+        np.multiply(both, norm, out=clipped)
+        np.minimum(clipped, np.float32(_CLIP), out=clipped)
+        directions += clipped
+        np.sum(clipped[:SIGNED], axis=0, out=out[SIGNED + UNSIGNED + block])
+    directions *= np.float32(0.5)
+    out[SIGNED + UNSIGNED :] *= np.float32(_TEXTURE)
     return np.ascontiguousarray(np.moveaxis(out, 0, 1))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from trackers.structures import FloatArray, ImageArray
+from trackers.structures import FloatArray, ImageArray, IntArray
 
 
 def patches(
@@ -16,10 +16,24 @@ def patches(
     `boxes`: (n, 4) x1 y1 x2 y2, pixels, also beyond the picture. There the nearest pixel of the picture is repeated,
     or the colour `fill` (channels,) is seen.
     """
-    channels = image.shape[2:]
-    pieces = np.empty((len(boxes), height, width, *channels), np.uint8)
-    for piece, box in zip(pieces, boxes, strict=True):
-        _sample(image, box, piece, fill)
+    pieces = np.empty((len(boxes), height, width, *image.shape[2:]), np.uint8)
+    scales = np.maximum((boxes[:, 2:] - boxes[:, :2]) / [width, height], 1e-6)  # pixels of the picture per one of these
+    corners, sides, shrinks = _parts(boxes, np.maximum(np.floor(scales + 1e-3), 1).astype(np.int64), image.shape[1::-1])
+    # Pixel p of a piece has its middle at box + (p + 1/2) scale: pixel (that - corner) / shrink - 1/2 of the part.
+    inverses = np.zeros((len(boxes), 2, 3))
+    inverses[:, [0, 1], [0, 1]] = scales / shrinks
+    inverses[:, :, 2] = (boxes[:, :2] - corners + scales / 2) / shrinks - 0.5
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    border = cv2.BORDER_REPLICATE if fill is None else cv2.BORDER_CONSTANT
+    colour = (0.0,) if fill is None else tuple(float(value) for value in fill)
+    rows = zip(pieces, corners.tolist(), sides.tolist(), shrinks.tolist(), inverses, strict=True)
+    for piece, (left, top), (across, down), (shrink_x, shrink_y), inverse in rows:
+        part = image[top : top + down, left : left + across]
+        if shrink_x > 1 or shrink_y > 1:
+            part = cv2.resize(part, (across // shrink_x, down // shrink_y), interpolation=cv2.INTER_AREA)
+        piece[...] = cv2.warpAffine(
+            part, inverse, (width, height), flags=flags, borderMode=border, borderValue=colour
+        ).reshape(piece.shape)
     return pieces
 
 
@@ -35,28 +49,15 @@ def boxes_around(centres: FloatArray, sides: FloatArray) -> FloatArray:
     return np.concatenate([centres - sides / 2, centres + sides / 2], axis=1)
 
 
-def _sample(image: ImageArray, box: FloatArray, piece: ImageArray, fill: FloatArray | None) -> None:
-    """Write what `box` shows into `piece` (height, width, channels)."""
-    height, width = piece.shape[:2]
-    scale = np.maximum((box[2:] - box[:2]) / [width, height], 1e-6)  # pixels of the picture per pixel of the piece
-    shrink = np.maximum(np.floor(scale + 1e-3), 1).astype(int)
-    left, top = np.floor(box[:2]).astype(int) - 2 * shrink
-    left, top = np.clip(left, 0, image.shape[1] - 1), np.clip(top, 0, image.shape[0] - 1)
-    right, bottom = np.ceil(box[2:]).astype(int) + 2 * shrink
-    part = image[top : max(bottom, top + 1), left : max(right, left + 1)]
-    if (shrink > 1).any():
-        small = np.maximum(np.array(part.shape[1::-1]) // shrink, 1)
-        factor = np.array(part.shape[1::-1]) / small
-        part = cv2.resize(part, (int(small[0]), int(small[1])), interpolation=cv2.INTER_AREA)
-    else:
-        factor = np.ones(2)
-    # Pixel p of the piece has its middle at box + (p + 1/2) scale: pixel (that - corner) / factor - 1/2 of the part.
-    step = scale / factor
-    start = (box[:2] - [left, top]) / factor + step / 2 - 0.5
-    inverse = np.array([[step[0], 0, start[0]], [0, step[1], start[1]]])
-    border = cv2.BORDER_REPLICATE if fill is None else cv2.BORDER_CONSTANT
-    colour = (0.0,) if fill is None else tuple(float(value) for value in fill)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    piece[...] = cv2.warpAffine(
-        part, inverse, (width, height), flags=flags, borderMode=border, borderValue=colour
-    ).reshape(piece.shape)
+def _parts(boxes: FloatArray, shrinks: IntArray, size: tuple[int, ...]) -> tuple[IntArray, IntArray, IntArray]:
+    """The part of a picture of `size` (width, height) that each box (n, 4) shows, with what lies next to it.
+
+    Left top corners, sides, and how much to shrink by, each (n, 2) whole pixels. Sides are multiples of `shrinks`
+    (OpenCV averages whole blocks several times as fast): less than one block is left out at a border of the picture.
+    """
+    corners = np.clip(np.floor(boxes[:, :2]) - 2 * shrinks, 0, np.array(size) - 1).astype(np.int64)
+    room = np.array(size) - corners
+    ends = np.ceil(boxes[:, 2:]) + 2 * shrinks
+    shrinks = np.clip(np.minimum(shrinks, ends - corners), 1, room).astype(np.int64)
+    blocks = np.clip(np.ceil((ends - corners) / shrinks), 1, room // shrinks).astype(np.int64)
+    return corners, blocks * shrinks, shrinks
