@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -182,10 +183,12 @@ def target_tracker(settings: TargetSettings) -> TargetTracker:
             del values["profile"]
             match settings.profile:
                 case "fast":
-                    sizes = ScaleFilter(gradients, scales=5, step=1.04, side=16)
-                    return Correlation(GradientsAndColours(), scale=sizes, cells=16, region=2.5, **values)
+                    sizes = ScaleFilter(partial(gradients, directions=8), scales=11, step=1.04, side=16, rate=0.13)
+                    features = GradientsAndColours(cell=2, directions=8)
+                    return Correlation(features, scale=sizes, cell=2, every=8, rate=0.24, **values)
                 case "accurate":
-                    return Correlation(GradientsAndColours(), scale=ScaleFilter(gradients), **values)
+                    sizes = ScaleFilter(partial(gradients, directions=10), rate=0.05)
+                    return Correlation(GradientsAndColours(directions=10), scale=sizes, every=2, rate=0.07, **values)
 
 
 def refiner(settings: RefineSettings) -> Refiner:

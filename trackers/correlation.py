@@ -15,11 +15,10 @@ import scipy.fft
 
 from trackers.columns import Columns
 from trackers.geometry import centres, to_xywh
-from trackers.patch_features import CELL
 from trackers.patches import boxes_around, patches
 from trackers.peaks import peak_to_sidelobe, shifts, wanted_answers
 from trackers.scale_filter import ScaleFilter
-from trackers.structures import BoolArray, ComplexArray, FloatArray, ImageArray, State, joined, part_of
+from trackers.structures import BoolArray, ComplexArray, FloatArray, ImageArray, IntArray, State, joined, part_of
 from trackers.targets import (
     LEAST_SIDE,
     Found,
@@ -32,7 +31,7 @@ from trackers.targets import (
     still_visible,
 )
 
-Features = Callable[[ImageArray], FloatArray]  # patches (n, h, w, 3) -> (n, channels, h / 4, w / 4)
+Features = Callable[[ImageArray], FloatArray]  # patches (n, h, w, 3) -> (n, channels, cells, cells)
 
 _FRESH = 0.75  # how high and clear a new picture is answered, in shares of the one that was learned from; about
 
@@ -45,8 +44,9 @@ class Correlation:
         features: Features,
         *,
         scale: ScaleFilter | None = None,
-        cells: int = 48,
-        region: float = 5.0,
+        cells: int = 24,
+        cell: int = 4,
+        region: float = 3.5,
         spread: float = 1 / 16,
         rate: float = 0.035,
         regularisation: float = 0.001,
@@ -56,23 +56,27 @@ class Correlation:
         lost_share: float = 0.3,
         usual_rate: float = 0.05,
         largest_growth: float = 8.0,
+        every: int = 1,
     ) -> None:
         """`scale`: finds sizes; without one they stay. `cells`: along a side of the square search region.
 
-        `region`: its side in mean sides of the target. `spread`: standard deviation of the wanted answer, in mean
-        sides. `rate`: share of a new picture in what is known. `regularisation`: lambda of `background_aware`, with as
-        many `steps` and a first `penalty` (the paper's is the number of cells in the region, 2304).
-        `largest_growth`: a target becomes at most so many times larger or smaller than it was given.
+        `cell`: pixels along the side of what `features` make one cell of. `region`: its side in mean sides of the
+        target. `spread`: standard deviation of the wanted answer, in mean sides. `rate`: share of a new picture in what
+        is known. `regularisation`: lambda of `background_aware`, with as many `steps` and a first `penalty` (the
+        paper's is the number of cells in the region). `every`: in each so many-th picture a target gets a new size and
+        is learned from; targets take turns, see `first_turns`. `largest_growth`: a target becomes at most so many times
+        larger or smaller than it was given.
 
         The score comes from the height of the answer's peak or its peak-to-sidelobe ratio, whichever is the smaller
         share of what is usual for the target. From `learn_share` on the new picture is learned, and blended into what
         is usual by `usual_rate`; below `lost_share` the target is taken to be elsewhere, and its box stays.
         """
         self._features, self._scale, self._cells, self._region = features, scale, cells, region
+        self._side = cells * cell  # of the patches that are looked at, pixels
         self._spread, self._rate, self._regularisation, self._steps = spread, rate, regularisation, steps
         self._penalty = penalty
         self._learn_share, self._lost_share, self._usual_rate = learn_share, lost_share, usual_rate
-        self._largest_growth = largest_growth
+        self._largest_growth, self._every = largest_growth, every
         if cells < 12:
             raise ValueError(f"cells is {cells}; answers below 12 cells have no sidelobe")
         window = np.hanning(cells + 2)[1:-1]
@@ -81,12 +85,13 @@ class Correlation:
         spectrum = (cells, cells // 2 + 1)
         self._boxes: FloatArray = np.zeros((0, 4))
         self._given = np.zeros((0, 2))  # width and height of each target when it was given, pixels
+        self._turns = np.zeros(0, np.int64)  # pictures until each target's turn
         self._usual = np.zeros((0, 2))  # height and ratio of each target's answers when it is there
         self._inside = np.zeros((0, 1, *self._shape), np.float32)  # 1 where the filter may be other than 0
         self._wanted = np.zeros((0, 1, *spectrum), np.complex64)
         self._known: ComplexArray = np.zeros((0, 0, *spectrum), np.complex64)  # targets and their surroundings
         self._filters: ComplexArray = np.zeros((0, 0, *spectrum), np.complex64)
-        names = ("_boxes", "_given", "_usual", "_inside", "_wanted", "_known", "_filters")
+        names = ("_boxes", "_given", "_turns", "_usual", "_inside", "_wanted", "_known", "_filters")
         self._columns = Columns(self, names)
 
     @property
@@ -110,6 +115,7 @@ class Correlation:
         self._columns.append(
             _boxes=boxes,
             _given=sides,
+            _turns=first_turns(boxes, self._every),
             _usual=_seen(self._answers(samples, filters)) * _FRESH,
             _inside=inside,
             _wanted=wanted,
@@ -132,8 +138,9 @@ class Correlation:
         shares[~still_visible(moved, image)] = 0
         found = shares >= self._lost_share
         self._boxes[found] = moved[found]
-        self._resize(image, found)
-        self._learn(image, may & (shares >= self._learn_share))
+        turn = self._next_turn()
+        self._resize(image, found & turn)
+        self._learn(image, may & turn & (shares >= self._learn_share))
         return Found(self.boxes, graded(shares, least=self._lost_share))
 
     def place(self, rows: BoolArray, boxes: FloatArray) -> None:
@@ -172,6 +179,12 @@ class Correlation:
         self._usual[sure] += self._usual_rate * (seen[sure] - self._usual[sure])
         return np.asarray(shares)
 
+    def _next_turn(self) -> BoolArray:
+        """Whose turn it is in this picture (n,)."""
+        turn = np.asarray(self._turns == 0)
+        self._turns = np.where(turn, self._every, self._turns) - 1
+        return turn
+
     def _resize(self, image: ImageArray, rows: BoolArray) -> None:
         """Give the targets `rows` the size at which they are most alike."""
         if self._scale is None:
@@ -179,7 +192,7 @@ class Correlation:
         factors = self._scale.factors_of(image, self._boxes, rows)[:, None]
         sides = to_xywh(self._boxes)[:, 2:] * factors
         least = np.maximum(self._given / self._largest_growth, LEAST_SIDE)
-        fits = ((sides >= least) & (sides <= self._given * self._largest_growth)).all(axis=1)
+        fits = rows & ((sides >= least) & (sides <= self._given * self._largest_growth)).all(axis=1)
         self._boxes[fits] = boxes_around(centres(self._boxes), sides)[fits]
 
     def _learn(self, image: ImageArray, rows: BoolArray) -> None:
@@ -205,14 +218,22 @@ class Correlation:
     def _samples(self, image: ImageArray, boxes: FloatArray) -> ComplexArray:
         """Spectra of the search regions around boxes (n, 4): (n, channels, cells, cells / 2 + 1) complex64."""
         regions = boxes_around(centres(boxes), self._pitch(boxes) * self._cells)
-        side = self._cells * CELL
-        seen = self._features(patches(image, regions, width=side, height=side))
-        return np.asarray(scipy.fft.rfft2(seen * self._window), np.complex64)
+        seen = self._features(patches(image, regions, width=self._side, height=self._side))
+        seen *= self._window
+        return np.asarray(scipy.fft.rfft2(seen), np.complex64)
 
     def _pitch(self, boxes: FloatArray) -> FloatArray:
         """Pixels of the picture per cell of each target's search region (n, 1)."""
         mean_sides = np.sqrt(to_xywh(boxes)[:, 2:].prod(axis=1, keepdims=True))
         return np.asarray(mean_sides * self._region / self._cells)
+
+
+def first_turns(boxes: FloatArray, every: int) -> IntArray:
+    """Pictures until the first turn of targets given by boxes (n, 4): (n,), 0 .. every - 1.
+
+    By where they are, which spreads targets over the pictures and lets each go alone as it goes among others.
+    """
+    return np.asarray(np.floor(boxes.sum(axis=1)) % every, np.int64)
 
 
 def background_aware(
@@ -242,16 +263,30 @@ def background_aware(
     """
     power = (np.abs(known) ** 2).sum(axis=1, keepdims=True)
     aimed = known * np.conj(wanted)
-    kept, multipliers = np.zeros_like(known), np.zeros_like(known)
-    for _ in range(steps):
-        right = aimed + penalty * (kept - multipliers)
-        along = (np.conj(known) * right).sum(axis=1, keepdims=True) / (penalty + power)
-        free = (right - known * along) / penalty
-        spatial = scipy.fft.irfft2(free + multipliers, s=inside.shape[-2:])
-        kept = scipy.fft.rfft2(inside * spatial * (penalty / (regularisation + penalty)))
-        multipliers = (multipliers + free - kept) / growth
+    # Products with reciprocals here and below: NumPy divides complex numbers several times as slowly.
+    free = aimed * (1 / (penalty + power))  # what the linear system comes down to while nothing is kept
+    kept = _kept(free, inside * (penalty / (regularisation + penalty)))
+    multipliers = free - kept
+    for _ in range(steps - 1):
+        multipliers *= 1 / growth
         penalty *= growth
-    return np.asarray(kept, np.complex64)
+        right = kept - multipliers
+        right *= penalty
+        right += aimed
+        along = (np.conj(known) * right).sum(axis=1, keepdims=True) * (1 / (penalty + power))
+        free = right - known * along
+        free *= 1 / penalty
+        multipliers += free
+        kept = _kept(multipliers, inside * (penalty / (regularisation + penalty)))
+        multipliers -= kept
+    return kept
+
+
+def _kept(spectra: ComplexArray, share: FloatArray) -> ComplexArray:
+    """Spectra of what has the `spectra`, times `share` (n, 1, h, w) at each place."""
+    spatial = scipy.fft.irfft2(spectra, s=share.shape[-2:])
+    spatial *= share
+    return np.asarray(scipy.fft.rfft2(spatial), np.complex64)
 
 
 def _seen(answers: FloatArray) -> FloatArray:

@@ -7,9 +7,8 @@ import numpy as np
 
 from trackers.structures import FloatArray, ImageArray
 
-CELL = 4  # pixels; sides of patches are multiples
-SIGNED, UNSIGNED = 18, 9  # directions that gradients are counted in
-HOG_CHANNELS = SIGNED + UNSIGNED + 4
+CELL = 4  # pixels along the side of a cell, unless told otherwise
+DIRECTIONS = 18  # signed ones that gradients are counted in, unless told otherwise
 _TERMS = np.array(  # red, green, blue of black, blue, brown, grey, green, orange, pink, purple, red, white, yellow
     [
         *([0, 0, 0], [0, 0, 255], [128, 64, 0], [128, 128, 128], [0, 192, 0], [255, 128, 0]),
@@ -22,80 +21,100 @@ _LEVELS = 32  # of each of blue, green and red, for which shares are computed be
 _COARSE = 256 // _LEVELS
 _CLIP = 0.2  # a normalised gradient counts for no more
 _FAINT = 1e-4  # keeps cells without any gradient from a division by 0
-_TEXTURE = 0.2357  # of Felzenszwalb et al. 2010: 1 / sqrt(18), makes the texture channels as large as the others
 
 
 class GradientsAndColours:
-    """Gradients and colours of each cell: patches (n, height, width, 3) BGR -> (n, 42, height / 4, width / 4) float32.
+    """Gradients and colours of each cell: patches (n, h, w, 3) BGR -> (n, channels, h / cell, w / cell) float32.
 
-    A cell's colour is how much it belongs to each of the eleven colours that languages have basic terms for (Berlin &
-    Kay 1969): shares that fall with the squared distance from the term's colour in CIE L*a*b*, and sum to 1; their mean
-    over the patch is taken off. That they tell targets apart where gradients do not is from Danelljan et al. 2014
-    (Adaptive color attributes), whose shares were learned from pictures; these are computed.
+    Channels are those of `hog` and eleven colours. A cell's colour is how much it belongs to each of the eleven colours
+    that languages have basic terms for (Berlin & Kay 1969): shares that fall with the squared distance from the term's
+    colour in CIE L*a*b*, and sum to 1; their mean over the patch is taken off. That they tell targets apart where
+    gradients do not is from Danelljan et al. 2014 (Adaptive color attributes), whose shares were learned from pictures;
+    these are computed.
     """
 
-    def __init__(self, *, sharpness: float = 20.0, weight: float = 0.4) -> None:
-        """`sharpness`: distance in L*a*b* (L* of 0..100) at which a share has fallen to exp(-1/2).
+    def __init__(
+        self, *, cell: int = CELL, directions: int = DIRECTIONS, sharpness: float = 20.0, weight: float = 0.4
+    ) -> None:
+        """`cell`, `directions`: see `hog`. `sharpness`: distance in L*a*b* at which a share has fallen to exp(-1/2).
 
         `weight`: of colours beside gradients.
         """
+        self._cell, self._directions = cell, directions
         self._shares = _colour_shares(sharpness) * np.float32(weight)
 
     def __call__(self, patches: ImageArray) -> FloatArray:
+        return np.concatenate(
+            [gradients(patches, cell=self._cell, directions=self._directions), self._colours(patches)], axis=1
+        )
+
+    def _colours(self, patches: ImageArray) -> FloatArray:
+        """Shares of the terms in each cell's mean colour, without their mean: (n, 11, h / cell, w / cell)."""
         count, height, width = patches.shape[:3]
-        across, down = width // CELL, height // CELL
+        across, down = width // self._cell, height // self._cell
         if count == 0:
-            return np.zeros((0, HOG_CHANNELS + len(_TERMS), down, across), np.float32)
+            return np.zeros((0, len(_TERMS), down, across), np.float32)
         # All patches as one tall picture: as many calls for twenty targets as for one.
         tall = patches.reshape(count * height, width, 3)
-        cells = cv2.resize(tall, (across, count * down), interpolation=cv2.INTER_AREA).astype(np.int32)
-        blue, green, red = np.moveaxis(cells // _COARSE, -1, 0)
+        cells = (cv2.resize(tall, (across, count * down), interpolation=cv2.INTER_AREA) // _COARSE).astype(np.int32)
+        blue, green, red = np.moveaxis(cells, -1, 0)
         shares = self._shares[(blue * _LEVELS + green) * _LEVELS + red].reshape(count, down, across, len(_TERMS))
-        colours = np.moveaxis(shares - shares.mean(axis=(1, 2), keepdims=True), -1, 1)
-        return np.concatenate([gradients(patches), colours], axis=1)
+        return np.asarray(np.moveaxis(shares - shares.mean(axis=(1, 2), keepdims=True), -1, 1))
 
 
-def gradients(patches: ImageArray) -> FloatArray:
-    """Gradients of each cell: (n, 31, height / 4, width / 4) float32 of (n, height, width, 3) pixels BGR."""
+def gradients(patches: ImageArray, *, cell: int = CELL, directions: int = DIRECTIONS) -> FloatArray:
+    """Gradients of each cell of (n, height, width, 3) pixels BGR; see `hog`."""
     count, height, width = patches.shape[:3]
-    if count == 0:
-        return np.zeros((0, HOG_CHANNELS, height // CELL, width // CELL), np.float32)
-    grey = cv2.cvtColor(patches.reshape(count * height, width, 3), cv2.COLOR_BGR2GRAY)
-    return hog(grey.reshape(count, height, width))
+    grey = np.zeros((0, width), np.uint8)
+    if count:
+        grey = np.asarray(cv2.cvtColor(patches.reshape(count * height, width, 3), cv2.COLOR_BGR2GRAY), np.uint8)
+    return hog(grey.reshape(count, height, width), cell=cell, directions=directions)
 
 
-def hog(patches: ImageArray) -> FloatArray:
-    """Histograms of oriented gradients (Felzenszwalb et al. 2010, sec. 6), (n, 31, height / 4, width / 4) float32.
+def hog(patches: ImageArray, *, cell: int = CELL, directions: int = DIRECTIONS) -> FloatArray:
+    """Histograms of oriented gradients (Felzenszwalb et al. 2010, sec. 6), (n, channels, h / cell, w / cell) float32.
 
-    Of grey patches (n, height, width): 18 signed and 9 unsigned directions, each normalised by the gradients of four
-    blocks of 2x2 cells and clipped, and the four normalisations' sums. A gradient goes in shares to the two nearest
-    directions, and to the nearest cells by the half cell it lies in, in place of the paper's exact bilinear shares.
+    Of grey patches (n, h, w) whose sides are multiples of `cell`, an even number of pixels: an even number of signed
+    `directions` (18 in the paper) and half as many unsigned ones, each normalised by the gradients of four blocks of
+    2x2 cells and clipped, and the four normalisations' sums. A gradient goes in shares to the two nearest directions,
+    and to the nearest cells by the half cell it lies in, in place of the paper's exact bilinear shares.
     """
     count, height, width = patches.shape
     if count == 0:
-        return np.zeros((0, HOG_CHANNELS, height // CELL, width // CELL), np.float32)
+        return np.zeros((0, directions + directions // 2 + 4, height // cell, width // cell), np.float32)
     tall = patches.reshape(count * height, width)
     along = cv2.Sobel(tall, cv2.CV_32F, 1, 0, ksize=1)
     down = cv2.Sobel(tall, cv2.CV_32F, 0, 1, ksize=1)
     down.reshape(count, height, width)[:, [0, -1]] = 0  # these reach into the neighbour in the pile
+    fine = _counted(along, down, half=cell // 2, directions=directions)
+    halves = fine.reshape(directions * count, 2 * height // cell, 2 * width // cell)
+    cells = _triangle(height // cell) @ (halves @ _triangle(width // cell).T)
+    return _normalised(cells.reshape(directions, count, height // cell, width // cell))
+
+
+def _counted(along: FloatArray, down: FloatArray, *, half: int, directions: int) -> FloatArray:
+    """Gradients (h, w) by direction in squares of `half` x `half` pixels: (directions, squares) float32."""
     size, angle = cv2.cartToPolar(along, down)
-    place = angle * np.float32(SIGNED / (2 * np.pi))
-    before = np.floor(place)  # the direction before the gradient's, 0 .. SIGNED, where SIGNED is 0 again
+    place = angle * np.float32(directions / (2 * np.pi))
+    before = np.floor(place)  # the direction before the gradient's, 0 .. directions, of which the last is 0 again
     further = size * (place - before)  # what the next direction gets of it
-    half = CELL // 2
-    rows, columns = np.arange(count * height) // half, np.arange(width) // half
-    planes = count * (height // half) * (width // half)
+    rows, columns = np.arange(along.shape[0]) // half, np.arange(along.shape[1]) // half
+    squares = (rows[-1] + 1) * (columns[-1] + 1)
     bins = before.astype(np.int64)
-    bins *= planes
-    bins += rows[:, None] * (width // half) + columns
-    given = np.bincount(bins.ravel(), further.ravel(), (SIGNED + 1) * planes).reshape(SIGNED + 1, planes)
-    counted = np.bincount(bins.ravel(), size.ravel(), (SIGNED + 1) * planes).reshape(SIGNED + 1, planes)
-    counted -= given
-    counted[1:] += given[:-1]
-    counted[0] += counted[SIGNED]
-    fine = counted[:SIGNED].astype(np.float32).reshape(SIGNED * count, height // half, width // half)
-    cells = _triangle(height // CELL) @ (fine @ _triangle(width // CELL).T)
-    return _normalised(cells.reshape(SIGNED, count, height // CELL, width // CELL))
+    bins *= squares
+    bins += rows[:, None] * (columns[-1] + 1) + columns
+    counted = np.zeros((directions + 2, squares), np.float32)
+    flat = counted.reshape(-1)
+    if half == 1:  # one gradient a square: nothing to sum
+        flat[bins] = size - further
+        flat[bins + squares] = further
+    else:
+        given = np.bincount(bins.ravel(), further.ravel(), (directions + 1) * squares)
+        flat[:-squares] = np.bincount(bins.ravel(), size.ravel(), (directions + 1) * squares)
+        flat[:-squares] -= given
+        flat[squares:] += given
+    counted[:2] += counted[directions:]
+    return counted[:directions]
 
 
 def _triangle(cells: int) -> FloatArray:
@@ -107,23 +126,22 @@ def _triangle(cells: int) -> FloatArray:
 
 
 def _normalised(cells: FloatArray) -> FloatArray:
-    """Signed histograms (18, n, h, w) -> all channels (n, 31, h, w)."""
-    _, count, height, width = cells.shape
-    unsigned = cells[:UNSIGNED] + cells[UNSIGNED:]
-    energy = np.pad((unsigned**2).sum(axis=0), ((0, 0), (1, 1), (1, 1)), mode="edge")
+    """Signed histograms (directions, n, h, w) -> all channels (n, directions + directions / 2 + 4, h, w)."""
+    signed, count, height, width = cells.shape
+    both = np.concatenate([cells, cells[: signed // 2] + cells[signed // 2 :]])
+    energy = np.pad((both[signed:] ** 2).sum(axis=0), ((0, 0), (1, 1), (1, 1)), mode="edge")
     blocks = energy[:, :-1, :-1] + energy[:, 1:, :-1] + energy[:, :-1, 1:] + energy[:, 1:, 1:]
     norms = 1 / np.sqrt(blocks + np.float32(_FAINT))
-    both = np.concatenate([cells, unsigned])
-    out = np.zeros((HOG_CHANNELS, count, height, width), np.float32)
-    directions, clipped = out[: SIGNED + UNSIGNED], np.empty_like(both)
+    out = np.zeros((len(both) + 4, count, height, width), np.float32)
+    clipped = np.empty_like(both)
     for block, (row, column) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
         norm = np.ascontiguousarray(norms[:, row : row + height, column : column + width])
         np.multiply(both, norm, out=clipped)
         np.minimum(clipped, np.float32(_CLIP), out=clipped)
-        directions += clipped
-        np.sum(clipped[:SIGNED], axis=0, out=out[SIGNED + UNSIGNED + block])
-    directions *= np.float32(0.5)
-    out[SIGNED + UNSIGNED :] *= np.float32(_TEXTURE)
+        out[: len(both)] += clipped
+        np.sum(clipped[:signed], axis=0, out=out[len(both) + block])
+    out[: len(both)] *= np.float32(0.5)
+    out[len(both) :] *= np.float32(1 / np.sqrt(signed))  # as large as the others, by the paper's 0.2357 for 18
     return np.ascontiguousarray(np.moveaxis(out, 0, 1))
 
 

@@ -30,8 +30,8 @@ def shifts(answers: FloatArray) -> FloatArray:
     rows, columns = np.unravel_index(answers.reshape(count, height * width).argmax(axis=1), (height, width))
     every = np.arange(count)
     peak = answers[every, rows, columns]
-    across = _top(answers[every, rows, columns - 1], peak, answers[every, rows, (columns + 1) % width])
-    down = _top(answers[every, rows - 1, columns], peak, answers[every, (rows + 1) % height, columns])
+    across = parabola_top(answers[every, rows, columns - 1], peak, answers[every, rows, (columns + 1) % width])
+    down = parabola_top(answers[every, rows - 1, columns], peak, answers[every, (rows + 1) % height, columns])
     x, y = columns + across, rows + down
     return np.stack([np.where(x > width / 2, x - width, x), np.where(y > height / 2, y - height, y)], axis=1)
 
@@ -56,7 +56,7 @@ def _apart(places: FloatArray, length: int) -> FloatArray:
     return np.asarray(np.minimum(distance, length - distance))
 
 
-def _top(before: FloatArray, peak: FloatArray, after: FloatArray) -> FloatArray:
+def parabola_top(before: FloatArray, peak: FloatArray, after: FloatArray) -> FloatArray:
     """Where the parabola through three samples at -1, 0, 1 is highest (n,), -1/2 .. 1/2; 0 for a flat one."""
     bend = before - 2 * peak + after
     return np.asarray(np.divide(before - after, 2 * bend, out=np.zeros_like(peak), where=bend < 0))

@@ -8,7 +8,7 @@ import scipy.fft
 import scipy.linalg
 
 from tests.unit.trackers.target_scenes import moving, texture
-from trackers.correlation import Correlation, _middles, background_aware
+from trackers.correlation import Correlation, _middles, background_aware, first_turns
 from trackers.geometry import iou_pairs, to_xywh
 from trackers.patch_features import GradientsAndColours, gradients
 from trackers.peaks import wanted_answers
@@ -105,3 +105,28 @@ def test_nothing_grows_without_bounds() -> None:
     for frame in pictures.frames[1:]:
         found = tracker.update(frame)
     assert 30 < to_xywh(found.boxes)[0, 2] <= 30 * 1.3
+
+
+def test_targets_take_turns() -> None:
+    starts = np.array([[40.0, 50.0], [201.0, 120.0]])  # their turns are one picture apart
+    pictures = moving(26, starts=starts, steps=np.zeros((2, 2)), growth=1.01)
+    tracker = Correlation(GradientsAndColours(), scale=ScaleFilter(gradients), every=4, rate=0.13)
+    tracker.add(pictures.frames[0], pictures.boxes[0])
+    widths = [tracker.boxes[:, 2] - tracker.boxes[:, 0]]
+    widths += [to_xywh(tracker.update(frame).boxes)[:, 2] for frame in pictures.frames[1:]]
+    resized = np.abs(np.diff(widths, axis=0)) > 1e-6  # (pictures, targets)
+    first = first_turns(pictures.boxes[0], 4)
+    assert first[0] != first[1]
+    for k in range(2):
+        assert not np.delete(resized[:, k], np.arange(first[k], 25, 4)).any()
+        assert resized[first[k] :: 4, k].sum() >= 5
+    assert iou_pairs(tracker.boxes, pictures.boxes[-1]).min() > 0.8
+
+
+def test_first_turns_are_spread_and_the_targets_own() -> None:
+    boxes = np.random.default_rng(2).uniform(0, 500, (400, 4))
+    turns = first_turns(boxes, 4)
+    assert np.bincount(turns, minlength=4).min() > 70
+    np.testing.assert_array_equal(turns[7:8], first_turns(boxes[7:8], 4))
+    assert first_turns(boxes, 1).max() == 0
+    assert first_turns(np.zeros((0, 4)), 3).shape == (0,)

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from tests.unit.trackers.target_scenes import texture
-from trackers.patch_features import CELL, HOG_CHANNELS, SIGNED, UNSIGNED, GradientsAndColours, gradients, hog
+from trackers.patch_features import CELL, GradientsAndColours, gradients, hog
+
+SIGNED, UNSIGNED = 18, 9
+HOG_CHANNELS = SIGNED + UNSIGNED + 4
 
 
 def edge(direction: str) -> np.ndarray:
@@ -31,6 +34,49 @@ def test_between_two_directions_both_get_half() -> None:
     assert middle[4] == pytest.approx(middle[5], rel=1e-4)
     assert middle[4] > 0.3
     assert np.delete(middle[:SIGNED], [4, 5]).max() < 1e-4
+
+
+def counted_one_by_one(patch: np.ndarray, cell: int, directions: int) -> np.ndarray:
+    """Signed histograms of a grey patch, gradient by gradient: (directions, h / cell, w / cell)."""
+    height, width = patch.shape
+    values = patch.astype(float)
+    counted = np.zeros((directions, height // cell, width // cell))
+    for y in range(1, height - 1):  # the border rows count nothing up or down, and are left out of the comparison
+        for x in range(width):
+            # Beyond the border OpenCV mirrors the picture, so that along it nothing changes there.
+            along = values[y, x + 1] - values[y, x - 1] if 0 < x < width - 1 else 0.0
+            down = values[y + 1, x] - values[y - 1, x]
+            place = (np.arctan2(down, along) % (2 * np.pi)) / (2 * np.pi) * directions
+            for step, share in ((0, 1 - place % 1), (1, place % 1)):
+                channel = (int(place) + step) % directions
+                for row, by_row in cells_of(y, cell, height // cell):
+                    for column, by_column in cells_of(x, cell, width // cell):
+                        counted[channel, row, column] += np.hypot(along, down) * share * by_row * by_column
+    return counted
+
+
+def cells_of(place: int, cell: int, count: int) -> list[tuple[int, float]]:
+    """The cell that a pixel lies in, with 3/4, and the one that is next nearest, with 1/4."""
+    own = place // cell
+    other = own + (1 if place % cell >= cell // 2 else -1)
+    return [(own, 0.75), (min(max(other, 0), count - 1), 0.25)]
+
+
+@pytest.mark.parametrize(("cell", "directions"), [(4, 18), (2, 8), (2, 18), (4, 8)])
+def test_gradients_counted_one_by_one_come_to_the_same(cell: int, directions: int) -> None:
+    grey = texture(24, 24, seed=6)[:, :, 0].copy()
+    grey[:2], grey[-2:] = 90, 90  # no gradients in the border rows
+    counted = counted_one_by_one(grey, cell, directions)
+    found = hog(grey[None], cell=cell, directions=directions)[0]
+    assert found.shape == (directions + directions // 2 + 4, 24 // cell, 24 // cell)
+    unsigned = counted[: directions // 2] + counted[directions // 2 :]
+    energy = np.pad((unsigned**2).sum(axis=0), 1, mode="edge")
+    wanted = np.zeros_like(counted)
+    for row in (0, 1):
+        for column in (0, 1):
+            blocks = sum(energy[row + y :, column + x :][: 24 // cell, : 24 // cell] for y in (0, 1) for x in (0, 1))
+            wanted += np.minimum(counted / np.sqrt(blocks + 1e-4), 0.2) / 2
+    np.testing.assert_allclose(found[:directions], wanted, atol=2e-3)
 
 
 def test_contrast_and_brightness_do_not_matter() -> None:
