@@ -14,7 +14,7 @@ from trackers.columns import Columns
 from trackers.geometry import centres
 from trackers.patches import boxes_around, patches
 from trackers.siamese_networks import SiameseNetworks
-from trackers.structures import BoolArray, FloatArray, ImageArray, State
+from trackers.structures import BoolArray, FloatArray, ImageArray, IntArray, State
 from trackers.targets import LEAST_SIDE, LOST, Found, checked_boxes, checked_image, expected, placed_boxes
 
 _RADIUS = 2  # cells around a target's middle by which it is known again: 5 x 5, as far as a target reaches in its crop
@@ -82,12 +82,25 @@ class SiameseTracker:
     ) -> Found:
         """Look for every target in the next picture; see `TargetTracker`. Raises ValueError."""
         image = checked_image(image)
-        last = _within(expected(around, self._boxes), image)
+        seen = self._look(image, np.arange(len(self._boxes)), expected(around, self._boxes), self._influence)
+        self._boxes = np.where((seen.scores >= self._found)[:, None], seen.boxes, self._boxes)
+        return Found(self.boxes, seen.scores)
+
+    def look(self, image: ImageArray, rows: IntArray, around: FloatArray) -> Found:
+        """What would be found of the targets `rows` (m,) around boxes (m, 4), wherever in the search region; no more.
+
+        A target may be asked for at many places. Nothing is remembered. Raises ValueError.
+        """
+        return self._look(checked_image(image), rows, expected(around, self._boxes[rows]), influence=0)
+
+    def _look(self, image: ImageArray, rows: IntArray, around: FloatArray, influence: float) -> Found:
+        """What is seen of the targets `rows` (m,) around boxes (m, 4); of what is not there, too, with low scores."""
+        last = _within(around, image)
         if len(last) == 0:
             return Found(last, np.zeros(0))
         networks = self._networks
         maps = networks.search(self._crops(image, last, networks.search_size))
-        scores, distances = networks.compare(self._templates, maps)
+        scores, distances = networks.compare(self._templates[rows], maps)
 
         grid = scores.shape[1:]
         cells = cell_middles(*grid, size=networks.search_size, stride=networks.stride)
@@ -95,18 +108,17 @@ class SiameseTracker:
         scores = scores.reshape(len(last), -1)
         sides, scales = self._in_crop(last)
         penalties = shape_penalties(boxes, sides, strictness=self._strictness)
-        ranks = (1 - self._influence) * penalties * scores + self._influence * cosine_window(*grid)
-        rows, best = np.arange(len(last)), ranks.argmax(axis=1)
+        ranks = (1 - influence) * penalties * scores + influence * cosine_window(*grid)
+        each, best = np.arange(len(last)), ranks.argmax(axis=1)
 
-        chosen, sure = boxes[rows, best], scores[rows, best]
-        alike = self._likeness(maps, centres(chosen))
+        chosen, sure = boxes[each, best], scores[each, best]
+        alike = self._likeness(maps, rows, centres(chosen))
         rivals = second_scores(scores, cells, chosen)
         told = np.nan_to_num(found_scores(sure, alike, rivals))  # an answer that is no number finds nothing
-        sides = smoothed(chosen[:, 2:] - chosen[:, :2], sides, self._rate * penalties[rows, best] * sure)
+        sides = smoothed(chosen[:, 2:] - chosen[:, :2], sides, self._rate * penalties[each, best] * sure)
         shift = centres(chosen) - networks.search_size // 2
         moved = boxes_around(centres(last) + shift / scales, sides / scales)
-        self._boxes = np.where((told >= self._found)[:, None], _within(moved, image), self._boxes)
-        return Found(self.boxes, told)
+        return Found(_within(moved, image), told)
 
     def place(self, rows: BoolArray, boxes: FloatArray) -> None:
         """Say where the targets in the mask `rows` are by now; see `TargetTracker`."""
@@ -137,11 +149,11 @@ class SiameseTracker:
         scales = self._networks.template_size / context_sides(sides, self._context)[:, None]
         return sides * scales, scales
 
-    def _likeness(self, maps: FloatArray, middles: FloatArray) -> FloatArray:
-        """Cosine (n,) of what is seen at `middles` (n, 2), pixels of the search crops, and what was learned."""
+    def _likeness(self, maps: FloatArray, rows: IntArray, middles: FloatArray) -> FloatArray:
+        """Cosine (m,) of what is seen at `middles` (m, 2), pixels of the crops, and what was learned of `rows` (m,)."""
         networks = self._networks
         places = (middles - networks.search_size // 2) / networks.stride + np.array(maps.shape[:1:-1]) // 2
-        return np.asarray(np.einsum("nd,nd->n", looks_at(maps, places, self._means), self._looks))
+        return np.asarray(np.einsum("nd,nd->n", looks_at(maps, places, self._means[rows]), self._looks[rows]))
 
 
 def context_sides(sizes: FloatArray, context: float) -> FloatArray:
