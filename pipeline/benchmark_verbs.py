@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.errors import ConfigError
+from pipeline.target_benchmark_verb import benchmark_targets
 from pipeline.tracker_names import TrackerName
 
 benchmark_app = typer.Typer(help="Measure trackers, ours and other people's.", no_args_is_help=True)
@@ -97,6 +98,9 @@ def benchmark_trackers(
         console.print(accuracy_table(summary))
     for line in [*notes(summary), f"figures   {out / FIGURES}", f"picture   {out / PICTURE}"]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+benchmark_app.command("targets")(benchmark_targets)
 
 
 def read_counts(text: str) -> list[int]:

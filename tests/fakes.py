@@ -23,7 +23,7 @@ from pipeline.sources.feed import CameraState, DropReason, FeedStatus
 from pipeline.store.filters import Scope
 from pipeline.store.states import RequestedState
 from pipeline.tracker_benchmark.peers.shots import Entry
-from pipeline.tracker_benchmark.worker import TrackerError
+from pipeline.peer_process.worker import TrackerError
 from trackers.structures import Detections, Evidence, FloatArray, Frame, Gap, ImageArray, Stage, State, Tracks
 
 START = datetime(2026, 11, 2, 8, 30, tzinfo=UTC)

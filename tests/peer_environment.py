@@ -39,6 +39,27 @@ class OCSORTTracker(ByteTrackTracker):
             os._exit(3)
         return super().update(detections)
 """
+OPENCV = """
+__version__ = '4.99'
+
+def setNumThreads(count):
+    assert count == 1
+
+class Still:
+    '''Says that its target stands where it was.'''
+    def init(self, picture, box):
+        assert picture.ndim == 3
+        self.box = box
+    def update(self, picture):
+        return True, self.box
+
+class Clumsy(Still):
+    def update(self, picture):
+        raise ValueError('it fell')
+
+TrackerCSRT_create = Still
+TrackerKCF_create = Clumsy
+"""
 LAP = """
 import numpy as np
 from scipy.optimize import linear_sum_assignment

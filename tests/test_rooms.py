@@ -37,6 +37,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.live_report",
     ),
     ("pipeline.live", "pipeline.box_window", "pipeline.follow_settings"),
+    ("pipeline.peer_process",),
     # the parts
     (
         "pipeline.analytics",
@@ -72,7 +73,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.run_control", "pipeline.follow_plan"),
     ("pipeline.stored_target",),
     # what people see
-    ("pipeline.doctor", "pipeline.demo", "pipeline.tracker_benchmark"),
+    ("pipeline.doctor", "pipeline.demo", "pipeline.tracker_benchmark", "pipeline.target_benchmark"),
     ("pipeline.console", "pipeline.page", "pipeline.run_tables", "pipeline.train_display"),
     ("pipeline.api", "pipeline.watch"),
     (
@@ -84,6 +85,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.watch_tables",
     ),
     ("pipeline.distill_embedder_verb", "pipeline.train_embedder_verb"),  # of distill_verbs and train_verbs
+    ("pipeline.target_benchmark_verb",),  # of benchmark_verbs
     (
         "pipeline.alert_verbs",
         "pipeline.benchmark_verbs",
@@ -137,6 +139,9 @@ READS_SETTINGS = {
     "pipeline.export_model",
     "pipeline.tracker_benchmark.accuracy",
     "pipeline.tracker_benchmark.own_trackers",
+    "pipeline.target_benchmark.clips",
+    "pipeline.target_benchmark.own_targets",
+    "pipeline.target_benchmark.line_up",
     "pipeline.cli",
     "app_ui",
 }

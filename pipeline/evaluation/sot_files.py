@@ -57,18 +57,23 @@ def find_targets(truth: Path, boxes: Path) -> list[Target]:
         raise FormatError(f"{truth} is a {kinds[0]}, {boxes} a {kinds[1]}; give two files, or two folders")
     if not truth.is_dir():
         return [Target(_name(truth), truth, boxes)]
-    truths: dict[str, Path] = {}
-    for path in sorted(truth.glob("*/groundtruth*.txt")):
-        name = _name(path)
-        if _TRUTH.fullmatch(path.name) and truths.setdefault(name, path) != path:
-            raise FormatError(f"{truths[name]} and {path} are both the truth of {name!r}; remove one")
-    if not truths:
-        raise FormatError(f"{truth}: no clip; expected NAME/groundtruth.txt in it (of one clip give the file itself)")
-    found = [Target(name, path, boxes / f"{name}.txt") for name, path in truths.items()]
+    found = [Target(name, path, boxes / f"{name}.txt") for name, path in find_truths(truth).items()]
     for one in found:
         if not one.boxes.is_file():
             raise FormatError(f"{one.boxes}: no such file; the boxes of {one.truth} belong there")
     return found
+
+
+def find_truths(folder: Path) -> dict[str, Path]:
+    """Files of truth in a folder of clips by the target's name, in order. FormatError where there is none."""
+    truths: dict[str, Path] = {}
+    for path in sorted(folder.glob("*/groundtruth*.txt")):
+        name = _name(path)
+        if _TRUTH.fullmatch(path.name) and truths.setdefault(name, path) != path:
+            raise FormatError(f"{truths[name]} and {path} are both the truth of {name!r}; remove one")
+    if not truths:
+        raise FormatError(f"{folder}: no clip; expected NAME/groundtruth.txt in it (of one clip give the file itself)")
+    return truths
 
 
 def evaluate_targets(targets: Sequence[Target]) -> list[TargetResult]:

@@ -14,11 +14,11 @@ from pipeline.errors import FormatError
 from pipeline.evaluation.benchmark import Benchmark, Evaluation, evaluate_folders, find_benchmark, find_truths
 from pipeline.evaluation.sequences import UNKNOWN, SequenceBoxes, read_detections, write_tracks
 from pipeline.evaluation.sidecars import read_camera_motion, read_seqinfo
+from pipeline.peer_process.worker import TrackerError
 from pipeline.track_file import track_file
 from pipeline.tracker_benchmark.contest import Contestant
 from pipeline.tracker_benchmark.frame_file import write_frames
 from pipeline.tracker_benchmark.own_trackers import new_tracker
-from pipeline.tracker_benchmark.worker import TrackerError
 
 
 @dataclass(frozen=True, slots=True)

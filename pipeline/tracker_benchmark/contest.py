@@ -7,9 +7,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.peer_process.contest import gather
+from pipeline.peer_process.worker import Missing
 from pipeline.tracker_benchmark.peers.discovery import FINDERS
 from pipeline.tracker_benchmark.peers.shots import Entry
-from pipeline.tracker_benchmark.worker import Missing, Worker, own_worker, peer_worker
+from pipeline.tracker_benchmark.worker import Worker, own_worker, peer_worker
 
 INSTALL = {
     "trackers": "pip install trackers",
@@ -50,17 +52,7 @@ def open_contest(names: Sequence[str], pythons: Sequence[str], *, folder: Path) 
     """
     with ExitStack() as stack:
         own = stack.enter_context(own_worker(names, folder=folder))
-        contestants = {entry.name: Contestant(entry, own, True) for entry in own.entries}
-        reasons: dict[str, list[str]] = {}
-        for python in pythons:
-            worker = stack.enter_context(peer_worker(python, folder=folder))
-            for entry in worker.entries:
-                contestants.setdefault(entry.name, Contestant(entry, worker, False))
-            for each in worker.missing:
-                reasons.setdefault(each.package, []).append(f"{python}: {each.reason}")
-        present = {each.entry.package for each in contestants.values()}
-        absent = [package for package in FINDERS if package not in present]
-        missing = [
-            Missing(package, "; ".join(reasons.get(package, ["no other Python was given"]))) for package in absent
-        ]
-        yield Contest(tuple(contestants.values()), tuple(missing))
+        everyone, missing = gather(
+            stack, own, pythons, start=lambda python: peer_worker(python, folder=folder), packages=FINDERS
+        )
+        yield Contest([Contestant(entry, worker, worker is own) for entry, worker in everyone], missing)

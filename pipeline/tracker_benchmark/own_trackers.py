@@ -11,7 +11,8 @@ import numpy as np
 
 from pipeline import build
 from pipeline.config import load_settings
-from pipeline.tracker_benchmark.peers.serving import own_stdout, serve
+from pipeline.peer_process.loop import own_stdout
+from pipeline.tracker_benchmark.peers.serving import serve
 from pipeline.tracker_benchmark.peers.shots import Entry, Maker, Shot
 from trackers.structures import Detections, MultiObjectTracker, Tracks
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.peer_process.worker import TrackerError
 from pipeline.tracker_benchmark.contest import Contestant
 from pipeline.tracker_benchmark.crowd import FRAME_RATE, simulate
 from pipeline.tracker_benchmark.frame_file import write_frames
-from pipeline.tracker_benchmark.worker import TrackerError
 
 WARM_UP = 10  # frames before the timed ones: the crowd's tracks begin
 LONGEST_ROUND = 20.0  # seconds; a slower tracker is timed on fewer frames

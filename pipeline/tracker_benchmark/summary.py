@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.evaluation.report import scores_to_dict, to_dict
+from pipeline.peer_process.worker import Missing
 from pipeline.tracker_benchmark.accuracy import Group, Result
 from pipeline.tracker_benchmark.contest import INSTALL
 from pipeline.tracker_benchmark.speed import WARM_UP, Timing, Trial, ratios, reference
-from pipeline.tracker_benchmark.worker import Missing
 
 # Whose speed is 1 where it takes part; else the first peer's
 REFERENCE = ("roboflow ByteTrack", "ultralytics ByteTrack")

@@ -21,11 +21,12 @@ import pytest
 from pipeline.errors import ConfigError, DependencyError, FormatError
 from pipeline.evaluation.sequences import UNKNOWN, SequenceBoxes, write_tracks, write_truth
 from pipeline.evaluation.sidecars import SequenceInfo, write_camera_motion, write_seqinfo
+from pipeline.peer_process.worker import TrackerError
 from pipeline.tracker_benchmark.accuracy import read_group
 from pipeline.tracker_benchmark.contest import open_contest
 from pipeline.tracker_benchmark.frame_file import write_frames
 from pipeline.tracker_benchmark.peers.shots import Entry
-from pipeline.tracker_benchmark.worker import TrackerError, Worker, peer_worker
+from pipeline.tracker_benchmark.worker import Worker, peer_worker
 from tests.integration.command import sightline
 from tests.peer_environment import LAP, ROBOFLOW, install, make_environment
 

@@ -1,8 +1,4 @@
-"""The loop of a process that runs trackers when it is told to.
-
-Commands come as lines of JSON on stdin, answers go as lines of JSON to stdout; whatever libraries print goes to stderr.
-First it says {"entries": [...], "missing": [...], "python": version}; then it answers each command, with {"error": ...}
-where a tracker fails:
+"""What a process does that runs trackers of many objects when it is told to; commands beside those of loop.py:
 
 {"do": "time", "entry": name, "frames": file, "skip": n, "limit": s} -> {"seconds": [of each frame from the n-th]}
 {"do": "track", "entry": name, "frames": file, "motion": bool, "out": file} -> {"seconds": s}; rows in `out`
@@ -14,16 +10,16 @@ lengthened by what others do.
 from __future__ import annotations
 
 import gc
-import json
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, TextIO
 
 import numpy as np
 
+from pipeline.peer_process.loop import converse, own_stdout
+
+from .discovery import discover
 from .shots import Adapter, Entry, Maker, Shot, read_shots
 
 
@@ -77,21 +73,11 @@ def serve(
 ) -> None:
     """Say what is here, then answer commands until there are no more."""
 
-    def say(what: Mapping[str, Any]) -> None:
-        answers.write(json.dumps(what) + "\n")
-        answers.flush()
-
     makers = {entry.name: (entry, make) for entry, make in found.items()}
-    say({"entries": [asdict(entry) for entry in found], "missing": list(missing), "python": sys.version.split()[0]})
-    for line in commands:
-        try:
-            say(answer(json.loads(line), makers))
-        except Exception as error:  # noqa: BLE001  one tracker's failure is its own; the others go on
-            say({"error": f"{type(error).__name__}: {error}"})
+    converse(list(found), missing, lambda command: answer(command, makers), commands=commands, answers=answers)
 
 
-def own_stdout() -> TextIO:
-    """The real stdout, for answers alone: what libraries print goes to stderr from now on."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return answers
+def main(_words: Sequence[str]) -> None:
+    """Run other people's trackers, as peer.py asks."""
+    answers = own_stdout()
+    serve(*discover(), sys.stdin, answers)

@@ -15,13 +15,13 @@ from rich.table import Table
 from pipeline.errors import OutputError
 from pipeline.evaluation.benchmark import Benchmark, evaluate_folders
 from pipeline.evaluation.sequences import SequenceBoxes, write_tracks, write_truth
+from pipeline.peer_process.worker import Missing
 from pipeline.tracker_benchmark.accuracy import Group, Result
 from pipeline.tracker_benchmark.contest import Contestant
 from pipeline.tracker_benchmark.peers.shots import Entry
 from pipeline.tracker_benchmark.plot import spread, write_plot
 from pipeline.tracker_benchmark.speed import Timing, Trial
 from pipeline.tracker_benchmark.summary import Summary, accuracy_table, notes, speed_table, summary_to_dict
-from pipeline.tracker_benchmark.worker import Missing
 from tests.fakes import FakeTrackerWorker
 
 WORKER = FakeTrackerWorker({})
