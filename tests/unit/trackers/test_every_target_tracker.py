@@ -11,10 +11,14 @@ import pytest
 
 from pipeline import build
 from pipeline.target_settings import CorrelationSettings, FlowSettings, MosseSettings
+from tests.unit.trackers.plain_networks import PLAIN
 from tests.unit.trackers.small_mdnet import small_mdnet
 from tests.unit.trackers.target_scenes import HEIGHT, WIDTH, Pictures, moving, texture
+from trackers.backbone_looks import BackboneLooks
 from trackers.geometry import iou_pairs
+from trackers.siamese import SiameseTracker
 from trackers.structures import FloatArray
+from trackers.target_follower import TargetFollower
 from trackers.targets import LOST, ResumableTargets, TargetTracker, followable
 
 MAKERS: dict[str, Callable[[], TargetTracker]] = {
@@ -23,6 +27,9 @@ MAKERS: dict[str, Callable[[], TargetTracker]] = {
     "correlation, fast": lambda: build.target_tracker(CorrelationSettings(profile="fast")),
     "mdnet": lambda: small_mdnet(candidates=256),
     "flow": lambda: build.target_tracker(FlowSettings()),
+    "auto": lambda: TargetFollower(
+        SiameseTracker(PLAIN), build.target_tracker(CorrelationSettings()), BackboneLooks(PLAIN)
+    ),
 }
 STARTS, STEPS = np.array([[40.0, 50.0], [200.0, 120.0]]), np.array([[2.5, 1.25], [-2.0, 0.5]])
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import map_coordinates
 
+from tests.unit.trackers.plain_networks import PLAIN
 from trackers import siamese
 from trackers.geometry import centres, iou_pairs
 from trackers.siamese import SiameseTracker
@@ -17,35 +17,6 @@ from trackers.siamese_networks import SiameseNetworks
 from trackers.structures import FloatArray, ImageArray
 
 SIDE = 32  # pixels of the square that is followed
-CELL = 4  # pixels of a crop per cell of the networks below
-CROP, REGION = 64, 128  # pixels: sides of their crops, in the first of which a square has half the side
-
-
-def colours(crops: ImageArray) -> FloatArray:
-    """Mean colour of each cell (n, 3, rows, columns)."""
-    count, side = crops.shape[:2]
-    cells = crops.reshape(count, side // CELL, CELL, side // CELL, CELL, 3)
-    return np.asarray(cells.mean(axis=(2, 4)).transpose(0, 3, 1, 2), np.float32)
-
-
-def correlation(templates: FloatArray, maps: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Normalised cross-correlation of the middle of the templates; boxes always have half the template's side."""
-    quarter = templates.shape[2] // 4
-    middle = templates[:, :, quarter:-quarter, quarter:-quarter]
-    near = quarter, quarter - 1
-    padded = np.pad(maps, ((0, 0), (0, 0), near, near), mode="edge")
-    windows = sliding_window_view(padded, middle.shape[2:], axis=(2, 3)).transpose(0, 2, 3, 1, 4, 5)
-    seen = windows.reshape(*windows.shape[:3], -1).astype(np.float64)
-    known = middle.reshape(len(middle), 1, 1, -1).astype(np.float64)
-    seen, known = (part - part.mean(axis=-1, keepdims=True) for part in (seen, known))
-    lengths = np.linalg.norm(seen, axis=-1) * np.linalg.norm(known, axis=-1)
-    scores = (seen * known).sum(axis=-1) / np.maximum(lengths, 1e-9)
-    return np.maximum(scores, 0), np.full((len(maps), 4, *scores.shape[1:]), CROP / 4)
-
-
-PLAIN = SiameseNetworks(
-    template=colours, search=colours, compare=correlation, template_size=CROP, search_size=REGION, stride=CELL
-)
 
 
 def pattern(seed: int) -> ImageArray:
@@ -302,6 +273,32 @@ def test_the_score_falls_beside_a_double() -> None:
     beside = watching((100, 100, 1)).update(scene((100, 100, 1), (140, 100, 1))[0])
     np.testing.assert_allclose(beside.boxes, alone.boxes, atol=1)
     assert beside.scores[0] < 0.7 * alone.scores[0]
+
+
+def test_other_places_are_looked_at_without_going_there() -> None:
+    tracker = watching((40, 40, 1), (150, 60, 2))
+    image, truth = scene((90, 150, 2), (250, 180, 1))
+    rows = np.array([0, 0, 1, 0])
+    around = np.concatenate([truth[1:] + 12, truth[:1], truth[:1] - 10, truth[1:] - [40, 0, 40, 0]])
+    seen = tracker.look(image, rows, around)
+    np.testing.assert_array_equal(seen.scores > 0.3, [True, False, True, True])
+    assert iou_pairs(seen.boxes[[0, 2, 3]], truth[[1, 0, 1]]).min() > 0.7
+    np.testing.assert_array_equal(tracker.boxes, scene((40, 40, 1), (150, 60, 2))[1])
+    assert len(tracker.look(image, rows[:0], around[:0])) == 0
+
+
+def test_what_is_looked_for_elsewhere_may_be_anywhere_in_the_region() -> None:
+    """The better of two alike, not the nearer one as in `update`."""
+
+    def head(count: int) -> tuple[FloatArray, FloatArray]:
+        scores = np.zeros((count, 16, 16))
+        scores[:, 8, 7], scores[:, 8, 13] = 0.8, 0.9
+        return scores, np.full((count, 4, 16, 16), 31.75)
+
+    image, box = np.zeros((200, 300, 3), np.uint8), np.array([[100.0, 80, 140, 120]])
+    tracker = SiameseTracker(scripted(head), influence=0.5)
+    tracker.add(image, box)
+    np.testing.assert_allclose(centres(tracker.look(image, np.array([0]), box).boxes), [[120 + 5 * 16 / 1.5875, 100]])
 
 
 def test_searches_where_it_is_told() -> None:
