@@ -27,6 +27,7 @@ from pipeline.store.run_queries import run_detail
 from pipeline.store.states import RequestedState
 from pipeline.store.tables import Run
 from pipeline.store.writer import now_microseconds
+from pipeline.tracker_names import TargetName
 
 BEGIN_SECONDS = 180.0  # how long a process may take to load its networks and look at its sources
 _POLL_SECONDS = 0.1
@@ -53,6 +54,27 @@ class RunControl:
         words = ["run", f"--config={config}", f"--run-id={run}", "--preview"]
         words += [f"--set={one}" for one in (*overrides, f"store.media={self._media}")]
         self._launch(run, [*words, "--", *addresses], None)
+        return run
+
+    def follow(
+        self,
+        address: str,
+        *,
+        box: Sequence[float],
+        start_frame: int = 0,
+        tracker: TargetName = "correlation",
+        label: str = "",
+        overrides: Sequence[str] = (),
+    ) -> UUID:
+        """Start a run that follows one target; returns and raises as `start` does.
+
+        `box`: left, top, width, height in the picture `start_frame`, pixels. `overrides`: as `sightline follow --set`.
+        """
+        run = self._public_ids.new()
+        words = ["follow", f"--box={','.join(f'{side:g}' for side in box)}", f"--start-frame={start_frame}"]
+        words += [f"--tracker={tracker}", f"--run-id={run}", "--preview", *([f"--label={label}"] if label else [])]
+        words += [f"--set={one}" for one in (*overrides, f"store.media={self._media}")]
+        self._launch(run, [*words, "--", address], None)
         return run
 
     def resume(self, run: UUID) -> None:

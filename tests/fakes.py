@@ -17,13 +17,13 @@ from uuid import UUID
 import numpy as np
 
 from pipeline.models.base import ModelCard
+from pipeline.peer_process.worker import TrackerError
 from pipeline.sinks.base import Result
 from pipeline.sources.base import StartOrigin, microseconds
 from pipeline.sources.feed import CameraState, DropReason, FeedStatus
 from pipeline.store.filters import Scope
 from pipeline.store.states import RequestedState
 from pipeline.tracker_benchmark.peers.shots import Entry
-from pipeline.peer_process.worker import TrackerError
 from trackers.structures import Detections, Evidence, FloatArray, Frame, Gap, ImageArray, Stage, State, Tracks
 
 START = datetime(2026, 11, 2, 8, 30, tzinfo=UTC)
@@ -370,6 +370,19 @@ class FakeRunControl:
 
     def start(self, addresses: Sequence[str], *, config: str = "default", overrides: Sequence[str] = ()) -> UUID:
         self._note("start", tuple(addresses), config, tuple(overrides))
+        return self.run
+
+    def follow(
+        self,
+        address: str,
+        *,
+        box: Sequence[float],
+        start_frame: int = 0,
+        tracker: str = "correlation",
+        label: str = "",
+        overrides: Sequence[str] = (),
+    ) -> UUID:
+        self._note("follow", address, tuple(box), start_frame, tracker, label, tuple(overrides))
         return self.run
 
     def resume(self, run: UUID) -> None:

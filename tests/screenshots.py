@@ -32,6 +32,7 @@ STORE = "runs/sightline.db"  # as the page names it: relative to where it was st
 EVENTS = 60  # before the pictures are taken
 LARGEST = 300 * 1024  # bytes of a picture
 COLOURS = 160
+FOLLOWED = ((0.45, 0.4), (0.5, 0.6))  # corners of a box, shares of the picture
 SIZES = {"wide": WIDE, "phone": PHONE}
 
 
@@ -139,6 +140,29 @@ def _tabs(page: Page, out: Path, size: str, *, query: Path) -> None:
     page.wait_for_selector(".sl-live-run:has-text('00 of ') .sl-live:not(.missing) img", timeout=60_000)
     _shoot(page, out / f"{size}-process.png", settle=0)
     page.wait_for_selector(".sl-live-run .sl-state.finished", timeout=60_000)
+    _follow(page, out / f"{size}-follow.png")
+
+
+def _follow(page: Page, path: Path) -> None:
+    """A walker of the first clip, while he is followed from the fourth second on."""
+    open_tab(page, "Follow")
+    page.locator(".sl-follow [name=source] option").nth(1).wait_for(state="attached")
+    page.locator(".sl-follow [name=source]").select_option(index=1)
+    page.wait_for_selector(".sl-follow .sl-frame img:visible")
+    page.locator(".sl-follow [name=frame]").fill("60")
+    page.keyboard.press("Tab")
+    page.wait_for_function("document.querySelector('.sl-follow .sl-frame img').src.endsWith('frame=60')")
+    page.locator(".sl-follow [name=label]").fill(f"walker {path.stem}")
+    over = page.locator(".sl-over:visible").bounding_box()
+    assert over is not None
+    corners = [(over["x"] + x * over["width"], over["y"] + y * over["height"]) for x, y in FOLLOWED]
+    page.mouse.move(*corners[0])
+    page.mouse.down()
+    page.mouse.move(*corners[1], steps=4)
+    page.mouse.up()
+    page.get_by_role("button", name="Follow", exact=True).click()
+    page.wait_for_selector(".sl-live-run:has-text(' of ') .sl-live:not(.missing) img", timeout=60_000)
+    _shoot(page, path, settle=0)
 
 
 def _compare(page: Page) -> None:

@@ -161,6 +161,7 @@ OPEN_DOORS = {
         "pipeline.sources.excerpt",
         "pipeline.sources.fingerprint",
         "pipeline.sources.hardware",
+        "pipeline.sources.numbered",
         "pipeline.sources.shared_block",
         "pipeline.sources.outage_guard",
         "pipeline.sources.probe",

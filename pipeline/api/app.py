@@ -12,13 +12,14 @@ from pipeline.api.edits import edit_routes
 from pipeline.api.events import event_routes
 from pipeline.api.exports import export_routes
 from pipeline.api.failures import not_found
+from pipeline.api.follows import follow_routes
 from pipeline.api.guard import Gate, Guard
 from pipeline.api.health import health_routes
 from pipeline.api.media import media_routes
 from pipeline.api.objects import object_routes
 from pipeline.api.recordings import recording_routes
 from pipeline.api.rules import rule_routes
-from pipeline.api.runs import run_routes
+from pipeline.api.runs import Starting, run_routes
 from pipeline.api.search import search_routes
 from pipeline.api.services import Services
 from pipeline.api.uploads import upload_routes
@@ -58,11 +59,14 @@ def make_app(services: Services) -> FastAPI:
     app.include_router(health_routes(services.database))
     app.include_router(login.login_routes(gate))
     everything = (
-        *(media_routes, object_routes, edit_routes, search_routes, run_routes, upload_routes, export_routes),
+        *(media_routes, object_routes, edit_routes, search_routes, upload_routes, export_routes),
         *(camera_routes, event_routes, rule_routes, recording_routes),
     )
     for routes in everything:
         app.include_router(routes(services))
+    starting = Starting()
+    for starting_routes in (run_routes, follow_routes):
+        app.include_router(starting_routes(services, starting))
     app.add_api_route("/api/{rest:path}", _nothing, methods=_ALL, include_in_schema=False)
     return app
 

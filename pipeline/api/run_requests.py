@@ -18,7 +18,7 @@ from pipeline.bundled_models import PREFIX
 from pipeline.redaction import redact
 
 # Settings that change how a run sees, not where it reads or writes. `store.database=/etc/passwd` would be neither.
-SECTIONS = ("tracker.", "detector.motion.", "source.")
+SECTIONS = ("tracker.", "detector.motion.", "source.", "target.")
 SETTINGS = frozenset(
     f"detector.{name}"
     for name in ("backend", "decoder", "classes", "keep", "input_size", "min_score", "nms_iou", "max_detections")
@@ -27,6 +27,7 @@ STREAMS = ("rtsp://", "rtsps://", "http://", "https://")
 WEIGHTS = frozenset(
     {"detector.weights", "embedder.weights"}
 )  # files of the allowed folders, or models that come with Sightline
+TARGET_FILES = ("weights", "backbone", "head")  # likewise, of whatever follows a target
 
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 
@@ -79,22 +80,29 @@ def _override(services: Services, override: str) -> str:
     key = key.strip()
     if not equals:
         raise refused(f"setting {key!r} has no value; write key.path=value")
-    if key in WEIGHTS:
+    name = key.rpartition(".")[2]
+    in_target = key.startswith("target.")
+    if key in WEIGHTS or (in_target and name in TARGET_FILES):
         named = _text(key, value)
         return f"{key}={json.dumps(named if named.startswith(PREFIX) else str(_inside(services, named)))}"
-    if key not in SETTINGS and not key.startswith(SECTIONS):
+    hidden = in_target and (name == "device" or isinstance(_read(key, value), dict | list))  # files could be in it
+    if hidden or (key not in SETTINGS and not key.startswith(SECTIONS)):
         raise refused(f"setting {key!r} cannot be changed from here; use `sightline run --set` on the server")
     return f"{key}={value}"
 
 
 def _text(key: str, value: str) -> str:
-    try:
-        read = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise refused(f"setting {key!r} is no path") from error
+    read = _read(key, value)
     if not isinstance(read, str):
         raise refused(f"setting {key!r} is no path")
     return read
+
+
+def _read(key: str, value: str) -> object:
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise refused(f"setting {key!r} is no YAML value") from error
 
 
 def _inside(services: Services, address: str) -> Path:

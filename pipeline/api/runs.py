@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -38,10 +40,26 @@ class RunId(BaseModel):
     id: UUID
 
 
-def run_routes(services: Services) -> APIRouter:
+class Starting:
+    """Lets only so many runs be started at once: each loads its networks."""
+
+    def __init__(self) -> None:
+        self._places = threading.BoundedSemaphore(STARTS_AT_ONCE)
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """While a run is started. Raises BusyError."""
+        if not self._places.acquire(blocking=False):
+            raise BusyError("several runs are being started at this moment; try again when they are at work")
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+def run_routes(services: Services, starting: Starting) -> APIRouter:
     """Reading and steering runs."""
     router = APIRouter(prefix="/api", tags=["runs"])
-    starting = threading.BoundedSemaphore(STARTS_AT_ONCE)
 
     @router.get("/runs")
     def runs(limit: Limit = 50, offset: Offset = 0) -> Page[RunJson]:
@@ -87,12 +105,8 @@ def run_routes(services: Services) -> APIRouter:
         """Start a run as a process of its own, on an upload or on files of the allowed folders."""
         addresses = allowed_addresses(services, body)
         overrides = allowed_overrides(services, body.overrides)
-        if not starting.acquire(blocking=False):
-            raise BusyError("several runs are being started at this moment; try again when they are at work")
-        try:
+        with starting.one():
             return RunId(id=services.runs.start(addresses, config=body.config, overrides=overrides))
-        finally:
-            starting.release()
 
     @router.post("/runs/{public_id}/state", status_code=202)
     def state(public_id: UUID, body: Requested) -> RunId:

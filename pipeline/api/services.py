@@ -11,6 +11,7 @@ from uuid import UUID
 from pipeline.store.database import Database
 from pipeline.store.filters import EVERYTHING, ObjectFilter, Scope
 from pipeline.store.states import RequestedState
+from pipeline.tracker_names import TargetName
 from trackers.structures import FloatArray, ImageArray
 
 if TYPE_CHECKING:
@@ -22,6 +23,18 @@ class RunController(Protocol):
 
     def start(self, addresses: Sequence[str], *, config: str = "default", overrides: Sequence[str] = ()) -> UUID:
         """Start a run and return its public id once the store knows it. Raises SightlineError with its own message."""
+
+    def follow(
+        self,
+        address: str,
+        *,
+        box: Sequence[float],
+        start_frame: int = 0,
+        tracker: TargetName = "correlation",
+        label: str = "",
+        overrides: Sequence[str] = (),
+    ) -> UUID:
+        """Start a run that follows what a box (left, top, width, height; pixels) shows; likewise."""
 
     def resume(self, run: UUID) -> None:
         """Let a run that ended early go on. Raises SightlineError where it cannot."""

@@ -13,6 +13,7 @@ from pipeline.page.parts import facts, joined, trouble
 from pipeline.store.cameras import LIVE
 from pipeline.store.liveness import ShownStatus, can_resume, shown_status
 from pipeline.store.rows import RunDetail, RunModelRow, RunSourceRow
+from pipeline.store.run_kinds import FOLLOW
 from pipeline.store.states import RequestedState, SourceStatus
 
 FORMATS = {"mot": "MOT", "coco": "COCO", "csv": "CSV", "parquet": "Parquet", "mots": "MOTS masks"}
@@ -73,9 +74,9 @@ def run_card(detail: RunDetail, now: int) -> Markup:
 def progress_of(detail: RunDetail, now: int) -> Progress:
     """Sums over the sources of a run. `now`: microseconds UTC."""
     run, sources = detail.run, detail.sources
-    limit = _max_frames(detail)
+    limit, start = _setting(detail, "source", "max_frames"), _setting(detail, FOLLOW, "start_frame") or 0
     expected = [
-        max(min(source.frames, limit) if limit else source.frames, source.processed)
+        max(min(source.frames - start, limit) if limit else source.frames - start, source.processed)
         for source in sources
         if source.frames
     ]
@@ -251,7 +252,8 @@ def _model(model: RunModelRow) -> str:
     return f"{model.name} in {model.runtime}{length}"
 
 
-def _max_frames(detail: RunDetail) -> int | None:
-    source = detail.run.settings.get("source")
-    limit = source.get("max_frames") if isinstance(source, dict) else None
-    return limit if isinstance(limit, int) else None
+def _setting(detail: RunDetail, section: str, name: str) -> int | None:
+    """A number among the settings of a run."""
+    values = detail.run.settings.get(section)
+    found = values.get(name) if isinstance(values, dict) else None
+    return found if isinstance(found, int) else None

@@ -29,8 +29,9 @@ from pipeline.page.run_comparison import comparison_table
 from pipeline.run_record import preview_file
 from pipeline.store.cameras import LIVE, CameraRow, list_cameras
 from pipeline.store.database import Database
-from pipeline.store.filters import Scope
+from pipeline.store.filters import ObjectFilter, Scope
 from pipeline.store.liveness import is_alive, shown_status
+from pipeline.store.queries import page_objects
 from pipeline.store.rows import RunDetail, RunRow
 from pipeline.store.run_queries import count_runs, list_runs, run_detail
 
@@ -77,11 +78,11 @@ class RunsView:
         compared = compare_runs(self._reader.database, self._reader.scope(), second[0], first[0])
         return str(comparison_table(compared))
 
-    def newest_alive(self) -> UUID | None:
-        """The newest run that a process is at work on."""
+    def newest_alive(self, kind: str | None = None) -> UUID | None:
+        """The newest run, of a kind or of any, that a process is at work on."""
         now = time.time_ns() // 1000
         with self._reader.reading() as (scope, connection):
-            runs = list_runs(scope, connection, limit=RUNS_A_SHEET)
+            runs = list_runs(scope, connection, kind=kind, limit=RUNS_A_SHEET)
         return next((run.public_id for run in runs if is_alive(run, now)), None)
 
     def live(self, run: UUID | None) -> tuple[str, bool]:
@@ -97,6 +98,31 @@ class RunsView:
             ), False
         now = time.time_ns() // 1000
         return str(self._live(detail, cameras, now)), shown_status(detail.run, now) in ALIVE
+
+    def followed(self, run: UUID | None) -> tuple[str, bool]:
+        """Likewise a run that follows a target; once it has ended, with the way to its track."""
+        with self._reader.reading() as (scope, connection):
+            detail = None if run is None else run_detail(scope, connection, run)
+            rows = [] if run is None else page_objects(scope, connection, ObjectFilter(runs=(run,)), limit=1)
+        if run is None or detail is None:
+            said = "Choose a video, draw a box around somebody or something, and press Follow: its track opens here."
+            return str(hint("Nothing is being followed", said)), False
+        now = time.time_ns() // 1000
+        going_on = shown_status(detail.run, now) in ALIVE
+        track = rows[0].public_id if rows and not going_on else ""
+        return str(
+            Markup('<div data-followed="{}" data-track="{}" data-goes-on="{}">{}{}</div>').format(
+                run,
+                track,
+                "1" if going_on else "",
+                self._live(detail, (), now),
+                Markup(
+                    '<p><button type="button" class="sl-button primary" data-track="{}">Open its track</button></p>'
+                ).format(track)
+                if track
+                else Markup(),
+            )
+        ), going_on
 
     def _live(self, detail: RunDetail, cameras: Sequence[CameraRow], now: int) -> Markup:
         status, progress = shown_status(detail.run, now), progress_of(detail, now)

@@ -13,6 +13,7 @@ from pipeline.page.analytics_tab import AnalyticsTab
 from pipeline.page.cameras_tab import CamerasTab
 from pipeline.page.edits import Edits
 from pipeline.page.events import Updates, on, word
+from pipeline.page.follow_tab import FollowTab
 from pipeline.page.label_names import LabelNames
 from pipeline.page.parts import banner, corner
 from pipeline.page.process_form import ConfigChoice
@@ -30,6 +31,7 @@ from pipeline.store.database import Database
 
 CAMERAS, ANALYTICS = "cameras", "analytics"  # the tabs, in their order
 RUNS, TRACKS, TRACK, SEARCH, PROCESS = "runs", "tracks", "track", "search", "process"
+FOLLOW = "follow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Behind:
 
 
 class Site:
-    """Seven tabs over one store."""
+    """Eight tabs over one store."""
 
     def __init__(self, behind: Behind) -> None:
         names = LabelNames()
@@ -72,7 +74,9 @@ class Site:
                     self.search = SearchTab(similar, edits)
                 with gr.Tab("Process", id=PROCESS):
                     self.process = ProcessTab(runs_view, behind.configs, self.runs.ask)
-            for tab in (self.runs, self.tracks, self.track, self.search, self.process):
+                with gr.Tab("Follow", id=FOLLOW):
+                    self.follow = FollowTab(runs_view, self.runs.ask)
+            for tab in (self.runs, self.tracks, self.track, self.search, self.process, self.follow):
                 tab.wire()
             self._wire()
         self.blocks.queue(default_concurrency_limit=8)
@@ -84,6 +88,7 @@ class Site:
             on(event, runs.show, [runs.pager.number], runs.outputs)
             on(event, track.show, [track.chosen], track.outputs)
             on(event, process.show, [process.watched], process.outputs)
+            on(event, self.follow.show, [self.follow.watched], self.follow.outputs)
             chosen = [tracks.form.run, search.form.run]
             on(
                 shown.then,
@@ -93,8 +98,9 @@ class Site:
             )
         on(runs.cards.open, self._open_run, [], [self.tabs, *tracks.filters, *tracks.outputs])
         on(process.live.open, self._open_run, [], [self.tabs, *tracks.filters, *tracks.outputs])
+        on(self.follow.live.tracks, self._open_run, [], [self.tabs, *tracks.filters, *tracks.outputs])
         on(self.cameras.cards.tracks, self._open_source, [], [self.tabs, *tracks.filters, *tracks.outputs])
-        for cards in (tracks.cards, track.near, search.cards, self.analytics.panel):
+        for cards in (tracks.cards, track.near, search.cards, self.analytics.panel, self.follow.live):
             on(cards.open, self._open_track, [], [self.tabs, *track.outputs])
         on(track.card.similar, self._search, search.form.fields, [self.tabs, *search.outputs])
 

@@ -134,6 +134,7 @@ def _tools(track: TrackFacts) -> Markup:
                 button("Label", op="label", key="l"),
                 _protecting(track.row),
                 split,
+                _following(track),
                 Markup(
                     '<button type="button" class="sl-button" data-similar="1" data-key="f">Find similar'
                     "<kbd>f</kbd></button>"
@@ -143,6 +144,17 @@ def _tools(track: TrackFacts) -> Markup:
             )
         )
     )
+
+
+def _following(track: TrackFacts) -> Markup:
+    """A button that lets a target tracker go on from the moment the clip shows, where that is in one video."""
+    sources = {source.public_id: source.kind for source in track.sources}
+    if track.gone is not None or len(sources) != 1 or not set(sources.values()) <= {"file", "images"}:
+        return Markup()
+    return Markup(
+        '<button type="button" class="sl-button" data-follow="{}" data-class="{}" title="Follow what its box '
+        'shows from the moment of the clip on, as a track of its own">Follow from here</button>'
+    ).format(next(iter(sources)), track.row.class_name)
 
 
 def _facts(track: TrackFacts) -> list[tuple[str, object]]:

@@ -90,6 +90,18 @@ class VideoFootage:
         if self._table is not None:
             self._at = start_at + np.rint(self._table.times * 1e6).astype(np.int64)
 
+    @property
+    def count(self) -> int | None:
+        """How many frames there are; None where only decoding tells."""
+        return None if self._table is None else len(self._table)
+
+    def numbered(self, index: int) -> Frame | None:
+        """The frame with a number (from 0), None where there is none. Raises SourceError."""
+        if self._table is None:
+            with VideoFile(self._path, first_frame=index) as video:
+                return next(iter(video), None)
+        return next(self._enter(self._table, index, index + 1), None) if index < len(self._table) else None
+
     def between(self, from_at: int, to_at: int) -> Iterator[Frame]:
         """See Footage."""
         if self._table is None:

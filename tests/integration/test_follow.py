@@ -94,11 +94,12 @@ def test_every_tracker_of_the_settings_is_offered() -> None:
 
 
 def test_it_begins_where_it_is_told(clip: Path, pictures: Pictures, tmp_path: Path) -> None:
-    words = ("--start-frame", 10, "--max-frames", 5, "--tracker", "mosse", "--out", "b.txt")
-    done = call_main("follow", clip, "--box", given(pictures, 10), *words, folder=tmp_path)
-    assert done.code == 0, done.err
-    rows = np.loadtxt(tmp_path / "b.txt", delimiter=",")
-    assert len(rows) == 5
+    for limit in (("--max-frames", 5), ("--set", "source.max_frames=5")):
+        words = ("--start-frame", 10, *limit, "--tracker", "mosse", "--out", "b.txt")
+        done = call_main("follow", clip, "--box", given(pictures, 10), *words, folder=tmp_path)
+        assert done.code == 0, done.err
+        rows = np.loadtxt(tmp_path / "b.txt", delimiter=",")
+        assert len(rows) == 5
     assert iou_pairs(from_xywh(rows[:, :4]), pictures.boxes[10:15, 0]).min() > 0.8
 
 
@@ -119,6 +120,8 @@ def test_settings_reach_the_tracker(clip: Path, pictures: Pictures, tmp_path: Pa
         (("--box", "-20,-20,360,280"), "larger than the picture"),
         (("--box", "10,10,nan,40"), "no number"),
         (("--box", "10,10,40"), "is not X,Y,W,H"),
+        ((), "--box X,Y,W,H, or --select to draw it"),
+        (("--box", "10,10,40,40", "--select"), "one of them"),
         (("--box", "10,10,40,40", "--start-frame", "900"), "cannot be read from frame 900 on"),
         (("--box", "10,10,40,40", "--set", "target.profil=fast"), "target.profil"),
         (("--box", "10,10,40,40", "--out", "clip.mp4"), "would overwrite a source"),
@@ -127,7 +130,10 @@ def test_settings_reach_the_tracker(clip: Path, pictures: Pictures, tmp_path: Pa
         (("--box", "10,10,40,40", "--set", "tracker.name=sort"), "unknown setting tracker"),
         (("--box", "10,10,40,40", "--set", "target.lost_share=0.9"), "must not be above learn_share"),
         (("--box", "10,10,40,40", "--tracker", "mosse", "--set", "target.lost_ratio=30"), "must be below sure_ratio"),
-        (("--box", "10,10,40,40", "--tracker", "siamese"), "set target.backbone and target.head"),
+        (
+            ("--box", "10,10,40,40", "--tracker", "siamese", "--set", "target.head=head.onnx"),
+            "set target.backbone, too",
+        ),
         (
             ("--box", "10,10,40,40", "--tracker", "mdnet", "--set", "target.weights=bundled:people"),
             "no model 'people' comes with Sightline",

@@ -58,7 +58,7 @@ const choose = async id => {
   source = sources.find(one => one.id === id) ?? null;
   if (!source) return;
   fields().source.value = id;
-  const {runs, picture} = await api(`/api/sources/${id}`);
+  const {runs: all, picture} = await api(`/api/sources/${id}`), runs = all.filter(one => one.kind !== 'follow');
   fields().run.replaceChildren(...runs.map(run => make('option', {value: run.id, textContent: `${day(run.created.us)}, ${clock(run.created.us)} (${run.status})`})));
   part('runs').hidden = isCamera() || runs.length < 2;
   setRange(isCamera() ? 'day' : 'all');

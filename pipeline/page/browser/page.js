@@ -2,7 +2,7 @@
 window.sightline = (() => {
   const CAMERAS = 1, TRACKS = 4;  // numbers of tabs: how cameras do, what has the filters
   const KEYS = [
-    ['1 … 7', 'Cameras, Analytics, Runs, Tracks, Track, Search, Process'],
+    ['1 … 8', 'Cameras, Analytics, Runs, Tracks, Track, Search, Process, Follow'],
     ['/', 'filter'],
     ['← → ↑ ↓', 'move among pictures; on Track: step through the clip'],
     ['Enter', 'open the picture that has the focus'],
@@ -113,7 +113,7 @@ window.sightline = (() => {
     if (event.altKey) return false;
     if (key === '?') return help(), true;
     if (key === '/') return filter();
-    if (key.length === 1 && key >= '1' && key <= '7') return tab(Number(key));
+    if (key.length === 1 && key >= '1' && key <= '8') return tab(Number(key));
     if (key.startsWith('Arrow')) {
       if (event.target instanceof HTMLMediaElement) return false;
       return (!event.target.closest?.('.sl-card') && press(key)) || move(key);

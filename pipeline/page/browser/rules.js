@@ -132,7 +132,8 @@ sightline.rules = (place, {guarded, heat}) => {
 
   return {
     // Those of another source. `runs`: over it, the newest first. `address`: of its picture, null for none yet.
-    show: async (wanted, {runs, picture: address}) => {
+    show: async (wanted, {runs: all, picture: address}) => {
+      const runs = all.filter(one => one.kind !== 'follow');
       [source, picture] = [wanted, address];
       end();
       offerClasses(runs);

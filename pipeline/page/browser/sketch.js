@@ -1,5 +1,6 @@
-// Zones and lines over a picture, and the drawing of new ones: by pointer, by touch, or with the keys. Corners are
-// shares of the picture. `sightline.sketch(place, told)`; `told` hears of every change of the draft.
+// Zones and lines over a picture, and the drawing of new ones, of a box, too: by pointer, by touch, or with the keys.
+// Corners are shares of the picture; of a box two that face each other. `sightline.sketch(place, told)`; `told` hears of
+// every change of the draft.
 sightline.sketch = (place, told) => {
   const {draw, make} = sightline;
   const picture = make('img', {alt: 'Picture of the source', hidden: true});
@@ -37,14 +38,15 @@ sightline.sketch = (place, told) => {
       const upper = corners.filter(([, y]) => y < top + .05), x = upper.reduce((sum, [one]) => sum + one, 0) / upper.length;
       return draw('g', {class: kind}, draw(corners.length > 2 ? 'polygon' : 'polyline', {points: points(corners)}), ...(rule.name ? [label(rule.name, [spot([x, top])[0], spot([x, top])[1] + 18])] : []));
     }
-    const [from, to] = [definition.start, definition.end];
+    const [from, to] = rule.kind === 'box' ? definition.corners : [definition.start, definition.end];
+    if (rule.kind === 'box' && to) return draw('g', {class: kind}, draw('polygon', {points: points([from, [to[0], from[1]], to, [from[0], to[1]]])}));
     if (!to) return draw('g', {class: kind});
     const [x, y] = spot(from[1] < to[1] ? from : to);
     return draw('g', {class: kind}, draw('polyline', {points: points([from, to])}), ...arrow(from, to, definition.directions ?? ['in', 'out']),
       ...(rule.name ? [label(rule.name, [x, y - 8])] : []));
   };
 
-  const unfinished = () => draft.kind === 'zone' ? {kind: 'zone', name: '', definition: {polygon: draft.corners}}
+  const unfinished = () => draft.kind === 'box' ? {kind: 'box', name: '', definition: {corners: draft.corners}} : draft.kind === 'zone' ? {kind: 'zone', name: '', definition: {polygon: draft.corners}}
     : {kind: 'line', name: '', definition: {start: draft.corners[0], end: draft.corners[1], directions: draft.directions}};
 
   const show = () => {
@@ -70,7 +72,7 @@ sightline.sketch = (place, told) => {
   };
 
   const changed = () => { show(); told(draft && {kind: draft.kind, corners: draft.corners}); };
-  const most = () => draft.kind === 'line' ? 2 : 50;
+  const most = () => draft.kind === 'zone' ? 50 : 2;
   const add = corner => {
     if (draft.corners.length >= most()) return;
     draft.corners.push(corner.map(value => Number(inside(value).toFixed(4))));
@@ -88,9 +90,13 @@ sightline.sketch = (place, told) => {
     event.preventDefault();
     cross = null;
     const corner = event.target.closest('[data-corner]');
+    if (!corner && draft.kind === 'box') {  // another box, from here to where the pointer is let go
+      draft.corners = [];
+      add(at(event));
+    }
     if (!corner) add(at(event));
     const index = corner ? Number(corner.dataset.corner) : draft.corners.length - 1;
-    if (corner || draft.corners.length < most() || draft.kind === 'line') dragged = index;
+    if (corner || draft.corners.length < most() || draft.kind !== 'zone') dragged = index;
     surface.setPointerCapture(event.pointerId);
     surface.querySelector(`[data-corner="${index}"]`)?.focus();
   });
@@ -99,7 +105,11 @@ sightline.sketch = (place, told) => {
     draft.corners[dragged] = at(event).map(value => Number(value.toFixed(4)));
     changed();
   });
-  for (const end of ['pointerup', 'pointercancel']) surface.addEventListener(end, () => { dragged = null; });
+  const flat = ([from, to]) => !to || Math.abs(from[0] - to[0]) < .002 || Math.abs(from[1] - to[1]) < .002;
+  for (const end of ['pointerup', 'pointercancel']) surface.addEventListener(end, () => {
+    if (dragged !== null && draft?.kind === 'box' && flat(draft.corners)) { draft.corners = []; changed(); }  // a mere click
+    dragged = null;
+  });
 
   // Keys: arrows move the corner that has the focus, or a cross; Enter puts a corner there; Delete takes one away.
   frame.addEventListener('keydown', event => {
@@ -141,6 +151,8 @@ sightline.sketch = (place, told) => {
     rules: wanted => { rules = wanted; show(); },
     choose: name => { chosen = name; show(); },
     begin: kind => { draft = {kind, corners: [], directions: ['in', 'out']}; cross = null; surface.setAttribute('tabindex', '0'); surface.focus({preventScroll: true}); frame.scrollIntoView({block: 'nearest'}); changed(); },
+    // The box that is drawn from now on, by nobody so far or with these corners; the focus stays where it is.
+    box: (corners = []) => { draft = {kind: 'box', corners, directions: []}; cross = null; surface.setAttribute('tabindex', '0'); surface.setAttribute('aria-label', 'Box around the target: drag it, or set two corners with the arrow keys and Enter'); changed(); },
     directions: names => { if (draft) { draft.directions = names; show(); } },
     turn: () => { draft?.corners.reverse(); if (draft) changed(); },
     end: () => { draft = null; cross = null; dragged = null; surface.removeAttribute('tabindex'); changed(); },

@@ -75,9 +75,29 @@ const edit = async op => {
   trigger('edit', told);
 };
 
+// Where it was last seen up to a moment: observations are in order of time, and there may be very many.
+const seenAt = async at => {
+  const one = async offset => sightline.api(`/api/objects/${page().dataset.track}/observations?limit=1&offset=${offset}`);
+  let {items: [found], total} = await one(0), low = 0, high = total - 1;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2), {items: [seen]} = await one(middle);
+    if (seen.time.us <= at) [low, found] = [middle, seen]; else high = middle - 1;
+  }
+  return found;
+};
+
+// Let the tab Follow begin with the box at the moment the clip shows.
+const followOn = async ({follow: source, class: label}) => {
+  const {frame, box: [left, top, right, bottom]} = await seenAt(now());
+  sightline.wantedTarget = {source, frame, label, drawn: [[left, top], [right, bottom]]};
+  sightline.tab(8);
+  setTimeout(() => sightline.takeTarget?.(), 200);  // once it is to be seen
+};
+
 element.addEventListener('click', event => {
   const {target} = event;
-  const action = target.closest('[data-op], [data-step], [data-play], [data-similar], [data-at]');
+  const action = target.closest('[data-op], [data-step], [data-play], [data-similar], [data-at], [data-follow]');
+  if (action?.dataset.follow) return void followOn(action.dataset).catch(error => { element.querySelector('.sl-clip .sl-why').textContent = error.message; element.querySelector('.sl-clip .sl-why').hidden = false; });
   if (action?.dataset.op) return edit(action.dataset.op);
   if (action?.dataset.similar) return trigger('similar', {track: page().dataset.track});
   if (action?.dataset.at) return seek(Number(action.dataset.at));

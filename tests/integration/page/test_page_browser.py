@@ -16,7 +16,7 @@ from tests.integration.page.conftest import NASTY, Stored
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-TABS = ("Cameras", "Analytics", "Runs", "Tracks", "Track", "Search", "Process")
+TABS = ("Cameras", "Analytics", "Runs", "Tracks", "Track", "Search", "Process", "Follow")
 
 
 @pytest.fixture(scope="module")
