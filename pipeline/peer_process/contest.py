@@ -39,7 +39,8 @@ def gather(
     found: dict[str, tuple[Any, _Process]] = {entry.name: (entry, own) for entry in own.entries}
     reasons: dict[str, list[str]] = {}
     for python in pythons:
-        worker = stack.enter_context(start(python))
+        worker = start(python)
+        stack.enter_context(worker)
         for entry in worker.entries:
             found.setdefault(entry.name, (entry, worker))
         for each in worker.missing:
