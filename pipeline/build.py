@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 from pipeline.camera_settings import AlertSettings, CameraSettings, RecordSettings
 from pipeline.config import DetectorSettings, EmbedderSettings, RefineSettings, SourceSettings
@@ -21,6 +21,7 @@ from pipeline.sinks.base import Sink
 from pipeline.sinks.past import FileSink
 from pipeline.sources.base import Source
 from pipeline.target_settings import (
+    AutoSettings,
     CorrelationSettings,
     FlowSettings,
     MdNetSettings,
@@ -31,12 +32,14 @@ from pipeline.target_settings import (
 from pipeline.tracker_settings import (
     ByteTrackSettings,
     DeepSortSettings,
+    Held,
     OcSortSettings,
     SortSettings,
     TrackerSettings,
 )
-from trackers.structures import MultiObjectTracker
-from trackers.targets import TargetTracker
+from trackers.siamese_networks import SiameseNetworks
+from trackers.structures import Evidence, MultiObjectTracker
+from trackers.targets import LOST, ResumableTargets, TargetTracker
 from trackers.track_rows import Refiner
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from pipeline.sources.probe import Probe
     from pipeline.sources.recorder import Segment
     from pipeline.store.deliveries import AlertTarget
+    from trackers.camera_motion import CameraMotion
+    from trackers.holding import Carrier
 
 
 def source(address: str, settings: SourceSettings, *, first_frame: int = 0) -> Source:
@@ -146,10 +151,40 @@ def tracker(settings: TrackerSettings) -> MultiObjectTracker:
         case DeepSortSettings():
             from trackers.calibration import ScoreCalibration
             from trackers.deepsort import DeepSort
+            from trackers.holding import Holding
 
             pairs = values.pop("calibration")
             known = None if pairs is None else (tuple(score for score, _ in pairs), tuple(sure for _, sure in pairs))
-            return DeepSort(calibration=ScoreCalibration(known=known), **values)
+            holding = Holding(_carrier(values.pop("hold"), values.pop("hold_score")), _carrier(values.pop("between")))
+            camera = _camera_motion(values.pop("camera"))
+            return DeepSort(calibration=ScoreCalibration(known=known), camera=camera, holding=holding, **values)
+
+
+def _camera_motion(model: Literal["none", "similarity", "affine"]) -> CameraMotion | None:
+    """What finds out how a camera moves."""
+    from trackers.camera_motion import CameraMotion
+
+    return None if model == "none" else CameraMotion(model=model)
+
+
+def _carrier(held: Held, least: float = LOST) -> Carrier | None:
+    """What carries tracks without a detection; `least`: see Carrier."""
+    from trackers.holding import Carrier
+
+    match held:
+        case "none":
+            return None
+        case "flow":
+            return Carrier(_resumable(FlowSettings()), evidence=Evidence.FLOW, least=least)
+        case "correlation":
+            return Carrier(_resumable(CorrelationSettings(profile="fast")), evidence=Evidence.TARGET, least=least)
+        case "siamese":
+            return Carrier(_resumable(SiameseSettings()), evidence=Evidence.TARGET, least=least)
+
+
+def _resumable(settings: TargetSettings) -> ResumableTargets:
+    """A target tracker that can be saved."""
+    return cast("ResumableTargets", target_tracker(settings))
 
 
 def target_tracker(settings: TargetSettings) -> TargetTracker:
@@ -160,11 +195,12 @@ def target_tracker(settings: TargetSettings) -> TargetTracker:
             from trackers.mosse import Mosse
 
             return Mosse(**values)
+        case AutoSettings():
+            return _follower(settings)
         case SiameseSettings():
-            from pipeline.models.nanotrack import open_nanotrack
             from trackers.siamese import SiameseTracker
 
-            return SiameseTracker(open_nanotrack(**values))
+            return SiameseTracker(siamese_networks(settings))
         case MdNetSettings():
             from pipeline.models.first_blocks import FirstBlocks
             from trackers.mdnet import MdNet
@@ -185,10 +221,36 @@ def target_tracker(settings: TargetSettings) -> TargetTracker:
                 case "fast":
                     sizes = ScaleFilter(partial(gradients, directions=8), scales=11, step=1.04, side=16, rate=0.13)
                     features = GradientsAndColours(cell=2, directions=8)
-                    return Correlation(features, scale=sizes, cell=2, every=8, rate=0.24, **values)
+                    return Correlation(features, scale=sizes, cell=2, every=8, rate=0.24, chance=0.2, **values)
                 case "accurate":
-                    sizes = ScaleFilter(partial(gradients, directions=10), rate=0.05)
-                    return Correlation(GradientsAndColours(directions=10), scale=sizes, every=2, rate=0.07, **values)
+                    return Correlation(
+                        GradientsAndColours(), scale=ScaleFilter(gradients), cells=48, region=5.0, **values
+                    )
+
+
+def siamese_networks(settings: SiameseSettings) -> SiameseNetworks:
+    """The networks of a Siamese tracker: one file of ours, or NanoTrack's two. Raises ModelError."""
+    precision, device, threads = settings.precision, settings.device, settings.threads
+    if settings.backbone is not None and settings.head is not None:
+        from pipeline.models.nanotrack import open_nanotrack
+
+        return open_nanotrack(settings.backbone, settings.head, precision=precision, device=device, threads=threads)
+    from pipeline.models.siamese_onnx import open_siamese
+
+    assert settings.weights is not None  # the settings see to that
+    return open_siamese(settings.weights, precision=precision, device=device, threads=threads)
+
+
+def _follower(settings: AutoSettings) -> TargetTracker:
+    """Siamese networks, which are robust, beside a correlation filter, which is exact."""
+    from trackers.backbone_looks import BackboneLooks
+    from trackers.siamese import SiameseTracker
+    from trackers.target_follower import TargetFollower
+
+    networks = siamese_networks(settings)
+    own = settings.model_dump(exclude=set(SiameseSettings.model_fields))
+    filters = target_tracker(CorrelationSettings())
+    return TargetFollower(SiameseTracker(networks), filters, BackboneLooks(networks), **own)
 
 
 def refiner(settings: RefineSettings) -> Refiner:

@@ -80,6 +80,9 @@ class DetectorSettings(Section):
     nms_iou: Share = Field(0.65, description="of two boxes of a class that overlap more the weaker one is dropped")
     max_detections: PositiveInt = Field(300, description="most boxes a frame")
     batch: PositiveInt = Field(1, description="frames given to the network at once")
+    every: Annotated[int, Field(ge=1, le=1000)] = Field(
+        1, description="it looks at one of so many frames; between them the tracker carries what it has"
+    )
     precision: Literal["auto", "f32", "bf16", "f16"] = Field(
         "auto", description="openvino: arithmetic; auto: the fastest the device is good at, f32: the same everywhere"
     )
@@ -96,7 +99,9 @@ class DetectorSettings(Section):
                 "backend motion takes no weights; use --config motion, or set detector.backend=auto to use the file"
             )
         if self.backend == "motion":
-            _refuse_unused(self, "motion", ("backend", "keep", "min_score", "max_detections", "motion"))
+            _refuse_unused(
+                self, "motion", ("backend", "keep", "min_score", "max_detections", "motion")
+            )
         return self
 
 

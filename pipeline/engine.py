@@ -14,6 +14,7 @@ from pipeline.errors import DamagedSourceError, SourceError
 from pipeline.events import Analyst
 from pipeline.models.base import Detector, Embedder
 from pipeline.report import EngineReport, StreamReport
+from pipeline.schedule import Schedule
 from pipeline.sinks.base import ChunkEnd, Result, Sink
 from pipeline.sources.base import Source
 from pipeline.stages import Follower, describe
@@ -48,6 +49,7 @@ class _Item:
     stream: int
     frame: Frame
     end: ChunkEnd
+    looked: bool = True  # whether the detector is to look at it, or has
     detections: Detections = field(default_factory=Detections.empty)
 
 
@@ -67,12 +69,14 @@ class Engine:
         batch: int = 1,
         capacity: int = 4,
         chunk: int = 100,
+        every: int = 1,
         progress: Progress | None = None,
     ) -> None:
         """`batch`: frames given to the networks at once. `capacity`: items that may wait in front of a stage.
 
         `chunk`: frames whose indices have the same quotient by it are one chunk; a tracker's state is handed to the
-        sinks with the last frame of each. `progress`: called from a thread of the engine, at most ten times a second
+        sinks with the last frame of each. `every`: the detector looks at one of so many frames; between them the
+        tracker carries what it has. `progress`: called from a thread of the engine, at most ten times a second
         for a stream.
         """
         if not streams or batch < 1 or chunk < 1:
@@ -88,6 +92,7 @@ class Engine:
         self._embedded = Channel[list[_Item]](capacity)
         self._results = Channel[Result](max(capacity, batch))
         self._followers = tuple(Follower(stream.tracker, stream.analyst) for stream in streams)
+        self._schedules = tuple(Schedule(every, first_frame=stream.first_frame) for stream in streams)
         self._failure: BaseException | None = None
         self._failure_lock = threading.Lock()
         self._stopped = False
@@ -230,19 +235,28 @@ class Engine:
 
     def _detect(self) -> None:
         for batch in self._batches():
-            with self.report.stages["detect"].busy(len(batch)):
-                found = self._detector.detect([item.frame for item in batch])
-            items = [replace(item, detections=detections) for item, detections in zip(batch, found, strict=True)]
+            items = [replace(item, looked=self._wants(item)) for item in batch]
+            asked = [item for item in items if item.looked]
+            if asked:
+                with self.report.stages["detect"].busy(len(asked)):
+                    found = self._detector.detect([item.frame for item in asked])
+                items = _filled(items, found)
             self._detected.put([item for item in items if item.frame.index >= self._streams[item.stream].first_frame])
         self._detected.close()
 
+    def _wants(self, item: _Item) -> bool:
+        """Frames before the first one are shown to a detector that learns from all it sees."""
+        before = item.frame.index < self._streams[item.stream].first_frame
+        return before or self._schedules[item.stream].wants(item.frame)
+
     def _embed(self) -> None:
         for batch in self._detected:
-            if self._embedder is not None and batch:
-                with self.report.stages["embed"].busy(len(batch)):
-                    frames, found = [item.frame for item in batch], [item.detections for item in batch]
+            looked = [item for item in batch if item.looked]
+            if self._embedder is not None and looked:
+                with self.report.stages["embed"].busy(len(looked)):
+                    frames, found = [item.frame for item in looked], [item.detections for item in looked]
                     described = describe(self._embedder, frames, found)
-                batch = [replace(item, detections=rows) for item, rows in zip(batch, described, strict=True)]
+                batch = _filled(batch, described)
             self._embedded.put(batch)
         self._embedded.close()
 
@@ -256,7 +270,7 @@ class Engine:
 
     def _update(self, item: _Item) -> Result:
         follower = self._followers[item.stream]
-        tracks, events = follower.update(item.frame, item.detections)
+        tracks, events = follower.update(item.frame, item.detections if item.looked else None)
         state = None if item.end is ChunkEnd.NONE else follower.to_arrays()
         return Result(item.frame, item.detections, tracks, state, item.end, events)
 
@@ -287,6 +301,13 @@ class Engine:
         stages["embed"].high_water = self._detected.high_water
         stages["track"].high_water = self._embedded.high_water
         stages["write"].high_water = self._results.high_water
+
+
+def _filled(items: Sequence[_Item], found: Sequence[Detections]) -> list[_Item]:
+    """The items, those that are looked at with what was found in them. ValueError where there is more or less of it."""
+    looked = [item for item in items if item.looked]
+    filled = iter([replace(item, detections=rows) for item, rows in zip(looked, found, strict=True)])
+    return [next(filled) if item.looked else item for item in items]
 
 
 def _wait(running: Sequence[tuple[threading.Thread, threading.Event]]) -> None:

@@ -54,6 +54,7 @@ class LiveEngine:
         max_wait: float = 0.01,
         store_seconds: float = 0.5,
         chunk: int = 100,
+        every: int = 1,
         hang_seconds: float = 30.0,
         stream_failed: Callable[[int, Exception], None],
         stream_ended: Callable[[int], None] | None = None,
@@ -61,10 +62,10 @@ class LiveEngine:
     ) -> None:
         """`max_wait`: seconds that a batch waits to fill. `store_seconds`: results are stored at least so often.
 
-        `chunk`: frames of one. `hang_seconds`: a stage busy with one batch for longer is said to hang.
-        `stream_failed`, `stream_ended`: are told of a stream whose sinks have been left, after a failure of its own or
-        the end of its feed; called from a thread of the engine, where `remove` must not be called. `clock`:
-        microseconds UTC.
+        `chunk`: frames of one. `every`: of so many frames of a stream the detector looks at one.
+        `hang_seconds`: a stage busy with one batch for longer is said to hang. `stream_failed`, `stream_ended`:
+        are told of a stream whose sinks have been left, after a failure of its own or the end of its feed;
+        called from a thread of the engine, where `remove` must not be called. `clock`: microseconds UTC.
         """
         if batch < 1 or chunk < 1 or max_wait < 0 or store_seconds <= 0 or hang_seconds <= 0:
             raise ValueError("a live engine needs a frame a batch, a frame a chunk, and times above 0")
@@ -75,7 +76,7 @@ class LiveEngine:
         self._stream_ended = stream_ended
         self._clock = clock
         self._intake = Intake(max_wait=max_wait, give_up=self._give_up)
-        self._batch = batch
+        self._batch, self._every = batch, every
         self._detecting = Tolerant("detector", self._found, self._give_up)
         self._embedding = Tolerant("embedder", self._described, self._give_up)
         self._storing = Storing(chunk=chunk, store_seconds=store_seconds, clock=clock, give_up=self._give_up)
@@ -97,7 +98,7 @@ class LiveEngine:
 
         Raises what a sink raises, ValueError for a number that is taken, BusyError while the engine ends.
         """
-        lane = Lane(stream)
+        lane = Lane(stream, every=self._every)
         with lane.sinks:
             for sink in stream.sinks:
                 lane.sinks.enter_context(sink)
@@ -295,7 +296,8 @@ class LiveEngine:
             if batch.items:
                 self._batches[len(batch.items)] += 1
                 with self._meters["detect"].busy(len(batch.items), _names(batch)):
-                    batch = replace(batch, items=self._detecting.through(batch.items))
+                    items = [replace(item, looked=item.lane.schedule.wants(item.frame)) for item in batch.items]
+                    batch = replace(batch, items=self._detecting.through(items))
             self._detected.put(batch)
         self._detected.close()
 
@@ -332,7 +334,7 @@ class LiveEngine:
         lane, frame = item.lane, _told(item.lane, item.frame)
         try:
             with self._meters["track"].busy(1, lane.name):
-                tracks, events = lane.follower.update(frame, item.detections)
+                tracks, events = lane.follower.update(frame, item.detections if item.looked else None)
         except Exception as error:  # noqa: BLE001 (told as the stream's)
             self._give_up(lane, error)
             return

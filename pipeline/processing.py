@@ -209,6 +209,7 @@ class Processor:
             batch=settings.detector.batch,
             capacity=settings.engine.capacity,
             chunk=settings.store.chunk,
+            every=settings.detector.every,
             progress=lambda _, frames, tracks: self._observer.advanced(job.address, done_before + frames, tracks),
         )
 

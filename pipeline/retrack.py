@@ -21,6 +21,7 @@ from pipeline.own_settings import CAMERAS, OwnSettings, own_settings
 from pipeline.processing import tell_failure
 from pipeline.rule_settings import DrawnRule
 from pipeline.run_record import MODELS, SCORES, media_folder, stored_scores, stored_values, with_drawn
+from pipeline.schedule import Schedule
 from pipeline.sinks.base import ChunkEnd, Result
 from pipeline.sinks.database import DatabaseSink
 from pipeline.stages import Follower
@@ -36,7 +37,7 @@ from pipeline.store.states import RequestedState, RunStatus, SourceStatus
 from pipeline.store.stored_detections import RETRACK, stored_detections
 from pipeline.store.writer import RunWriter
 from pipeline.stored_frames import StoredFrames
-from pipeline.tracker_settings import TrackerSettings, calibrated
+from pipeline.tracker_settings import TrackerSettings, calibrated, without_pictures
 from trackers.structures import Detections, Frame, Stage, Tracks
 from trackers.track_rows import Recording, Refiner, TrackRows
 
@@ -114,7 +115,8 @@ class Retrack:
         self._database = database
         self._run = run
         self._scores = stored_scores(run.run.settings)
-        self._settings = settings.model_copy(update={"tracker": calibrated(settings.tracker, self._scores)})
+        tracker = without_pictures(calibrated(settings.tracker, self._scores))
+        self._settings = settings.model_copy(update={"tracker": tracker})
         self._refiner: Refiner | None = build.refiner(settings.refine) if refined else None
         self._advanced = advanced
         self._stopped = False
@@ -178,7 +180,7 @@ class Retrack:
     def _tracker(self, name: str) -> TrackerSettings:
         """Of a source."""
         own = self._own.get(name, OwnSettings()).tracker
-        return self._settings.tracker if own is None else calibrated(own, self._scores)
+        return self._settings.tracker if own is None else without_pictures(calibrated(own, self._scores))
 
     def _analyst(self, source: RunSourceRow) -> Analyst | None:
         """What watches a source. Raises ConfigError for rules that cannot be."""
@@ -225,14 +227,21 @@ class Retrack:
                 return
             yield chunk
 
+    @staticmethod
+    def _looked_at(schedule: Schedule, frame: Frame, detections: Detections) -> Detections | None:
+        """What the detector found, None where it did not look."""
+        wanted = schedule.wants(frame)
+        return detections if wanted or len(detections) else None
+
     def _results(
         self, source: AdoptedSource, frames: StoredFrames, chunks: Iterable[FrameDetections]
     ) -> Iterator[Result]:
         """What the engine would have given the sinks, but for pictures."""
         follower = Follower(build.tracker(self._tracker(source.name)))
+        schedule = Schedule(self._settings.detector.every)
         analyst = self._analyst(self._before(source))
         seen: Iterator[_Seen] = (
-            (frame, detections, follower.update(frame, detections)[0])
+            (frame, detections, follower.update(frame, self._looked_at(schedule, frame, detections))[0])
             for chunk in chunks
             for frame, detections in zip(frames.of(chunk), chunk.detections, strict=True)
         )

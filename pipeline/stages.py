@@ -25,13 +25,19 @@ class Follower:
         self._tracker = tracker
         self._shape: tuple[int, ...] | None = None  # of the picture before
 
-    def update(self, frame: Frame, detections: Detections) -> tuple[Tracks, Events]:
-        """Take a frame. After a change of the picture's size no track goes on: its boxes would mean something else."""
+    def update(self, frame: Frame, detections: Detections | None) -> tuple[Tracks, Events]:
+        """Take a frame; None where no detector looked at it.
+
+        After a change of the picture's size no track goes on: its boxes would mean something else.
+        """
         gap = 0.0 if frame.gap is None else max(0.0, frame.gap.seconds)
         if self._shape not in (None, frame.image.shape):
             gap = np.inf
         self._shape = frame.image.shape
-        tracks = self._tracker.update(detections, frame.time, image=frame.image, gap=gap)
+        if detections is None:
+            tracks = self._tracker.carry(frame.time, image=frame.image, gap=gap)
+        else:
+            tracks = self._tracker.update(detections, frame.time, image=frame.image, gap=gap)
         return tracks, self._watch(frame, tracks)
 
     def to_arrays(self) -> State:

@@ -54,6 +54,9 @@ class OcSortSettings(Section):
     lost_seconds: Seconds = Field(1.0, description="a confirmed track ends when unseen for longer")
 
 
+Held = Literal["none", "flow", "correlation", "siamese"]
+
+
 class DeepSortSettings(Section):
     """Tracker by motion, overlap and looks. Its thresholds of scores are precisions; see docs/tracking.md."""
 
@@ -98,6 +101,16 @@ class DeepSortSettings(Section):
     lost_seconds: Seconds = Field(1.5, description="a confirmed track ends when unseen for longer")
     lost_growth: Share = Field(0.0, description="share of its growth that the box of a lost track keeps")
     gallery_budget: Annotated[int, Field(ge=1, le=10_000)] = Field(100, description="features kept of a track")
+    camera: Literal["none", "similarity", "affine"] = Field(
+        "none", description="how a moving camera moves: it is seen outside of the tracks, and what it does is taken out"
+    )
+    hold: Held = Field("flow", description="what looks for tracks that the detector missed, by the last picture")
+    hold_seconds: Seconds = Field(0.3, description="a missed track is held for so long")
+    hold_score: Share = Field(0.4, description="how sure it must be that a held track is there")
+    between: Held = Field("flow", description="what carries tracks over frames that the detector does not look at")
+    held_noise: Annotated[float, Field(gt=0, le=1000)] = Field(
+        2.0, description="factor on the measurement variance of a box that was carried"
+    )
 
     @field_validator("calibration", mode="before")
     @classmethod
@@ -118,6 +131,13 @@ class DeepSortSettings(Section):
 TrackerSettings = Annotated[
     SortSettings | ByteTrackSettings | OcSortSettings | DeepSortSettings, Field(discriminator="name")
 ]
+
+
+def without_pictures(settings: TrackerSettings) -> TrackerSettings:
+    """The same where nobody can look at pictures: nothing is held, and no camera's motion is seen."""
+    if not isinstance(settings, DeepSortSettings):
+        return settings
+    return settings.model_copy(update={"camera": "none", "hold": "none", "between": "none"})
 
 
 def calibrated(settings: TrackerSettings, known: Calibration | None) -> TrackerSettings:

@@ -274,6 +274,7 @@ class FakeTracker:
 
     def __init__(self, *, fail_at_seconds: float | None = None) -> None:
         self.times: list[float] = []
+        self.carried: list[float] = []
         self.gaps: list[float] = []
         self.marks: list[int] = []
         self.features: list[FloatArray | None] = []
@@ -297,6 +298,18 @@ class FakeTracker:
         self.marks.append(int(image[0, 0, 0]))
         self.features.append(detections.features)
         return make_tracks(detections)
+
+    def carry(
+        self,
+        seconds: float,
+        *,
+        image: ImageArray | None = None,
+        camera_motion: FloatArray | None = None,
+        gap: float = 0.0,
+    ) -> Tracks:
+        assert image is not None
+        self.carried.append(seconds)
+        return Tracks.empty()
 
     def to_arrays(self) -> State:
         return {"times": np.array(self.times)}

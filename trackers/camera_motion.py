@@ -10,7 +10,7 @@ import numpy as np
 from trackers.corners import corners
 from trackers.flow import follow, grey_picture
 from trackers.geometry import clip_boxes
-from trackers.structures import BoolArray, FloatArray, ImageArray
+from trackers.structures import BoolArray, FloatArray, ImageArray, State
 
 _TOLERANCE = 1.0  # pixels of the shrunk picture; a corner that is further off than this does not move with the camera
 _TRIALS = 500  # of RANSAC at most
@@ -60,6 +60,15 @@ class CameraMotion:
         whole = np.array([[0, 0, grey.shape[1], grey.shape[0]]], np.float64)
         self._points = corners(grey, whole, cells=self.cells, front=moving)[0]
         return np.eye(2, 3) if small is None else _enlarged(small, ratio)
+
+    def to_arrays(self) -> State:
+        """The picture before and its corners."""
+        return {"before": self._before.copy(), "size": np.array(self._size), "points": self._points.copy()}
+
+    def from_arrays(self, state: State) -> None:
+        """The inverse of `to_arrays`."""
+        height, width = state["size"].tolist()
+        self._before, self._size, self._points = state["before"].copy(), (height, width), state["points"].copy()
 
     def _fitted(self, grey: ImageArray, moving: FloatArray) -> FloatArray | None:
         """The map (2, 3) between the shrunk pictures; None where too few corners agree with one."""

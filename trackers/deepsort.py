@@ -13,6 +13,8 @@ the equations, the sources, and what each stage is worth.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from trackers import kalman
@@ -20,7 +22,7 @@ from trackers.association import Candidates, Pairing, alike_in_score, heightened
 from trackers.calibration import ScoreCalibration
 from trackers.geometry import iou_matrix, iou_pairs
 from trackers.observations import Observations
-from trackers.occlusion import cover
+from trackers.occlusion import Cover, cover
 from trackers.recognition import Recognition
 from trackers.structures import (
     CONFIRMED,
@@ -37,7 +39,11 @@ from trackers.structures import (
 )
 from trackers.track_table import TrackTable
 
-FORMAT = 2  # version of to_arrays(); the first one did not say so
+if TYPE_CHECKING:
+    from trackers.camera_motion import CameraMotion
+    from trackers.holding import Holding
+
+FORMAT = 3  # version of to_arrays(); the first one did not say so
 _ROUNDING = 1e-9  # seconds; times are sums of frame intervals
 _ONE_THING = 0.9  # IoU from which on a lost track is not behind another, but is what the other one follows
 _SUREST = 0.0025  # least factor on a measurement's variance: no detector is free of error
@@ -75,6 +81,10 @@ class DeepSort:
         lost_seconds: float = 1.5,
         lost_growth: float = 0.0,
         gallery_budget: int = 100,
+        camera: CameraMotion | None = None,
+        holding: Holding | None = None,
+        hold_seconds: float = 0.3,
+        held_noise: float = 2.0,
         model: kalman.MotionModel = kalman.XYWH8,
     ) -> None:
         self.strong_score = strong_score  # detections of this precision take part in the cascade and the overlap stage
@@ -95,6 +105,10 @@ class DeepSort:
         self.tentative_seconds = tentative_seconds  # unseen for longer, a tentative track ends
         self.lost_seconds = lost_seconds  # unseen for longer, a confirmed track ends
         self.lost_growth = lost_growth  # share of its growth that the box of a lost track keeps
+        self.camera = camera  # finds its motion where nobody tells it
+        self.holding = holding  # looks for tracks that the detector missed, or where none looked
+        self.hold_seconds = hold_seconds  # a missed track is held for so long
+        self.held_noise = held_noise  # factor on the measurement's variance of a box that was held
         self.calibration = calibration or ScoreCalibration()
         self.table = TrackTable(model)
         self.observations = Observations(span=0.0)
@@ -114,12 +128,13 @@ class DeepSort:
         detections: Detections,
         seconds: float,
         *,
-        image: ImageArray | None = None,  # noqa: ARG002  part of the protocol; this tracker sees features
+        image: ImageArray | None = None,
         camera_motion: FloatArray | None = None,
         gap: float = 0.0,
     ) -> Tracks:
         """Take one frame's detections; see MultiObjectTracker."""
         table = self.table
+        camera_motion = self._camera_motion(camera_motion, image)
         outlasted = table.outlasted(seconds, gap, tentative=self.tentative_seconds, lost=self.lost_seconds)
         table.predict(seconds, camera_motion, without=outlasted)
         if camera_motion is not None:
@@ -146,25 +161,49 @@ class DeepSort:
         table.confirm(after=self.confirm_seconds)
         located, lost, boxes = table.stages == CONFIRMED, table.stages == LOST, table.boxes
         hidden = cover(boxes, located, among=lost if detections.features is None else None)
+        held = self._hold(image, hidden, located)
+        located, boxes = located | held, table.boxes
         wanted = pairing.free & usable & (precision >= self.new_score)
         born = surest_first(self._no_duplicates(wanted, detections, boxes[located], table.labels[located]), detections)
         self.looks.remember(pairing, table, detections, strong, born, hidden)
-        covered = lost & hidden.reaches(self.covered_share)
-        covered[covered] = iou_pairs(boxes[covered], boxes[hidden.by[covered]]) < _ONE_THING
-        unseen = table.time - table.seen_at
+        behind = self._behind(hidden)
         tracks, kept = table.turn_over(
             pairing,
             detections,
             born,
             outlasted=outlasted,
-            shadowed=covered & (unseen <= self.shadow_seconds + _ROUNDING),
-            spared=covered & (unseen <= self.shadowed_lost_seconds + _ROUNDING),
+            shadowed=behind & self._unseen_for(self.shadow_seconds),
+            spared=held | behind & self._unseen_for(self.shadowed_lost_seconds),
             tentative=self.tentative_seconds,
             lost=self.lost_seconds,
         )
         self._observe(pairing, detections, born, kept)
         self.looks.keep(kept)
+        self._see(image)
         return tracks
+
+    def carry(
+        self,
+        seconds: float,
+        *,
+        image: ImageArray | None = None,
+        camera_motion: FloatArray | None = None,
+        gap: float = 0.0,
+    ) -> Tracks:
+        """Take a frame that no detector looked at; see MultiObjectTracker."""
+        table = self.table
+        camera_motion = self._camera_motion(camera_motion, image)
+        outlasted = table.coast(seconds, camera_motion, gap, tentative=self.tentative_seconds, lost=self.lost_seconds)
+        if camera_motion is not None:
+            self.observations.warp(camera_motion)
+        self._carry_between(image, (table.stages != LOST) & ~outlasted)
+        located, lost = (table.stages == CONFIRMED) & ~outlasted, table.stages == LOST
+        behind = self._behind(cover(table.boxes, located, among=lost))
+        self._see(image)
+        if self.recovery_seconds > 0:
+            self.observations.keep(~outlasted)
+        self.looks.keep(~outlasted)
+        return table.part(outlasted, shadowed=behind & self._unseen_for(self.shadow_seconds))
 
     def to_arrays(self) -> State:
         """Everything needed to go on from here."""
@@ -181,9 +220,63 @@ class DeepSort:
             part.from_arrays(part_of(state, name))
 
     @property
-    def _parts(self) -> dict[str, ScoreCalibration | Observations | Recognition]:
+    def _parts(self) -> dict[str, ScoreCalibration | Observations | Recognition | CameraMotion | Holding]:
         """What remembers something beside the table."""
-        return {"calibration": self.calibration, "observations": self.observations, "looks": self.looks}
+        parts: dict[str, ScoreCalibration | Observations | Recognition | CameraMotion | Holding] = {
+            "calibration": self.calibration,
+            "observations": self.observations,
+            "looks": self.looks,
+        }
+        seeing = {"camera": self.camera, "holding": self.holding}
+        return parts | {name: part for name, part in seeing.items() if part is not None}
+
+    def _camera_motion(self, told: FloatArray | None, image: ImageArray | None) -> FloatArray | None:
+        """How the camera moved since the frame before: as told, or as seen outside of the tracks' boxes."""
+        if told is not None or self.camera is None or image is None:
+            return told
+        return self.camera.update(image, self.table.boxes)
+
+    def _hold(self, image: ImageArray | None, hidden: Cover, located: BoolArray) -> BoolArray:
+        """Carry the missed tracks that nothing covers where they are seen; which they are (n,)."""
+        table = self.table
+        held = np.zeros(len(table), dtype=bool)
+        if self.holding is None or self.holding.missed is None:
+            return held
+        missed = (table.stages == LOST) & self._unseen_for(self.hold_seconds)
+        rows = np.flatnonzero(missed & ~hidden.reaches(self.covered_share))
+        boxes = table.boxes
+        seen, found = self.holding.carry_missed(
+            image, table.ids[rows], boxes[rows], learn=hidden.share[rows] == 0, others=boxes[located]
+        )
+        held[rows[seen]] = True
+        table.carry(rows[seen], found[seen], self.holding.missed.evidence, noise=self.held_noise)
+        return held
+
+    def _carry_between(self, image: ImageArray | None, tracks: BoolArray) -> None:
+        """Carry these tracks (n,) where they are seen."""
+        if self.holding is None or self.holding.between is None:
+            return
+        table, rows = self.table, np.flatnonzero(tracks)
+        seen, found = self.holding.carry_between(image, table.ids[rows], table.boxes[rows])
+        table.carry(rows[seen], found[seen], self.holding.between.evidence, noise=self.held_noise)
+
+    def _see(self, image: ImageArray | None) -> None:
+        """Remember where the tracks are that are located, or may be."""
+        if self.holding is not None:
+            table = self.table
+            rows = np.flatnonzero(table.stages != LOST)
+            self.holding.see(image, table.ids[rows], table.boxes[rows])
+
+    def _behind(self, hidden: Cover) -> BoolArray:
+        """Which lost tracks are behind another one, and are not what the other one follows (n,)."""
+        behind = (self.table.stages == LOST) & hidden.reaches(self.covered_share)
+        boxes = self.table.boxes
+        behind[behind] = iou_pairs(boxes[behind], boxes[hidden.by[behind]]) < _ONE_THING
+        return np.asarray(behind)
+
+    def _unseen_for(self, seconds: float) -> BoolArray:
+        """Which tracks have been without a detection for no longer than that (n,)."""
+        return np.asarray(self.table.time - self.table.seen_at <= seconds + _ROUNDING)
 
     def _by_overlap(self, detections: Detections, *, among: BoolArray) -> Candidates:
         """1 - IoU with predicted boxes, heights included."""

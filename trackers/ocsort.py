@@ -107,6 +107,25 @@ class OcSort:
         self.anchors.take(kept, seen.missed == 0, table.mean, table.covariance)
         return tracks
 
+    def carry(
+        self,
+        seconds: float,
+        *,
+        image: ImageArray | None = None,  # noqa: ARG002  part of the protocol; this tracker goes by boxes alone
+        camera_motion: FloatArray | None = None,
+        gap: float = 0.0,
+    ) -> Tracks:
+        """Take a frame that no detector looked at; see MultiObjectTracker."""
+        table = self.table
+        outlasted = table.coast(seconds, camera_motion, gap, tentative=self.tentative_seconds, lost=self.lost_seconds)
+        if camera_motion is not None:
+            self.observations.warp(camera_motion)
+            self.anchors.warp(camera_motion)
+        tracks, kept = table.part(outlasted), ~outlasted
+        self.observations.keep(kept)
+        self.anchors.take(kept, np.zeros(len(table), dtype=bool), table.mean, table.covariance)
+        return tracks
+
     def to_arrays(self) -> State:
         """Everything needed to go on from here."""
         parts = {"observations": self.observations.to_arrays(), "anchors": self.anchors.to_arrays()}

@@ -71,6 +71,19 @@ class Sort:
         )
         return tracks
 
+    def carry(
+        self,
+        seconds: float,
+        *,
+        image: ImageArray | None = None,  # noqa: ARG002  part of the protocol; this tracker goes by boxes alone
+        camera_motion: FloatArray | None = None,
+        gap: float = 0.0,
+    ) -> Tracks:
+        """Take a frame that no detector looked at; see MultiObjectTracker."""
+        table = self.table
+        outlasted = table.coast(seconds, camera_motion, gap, tentative=self.tentative_seconds, lost=self.lost_seconds)
+        return table.part(outlasted)
+
     def to_arrays(self) -> State:
         """Everything needed to go on from here."""
         return self.table.to_arrays()

@@ -206,6 +206,19 @@ class MultiObjectTracker(Protocol):
         Returns every living track and, once, each one that ended.
         """
 
+    def carry(
+        self,
+        seconds: float,
+        *,
+        image: ImageArray | None = None,
+        camera_motion: FloatArray | None = None,
+        gap: float = 0.0,
+    ) -> Tracks:
+        """Take a frame that no detector looked at: located tracks stay located, where they are seen or predicted.
+
+        Everything else as in `update`; nothing begins, and only what a gap outlasts ends.
+        """
+
     def to_arrays(self) -> State:
         """Everything needed to go on from here, as arrays."""
 

@@ -21,11 +21,23 @@ from trackers.structures import (
     Tracks,
 )
 
-FORMAT = 1  # version of to_arrays()
+FORMAT = 2  # version of to_arrays()
 _DETECTED, _PREDICTED = np.int8(Evidence.DETECTED), np.int8(Evidence.PREDICTED)
 _SHADOWED = np.int8(Evidence.SHADOWED)
 _ROUNDING = 1e-9  # seconds; times are sums of frame intervals
-_COLUMNS = ("ids", "labels", "scores", "stages", "started_at", "seen_at", "hits", "heights", "mean", "covariance")
+_COLUMNS = (
+    "ids",
+    "labels",
+    "scores",
+    "stages",
+    "evidence",
+    "started_at",
+    "seen_at",
+    "hits",
+    "heights",
+    "mean",
+    "covariance",
+)
 
 
 class TrackTable:
@@ -40,6 +52,7 @@ class TrackTable:
         self.labels = np.zeros(0, np.int64)
         self.scores = np.zeros(0, np.float32)  # of the last matched detection
         self.stages = np.zeros(0, np.int8)
+        self.evidence = np.zeros(0, np.int8)  # why each is where it is in the last frame
         self.started_at = np.zeros(0)  # seconds
         self.seen_at = np.zeros(0)  # seconds, of the last matched detection
         self.hits = np.zeros(0, np.int64)  # matched detections
@@ -118,9 +131,41 @@ class TrackTable:
         self.labels[rows] = detections.labels[taken]
         self.seen_at[rows] = self.time
         self.hits[rows] += 1
+        self.evidence[:] = _PREDICTED
+        self.evidence[rows] = _DETECTED
         believed = self.confirmed
         self.stages[believed] = LOST
         self.stages[rows[believed[rows]]] = CONFIRMED
+
+    def coast(
+        self, seconds: float, camera_motion: FloatArray | None, gap: float, *, tentative: float, lost: float
+    ) -> BoolArray:
+        """Begin a frame that no detector looked at: nothing was missed, and all are where they are predicted.
+
+        Returns the tracks (n,) that a gap before it has outlasted; see `outlasted` and `part`.
+        """
+        outlasted = self.outlasted(seconds, gap, tentative=tentative, lost=lost)
+        self.predict(seconds, camera_motion, without=outlasted)
+        self.evidence[:] = _PREDICTED
+        return outlasted
+
+    def part(self, ended: BoolArray, shadowed: BoolArray | None = None) -> Tracks:
+        """End such a frame: report all tracks, and drop those that `ended` (n,). `shadowed`: see `turn_over`."""
+        tracks = self.report(np.full(len(self), -1), ended, shadowed)
+        self.keep(~ended)
+        return tracks
+
+    def carry(self, rows: IntArray, boxes: FloatArray, evidence: Evidence, *, noise: float = 1.0) -> None:
+        """The tracks `rows` (k,) are at boxes (k, 4) by another `evidence` than a detection: believed ones are located.
+
+        They were not seen, so their patience goes on running out. `noise`: factor on the measurement's variance.
+        """
+        if len(rows):
+            self.mean[rows], self.covariance[rows] = kalman.update(
+                self.model, self.mean[rows], self.covariance[rows], boxes, noise=np.full(len(rows), noise)
+            )
+            self.stages[rows[self.confirmed[rows]]] = CONFIRMED
+            self.evidence[rows] = evidence
 
     def exchange(self, one: int, other: int) -> None:
         """Let two tracks change places: all that was seen and believed of one since they met was of the other."""
@@ -145,6 +190,7 @@ class TrackTable:
             "labels": detections.labels,
             "scores": detections.scores,
             "stages": np.full(count, stage, np.int8),
+            "evidence": np.full(count, _DETECTED),
             "started_at": np.full(count, self.time),
             "seen_at": np.full(count, self.time),
             "hits": np.ones(count, np.int64),
@@ -202,7 +248,7 @@ class TrackTable:
 
         `shadowed`: the first tracks (k,) of the table, k <= n, that are located behind others.
         """
-        stages, evidence = self.stages.copy(), np.where(rows >= 0, _DETECTED, _PREDICTED)
+        stages, evidence = self.stages.copy(), self.evidence.copy()
         if shadowed is not None:
             located = (shadowed & ~ended[: len(shadowed)]).nonzero()[0]
             stages[located], evidence[located] = CONFIRMED, _SHADOWED

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.events import Analyst
 from pipeline.live_report import StreamMeter
+from pipeline.schedule import Schedule
 from pipeline.sinks.base import Sink
 from pipeline.sources.feed import Feed
 from pipeline.stages import Follower
@@ -33,10 +34,12 @@ class LiveStream:
 class Lane:
     """What the stages know of a stream. Each field is written by one stage, or by whoever ends the stream."""
 
-    def __init__(self, stream: LiveStream) -> None:
+    def __init__(self, stream: LiveStream, *, every: int = 1) -> None:
+        """`every`: the detector looks at one of so many frames."""
         self.stream = stream
         self.name = stream.feed.name
         self.follower = Follower(stream.tracker, stream.analyst)
+        self.schedule = Schedule(every)
         self.meter = StreamMeter(self.name)
         self.sinks = ExitStack()  # those that were entered
         self.queued = False  # waits to be asked for a frame
@@ -78,6 +81,7 @@ class Item:
 
     lane: Lane
     frame: Frame
+    looked: bool = True  # whether the detector is to look at it, or has
     detections: Detections = field(default_factory=Detections.empty)
 
 

@@ -32,17 +32,23 @@ class Tolerant:
         self._failed = 0  # frames in a row, of all streams
 
     def through(self, items: Sequence[Item]) -> list[Item]:
-        """The items with their new detections, without the odd ones.
+        """The items with their new detections, without the odd ones; as they are where the detector does not look.
 
         Raises what the network raises, once it has failed on IN_A_ROW frames one after the other.
         """
-        if not items:
-            return []
+        looked = [item for item in items if item.looked]
+        if not looked:
+            return list(items)
+        done = {id(old): new for old, new in self._tried(looked)}
+        return [done.get(id(item), item) for item in items if id(item) in done or not item.looked]
+
+    def _tried(self, items: Sequence[Item]) -> list[tuple[Item, Item]]:
+        """Each item and what became of it, but for the odd ones."""
         try:
             return self._done(items)
         except Exception as error:  # noqa: BLE001 (whatever a network raises; what repeats is raised again)
             _log.debug("%s failed on %d frames, which are tried one by one: %s", self._name, len(items), error)
-        done: list[Item] = []
+        done: list[tuple[Item, Item]] = []
         for item in items:
             try:
                 done += self._done([item])
@@ -50,9 +56,9 @@ class Tolerant:
                 self._note(item, error)
         return done
 
-    def _done(self, items: Sequence[Item]) -> list[Item]:
+    def _done(self, items: Sequence[Item]) -> list[tuple[Item, Item]]:
         found = self._work(items)
-        done = [replace(item, detections=rows) for item, rows in zip(items, found, strict=True)]
+        done = [(item, replace(item, detections=rows)) for item, rows in zip(items, found, strict=True)]
         self._failed = 0
         for item in items:
             item.lane.odd = 0

@@ -25,6 +25,7 @@ from pipeline.synthetic.looks import draw_looks
 from pipeline.synthetic.plaza import SHADOW, open_ground, paint_plaza
 from pipeline.synthetic.props import place_props
 from pipeline.synthetic.raster import Layer, Window, cover, paint
+from pipeline.synthetic.script import Script
 from pipeline.synthetic.truth import Body, Truth, measure
 from pipeline.synthetic.visits import plan_visits
 from trackers.structures import Frame, ImageArray
@@ -54,10 +55,12 @@ class Scene:
         fps: float = 25.0,
         walkers: int = 20,
         seed: int = 7,
+        script: Script | None = None,
     ) -> None:
         """`size`: width, height in pixels. `walkers`: identities that may come; a short scene shows fewer of them.
 
-        The plaza is empty for the first 1.5 s, so that background models can learn it. ConfigError for values that no
+        The plaza is empty for the first 1.5 s, so that background models can learn it. With a `script` people and
+        things are its own, and `walkers` counts for nothing. ConfigError for values that no
         scene can have.
         """
         _check(seconds, size, fps, walkers, seed)
@@ -65,10 +68,11 @@ class Scene:
         self._camera = Camera(*size)
         self._window = Window(0, 0, *size)
         looks, plans, self._plaza_seed, self._light_seed = np.random.SeedSequence(seed).spawn(4)
-        self._props = place_props(self._camera, np.random.default_rng(self._plaza_seed))
+        if script is None:
+            script = self._drawn(looks, plans)
+        self._props, self._visits = list(script.props), list(script.visits)
         self._prop_layers = [paint(prop.drawing, prop.drawing.polygons) for prop in self._props]
-        self._figures = [Figure(look, self._camera) for look in draw_looks(walkers, np.random.default_rng(looks))]
-        self._visits = plan_visits(self.seconds, walkers, self._props, np.random.default_rng(plans))
+        self._figures = [Figure(look, self._camera) for look in script.looks]
         self._open_ground = open_ground(self._camera, self._prop_layers)
         self._backdrop: ImageArray | None = None
         self._noise: list[ImageArray] = []
@@ -112,6 +116,12 @@ class Scene:
             rng = np.random.default_rng(self._plaza_seed)
             self._backdrop = paint_plaza(self._camera, self._props, self._prop_layers, rng)
         return self._backdrop
+
+    def _drawn(self, looks: np.random.SeedSequence, plans: np.random.SeedSequence) -> Script:
+        """People and things as chance has them."""
+        props = place_props(self._camera, np.random.default_rng(self._plaza_seed))
+        visits = plan_visits(self.seconds, self.walkers, props, np.random.default_rng(plans))
+        return Script(draw_looks(self.walkers, np.random.default_rng(looks)), visits, props)
 
     def _present(self, index: int) -> list[tuple[int, Pose, View]]:
         """Walker, pose and polygons of everyone on the way at this time, in or near the frame."""

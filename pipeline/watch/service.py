@@ -193,6 +193,7 @@ class Watch:
             max_wait=service.max_wait_ms / 1000,
             store_seconds=service.store_seconds,
             chunk=self._settings.store.chunk,
+            every=self._settings.detector.every,
             hang_seconds=service.hang_seconds,
             stream_failed=lambda number, error: roster.broke(number, error),
             stream_ended=lambda number: roster.through(number),

@@ -145,6 +145,18 @@ def test_a_failure_in_any_stage_is_raised_as_itself(stage: str) -> None:
     assert len(sink.results) <= 20
 
 
+def test_between_the_frames_it_looks_at_tracks_are_carried() -> None:
+    detector, tracker, sink = FakeDetector(), FakeTracker(), RecordingSink()
+    Engine([Stream(FakeSource(8), tracker, [sink])], detector, embedder=FakeEmbedder(), batch=2, every=3).run()
+    assert [index for batch in detector.batches for _, index in batch] == [0, 3, 6]
+    assert len(tracker.times) == 3
+    assert len(tracker.carried) == 5
+    assert sorted(tracker.times + tracker.carried) == [result.frame.time for result in sink.results]
+    assert [result.frame.index for result in sink.results] == list(range(8))
+    assert [len(result.detections) for result in sink.results] == [0, 0, 0, 3, 0, 0, 2, 0]  # frame 6 has 2
+    assert all((result.detections.features is None) == (result.frame.index % 3 > 0) for result in sink.results)
+
+
 def test_a_detector_that_loses_a_frame_is_a_failure() -> None:
     class Forgetful(FakeDetector):
         def detect(self, frames: Any) -> Any:

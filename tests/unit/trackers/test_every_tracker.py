@@ -486,3 +486,40 @@ def test_a_gap_before_anything_was_seen_is_nothing(make: Make, dimension: int | 
     tracker = make()
     assert tracker.update(crowd, 0.0, gap=30.0).stages.tolist() == [Stage.CONFIRMED]  # as in any first frame
     assert tracker.update(Detections.empty(), 0.1, gap=0.05).ids.tolist() == [1]
+
+
+def described(box: tuple[float, float, float, float], dimension: int | None) -> Detections:
+    """A detection, with a feature where there are to be some."""
+    return see(box, features=None if dimension is None else [[1.0, *[0.0] * (dimension - 1)]])
+
+
+@with_every_tracker()
+def test_over_frames_nobody_looked_at_tracks_stay_located(make: Make, dimension: int | None) -> None:
+    tracker = make()
+    tracks = [tracker.update(described(person(100 + 3 * k), dimension), k / 25) for k in range(12)]
+    for k in (12, 13):
+        carried = tracker.carry(k / 25)
+        assert carried.ids.tolist() == tracks[-1].ids.tolist()
+        assert carried.stages.tolist() == [Stage.CONFIRMED]
+        assert carried.evidence.tolist() == [Evidence.PREDICTED]
+        assert carried.rows.tolist() == [-1]
+        assert abs(float(carried.boxes[0, 0]) - person(100 + 3 * k)[0]) < 3
+    after = tracker.update(described(person(100 + 3 * 14), dimension), 14 / 25)
+    assert after.ids.tolist() == tracks[-1].ids.tolist()
+    assert after.evidence.tolist() == [Evidence.DETECTED]
+
+
+@with_every_tracker()
+def test_what_a_gap_outlasts_ends_where_nobody_looked(make: Make, dimension: int | None) -> None:
+    tracker = make()
+    for k in range(12):
+        tracker.update(described(person(100), dimension), k / 25)
+    assert tracker.carry(100.0, gap=99.0).stages.tolist() == [Stage.ENDED]
+    assert len(tracker.carry(100.04)) == 0
+
+
+@with_every_tracker()
+def test_before_the_first_detection_nothing_is_carried(make: Make, dimension: int | None) -> None:
+    tracker = make()
+    assert len(tracker.carry(0.0)) == 0
+    assert len(tracker.update(described(person(100), dimension), 0.04)) == 1
