@@ -55,6 +55,7 @@ class Correlation:
         learn_share: float = 0.7,
         lost_share: float = 0.3,
         usual_rate: float = 0.05,
+        chance: float = 0.0,
         largest_growth: float = 8.0,
         every: int = 1,
     ) -> None:
@@ -68,15 +69,19 @@ class Correlation:
         larger or smaller than it was given.
 
         The score comes from the height of the answer's peak or its peak-to-sidelobe ratio, whichever is the smaller
-        share of what is usual for the target. From `learn_share` on the new picture is learned, and blended into what
-        is usual by `usual_rate`; below `lost_share` the target is taken to be elsewhere, and its box stays.
+        share of what is usual for the target; `chance`, which a place without the target comes to, counts as none of
+        it. From `learn_share` on the new picture is learned, and blended into what is usual by `usual_rate`; below
+        `lost_share` the target is taken to be elsewhere, and its box stays.
         """
         self._features, self._scale, self._cells, self._region = features, scale, cells, region
         self._side = cells * cell  # of the patches that are looked at, pixels
         self._spread, self._rate, self._regularisation, self._steps = spread, rate, regularisation, steps
         self._penalty = penalty
         self._learn_share, self._lost_share, self._usual_rate = learn_share, lost_share, usual_rate
+        self._chance = chance
         self._largest_growth, self._every = largest_growth, every
+        if every < 1:
+            raise ValueError(f"every is {every}; a target's turn comes in each picture (1) or less often")
         if cells < 12:
             raise ValueError(f"cells is {cells}; answers below 12 cells have no sidelobe")
         window = np.hanning(cells + 2)[1:-1]
@@ -174,7 +179,8 @@ class Correlation:
         What is usual is learned of the targets `may` (n,).
         """
         seen = _seen(answers)
-        shares = np.divide(seen, self._usual, out=np.zeros_like(seen), where=self._usual > 0).min(axis=1).clip(max=1)
+        shares = np.divide(seen, self._usual, out=np.zeros_like(seen), where=self._usual > 0).min(axis=1)
+        shares = ((shares - self._chance) / (1 - self._chance)).clip(0, 1)
         sure = may & (shares >= self._learn_share)  # what is usual must not sink while the target is covered
         self._usual[sure] += self._usual_rate * (seen[sure] - self._usual[sure])
         return np.asarray(shares)

@@ -14,6 +14,7 @@ from trackers.patch_features import GradientsAndColours, gradients
 from trackers.peaks import wanted_answers
 from trackers.scale_filter import ScaleFilter
 from trackers.structures import FloatArray
+from trackers.targets import LOST
 
 SIDE, CHANNELS = 8, 2
 
@@ -130,3 +131,23 @@ def test_first_turns_are_spread_and_the_targets_own() -> None:
     np.testing.assert_array_equal(turns[7:8], first_turns(boxes[7:8], 4))
     assert first_turns(boxes, 1).max() == 0
     assert first_turns(np.zeros((0, 4)), 3).shape == (0,)
+
+
+def test_turns_that_never_come_and_too_few_cells_are_refused() -> None:
+    with pytest.raises(ValueError, match="every is 0"):
+        Correlation(GradientsAndColours(), every=0)
+    with pytest.raises(ValueError, match="cells is 11"):
+        Correlation(GradientsAndColours(), cells=11)
+
+
+def test_what_chance_comes_to_counts_as_nothing() -> None:
+    pictures = moving(20, starts=np.array([[100.0, 80.0]]), steps=np.array([[1.0, 0.5]]), hidden=range(14, 20))
+    scores = []
+    for chance in (0.0, 0.2):
+        tracker = Correlation(GradientsAndColours(), chance=chance, lost_share=0.6, learn_share=0.7)
+        tracker.add(pictures.frames[0], pictures.boxes[0])
+        scores.append([tracker.update(frame).scores[0] for frame in pictures.frames[1:]])
+    there, gone = np.array(scores)[:, :13], np.array(scores)[:, 13:]
+    assert there.min() > 0.3
+    assert gone.max() < LOST
+    assert (gone[1] < 0.9 * gone[0]).all()
