@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat, field_validator, model_validator
 from pipeline.config import SourceSettings, Weights
 from pipeline.section import Section, Share
 
+BUNDLED_SIAMESE = "bundled:siamese"
 InnerShare = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -48,21 +49,33 @@ class CorrelationSettings(Section):
 
 
 class SiameseSettings(Section):
-    """Siamese networks of the NanoTrack v2 family."""
+    """Siamese networks: a file of ours, or NanoTrack v2's two."""
 
     name: Literal["siamese"] = "siamese"
-    backbone: str | None = Field(None, description="ONNX file of the network that looks at pictures")
-    head: str | None = Field(None, description="ONNX file of the network that compares")
+    weights: Weights | None = Field(
+        None,
+        description="ONNX file of `sightline train siamese`, or bundled:NAME; "
+        "bundled:siamese where no backbone and head are given",
+    )
+    backbone: str | None = Field(None, description="NanoTrack v2: ONNX file of the network that looks at pictures")
+    head: str | None = Field(None, description="NanoTrack v2: ONNX file of the network that compares")
     precision: Literal["auto", "f32", "bf16", "f16"] = Field("f32", description="arithmetic of the networks")
     device: str = Field("CPU", description="where they run, as OpenVINO names it")
     threads: Annotated[int, Field(ge=0)] = Field(1, description="CPU threads, 0: the library's choice")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _bundled_unless_told(cls, value: Any) -> Any:
+        told = isinstance(value, dict) and any(value.get(key) is not None for key in ("weights", "backbone", "head"))
+        return {**value, "weights": BUNDLED_SIAMESE} if isinstance(value, dict) and not told else value
+
     @model_validator(mode="after")
-    def _needs_networks(self) -> SiameseSettings:
-        if self.backbone is None or self.head is None:
-            raise ValueError(
-                "siamese needs two networks; set target.backbone and target.head to NanoTrack's ONNX files"
-            )
+    def _one_or_two(self) -> SiameseSettings:
+        if (self.backbone is None) != (self.head is None):
+            given, missing = ("head", "backbone") if self.backbone is None else ("backbone", "head")
+            raise ValueError(f"NanoTrack has two networks; set target.{missing}, too, or leave target.{given} out")
+        if self.backbone is not None and self.weights is not None:
+            raise ValueError("target.weights and target.backbone name different networks; leave one of them out")
         return self
 
 
@@ -97,8 +110,27 @@ class FlowSettings(Section):
         return self
 
 
+class AutoSettings(SiameseSettings):
+    """Siamese networks and a correlation filter that check each other; what is lost is searched in the picture."""
+
+    name: Literal["auto"] = "auto"  # type: ignore[assignment]  # all else is as for the networks alone
+    sure: InnerShare = Field(0.5, description="score from which the filter's box counts, which is the more exact")
+    lost_share: InnerShare = Field(0.35, description="likeness, in shares of the usual, below which it is lost")
+    back_share: InnerShare = Field(0.65, description="likeness from which a lost one is taken up again elsewhere")
+    patience: Annotated[int, Field(ge=0)] = Field(10, description="pictures without it after which it is searched")
+    places: Annotated[int, Field(ge=1)] = Field(4, description="places looked at in a picture while it is away")
+    frame_rate: PositiveFloat = Field(25.0, description="pictures a second: how far it may be when it comes back")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> AutoSettings:
+        if self.lost_share > self.back_share:
+            raise ValueError(f"lost_share {self.lost_share:g} must not be above back_share {self.back_share:g}")
+        return self
+
+
 TargetSettings = Annotated[
-    MosseSettings | CorrelationSettings | SiameseSettings | MdNetSettings | FlowSettings, Field(discriminator="name")
+    MosseSettings | CorrelationSettings | SiameseSettings | MdNetSettings | FlowSettings | AutoSettings,
+    Field(discriminator="name"),
 ]
 
 

@@ -15,6 +15,7 @@ from pipeline.progress_line import counting
 from pipeline.stopping import INTERRUPTED, stopping
 from pipeline.train_display import TrainDisplay
 from pipeline.train_embedder_verb import train_embedder
+from pipeline.train_siamese_verb import train_siamese
 
 train_app = typer.Typer(help="Train models of your own.", no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -115,3 +116,4 @@ def train_detector(
 
 
 train_app.command("embedder")(train_embedder)
+train_app.command("siamese")(train_siamese)

@@ -84,7 +84,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.stopping",
         "pipeline.watch_tables",
     ),
-    ("pipeline.distill_embedder_verb", "pipeline.train_embedder_verb"),  # of distill_verbs and train_verbs
+    # of distill_verbs and train_verbs
+    ("pipeline.distill_embedder_verb", "pipeline.train_embedder_verb", "pipeline.train_siamese_verb"),
     ("pipeline.target_benchmark_verb",),  # of benchmark_verbs
     (
         "pipeline.alert_verbs",

@@ -20,6 +20,7 @@ from pipeline.models import files
 from pipeline.models.inputs import PLAIN
 from pipeline.models.openvino_core import core
 from pipeline.models.openvino_models import OpenVinoNetwork, set_size
+from pipeline.models.pair_network import PairNetwork
 from trackers.siamese_networks import SiameseNetworks
 from trackers.structures import FloatArray, ImageArray
 
@@ -71,29 +72,13 @@ class _Head:
 
     def __init__(self, weights: str | Path, *, precision: str, device: str, threads: int) -> None:
         file, model = _read(weights, what="head", takes=(_FEATURES, _FEATURES), gives=_ANSWERS)
-        self._path = file.path
         _let_batch(model)
-        hints: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
-        if precision == "auto":
-            del hints["INFERENCE_PRECISION_HINT"]
-        if threads > 0:
-            hints["INFERENCE_NUM_THREADS"] = threads
-        try:
-            shapes = {port: port.get_partial_shape() for port in model.inputs}
-            for shape in shapes.values():
-                shape[0] = -1
-            model.reshape(shapes)
-            self._request = core().compile_model(model, device, hints).create_infer_request()
-        except RuntimeError as error:
-            raise ModelError(f"OpenVINO cannot compile {file.path} on {device}: {_last_line(error)}") from error
+        self._network = PairNetwork(model, precision=precision, device=device, threads=threads, name=str(file.path))
 
     def __call__(self, templates: FloatArray, maps: FloatArray) -> tuple[FloatArray, FloatArray]:
-        try:
-            results = self._request.infer([templates, maps], share_inputs=True)
-        except RuntimeError as error:
-            raise ModelError(f"OpenVINO failed on {self._path}: {_last_line(error)}") from error
-        background, target = np.moveaxis(results[0], 1, 0)
-        return expit(target - background), np.array(results[1])
+        answers, distances = self._network(templates, maps)
+        background, target = np.moveaxis(answers, 1, 0)
+        return expit(target - background), distances
 
 
 def _read(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from pipeline.errors import ModelError
 from pipeline.models.inputs import recipe_text
 from pipeline.training.embedder_network import EmbedderNetwork, EmbedderPlan
 from pipeline.training.embedding import RECIPE
+from pipeline.training.network_digest import network_digest
 from pipeline.training.onnx_export import IMAGES, Graph, to_onnx
 from pipeline.training.onnx_weights import load_weights, read_weights
 
@@ -45,7 +45,7 @@ def to_onnx_file(network: EmbedderNetwork, *, half: bool = True) -> bytes:
 
 def digest_of(network: EmbedderNetwork | None) -> str:
     """SHA-256 of a network that somebody starts from; nothing where there is none."""
-    return "" if network is None else hashlib.sha256(to_safetensors(network)).hexdigest()
+    return "" if network is None else network_digest(network, network.plan.to_text())
 
 
 def read_embedder(path: Path) -> EmbedderNetwork:

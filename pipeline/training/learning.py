@@ -1,4 +1,4 @@
-"""Learning: the loop that teaches an embedder, epoch by epoch, to a state from which it goes on bit-identically."""
+"""Learning: the loop that teaches a network, epoch by epoch, to a state from which it goes on bit-identically."""
 
 from __future__ import annotations
 
@@ -63,11 +63,21 @@ class Material(Protocol):
     def __len__(self) -> int:
         """Steps an epoch."""
 
-    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """This process's part of each batch: (n, H, W, 3) uint8 crops, blue green red, and (n, ...) targets."""
+    def batches(self, epoch: int) -> Iterator[Any]:
+        """This process's part of each batch, as the exercise takes it."""
 
-    def validate(self, network: EmbedderNetwork) -> dict[str, float]:
+    def validate(self, network: Any) -> dict[str, float]:
         """Figures of the network as it is, among them SCORE. Always the same names."""
+
+
+class Exercise(Protocol):
+    """What is done with a batch."""
+
+    def loss(self, batch: Any) -> Tensor:
+        """How wrong the network is about the whole batch, one number to be made smaller."""
+
+    def content(self) -> bytes:
+        """The network as it is, as a .safetensors file."""
 
 
 class Watcher(Protocol):
@@ -93,23 +103,51 @@ class Learned:
     stopped: bool  # by somebody, before it was done
 
 
+class Embedding:
+    """The exercise of an embedder: crops become features, which an objective judges."""
+
+    def __init__(self, network: EmbedderNetwork, objective: nn.Module, course: Course, *, ranks: Ranks) -> None:
+        """`objective(features, targets)` gives the loss of (n, d) unit-length features of the whole batch."""
+        self._network, self._objective, self._course, self._ranks = network, objective, course, ranks
+
+    def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Of (n, H, W, 3) uint8 crops, blue green red, and (n, ...) targets."""
+        device = self._course.device
+        crops, targets = batch
+        pictures = network_input(crops.to(device, non_blocking=True))
+        with mixing(device, self._course.mixed):
+            features = self._network(pictures)
+        features = self._ranks.gather(features.float())
+        loss: Tensor = self._objective(features, self._ranks.gather(targets.to(device)))
+        return loss
+
+    def content(self) -> bytes:
+        """The network as it is."""
+        return to_safetensors(self._network)
+
+
 class Learning:
     """A network, its objective (a module, as it may have parameters of its own), and where their training stands."""
 
     def __init__(
         self,
-        network: EmbedderNetwork,
+        network: nn.Module,
         objective: nn.Module,
         course: Course,
         *,
+        exercise: Exercise | None = None,
         ranks: Ranks | None = None,
         watcher: Watcher | None = None,
     ) -> None:
-        """`objective(features, targets)` gives the loss of (n, d) unit-length features of the whole batch."""
+        """`exercise`: of this network and this objective; an `EmbedderNetwork` has `Embedding`."""
         self.network = network.to(course.device).to(memory_format=torch.channels_last)
         self.objective = objective.to(course.device)
         self._course = course
         self._ranks = ranks or Ranks()
+        if exercise is None:
+            assert isinstance(network, EmbedderNetwork)
+            exercise = Embedding(network, objective, course, ranks=self._ranks)
+        self._exercise = exercise
         self._watcher = watcher
         self._parameters = [one for one in (*network.parameters(), *objective.parameters()) if one.requires_grad]
         self._optimiser = torch.optim.AdamW(_groups(self._parameters, course.weight_decay), lr=course.learning_rate)
@@ -161,10 +199,10 @@ class Learning:
         self.network.train()
         self.objective.train()
         total, count = 0.0, 0
-        for crops, targets in material.batches(self._epoch + 1):
+        for batch in material.batches(self._epoch + 1):
             if self._ranks.any(self._stopping):
                 return None
-            loss = self._learn_batch(crops, targets, self._course.rate(self._step, steps))
+            loss = self._learn_batch(batch, self._course.rate(self._step, steps))
             if not math.isfinite(loss):
                 raise TrainingError(
                     f"the loss is {loss} in epoch {self._epoch + 1}, step {count + 1} of {len(material)}; "
@@ -175,15 +213,10 @@ class Learning:
                 self._watcher.stepped(loss)
         return total / max(1, count)
 
-    def _learn_batch(self, crops: Tensor, targets: Tensor, rate: float) -> float:
-        device = self._course.device
+    def _learn_batch(self, batch: Any, rate: float) -> float:
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        pictures = network_input(crops.to(device, non_blocking=True))
-        with mixing(device, self._course.mixed):
-            features = self.network(pictures)
-        features = self._ranks.gather(features.float())
-        loss: Tensor = self.objective(features, self._ranks.gather(targets.to(device)))
+        loss = self._exercise.loss(batch)
         self._optimiser.zero_grad()
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._ranks.average_gradients(self._parameters)  # scaled: so all processes see where float16 was left
@@ -203,7 +236,7 @@ class Learning:
         if folder is None:
             return
         if better:
-            folder.write_bytes(BEST, to_safetensors(self.network))
+            folder.write_bytes(BEST, self._exercise.content())
         row["seconds"] = round(time.perf_counter() - start, 3)
         folder.save(self._state(), row)
         if self._watcher is not None:
@@ -224,7 +257,7 @@ class Learning:
 
 
 def write_model(folder: TrainingFolder) -> None:
-    """Write MODEL from BEST. Raises OutputError."""
+    """Write MODEL of an embedder from BEST. Raises OutputError."""
     folder.write_bytes(MODEL, to_onnx_file(read_embedder(folder.path / BEST)))
 
 

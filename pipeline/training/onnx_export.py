@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -28,8 +28,23 @@ class Graph:
 
 
 def to_onnx(network: torch.nn.Module, graph: Graph, metadata: Mapping[str, str], *, half: bool) -> bytes:
+    """The content of an ONNX file of a network that takes pictures. See `assembled`."""
+    example = torch.zeros(2, 3, *graph.size)  # 1 would be taken for a length that never changes
+    return assembled(network, {IMAGES: example}, (graph.output,), graph.open_axes, metadata, half=half)
+
+
+def assembled(
+    network: torch.nn.Module,
+    examples: Mapping[str, torch.Tensor],
+    outputs: Sequence[str],
+    open_axes: Mapping[str, Mapping[int, str]],
+    metadata: Mapping[str, str],
+    *,
+    half: bool,
+) -> bytes:
     """The content of an ONNX file. The network is not changed.
 
+    `examples`: inputs by name, in order; axes of length 1 stay 1. `outputs`: their names. `open_axes`: of both.
     Initialisers have the names of the state dict, and batch norm is not folded: runtimes do that while they load.
     `half`: weights stored as float16 (`store_float16`). Raises ModelError where a weight is not a finite number.
     """
@@ -40,8 +55,9 @@ def to_onnx(network: torch.nn.Module, graph: Graph, metadata: Mapping[str, str],
         if not torch.isfinite(value).all():
             raise ModelError(f"weight {name} holds numbers that are not finite (NaN); the training went wrong")
     marked = _marked(network)
-    model = onnx.load_from_string(_traced(marked, graph))
-    _declare(model.graph.output[0], _output_shape(marked, graph), graph.open_axes[graph.output])
+    model = onnx.load_from_string(_traced(marked, examples, outputs, open_axes))
+    for output, shape in zip(model.graph.output, _output_shapes(marked, examples, len(outputs)), strict=True):
+        _declare(output, shape, open_axes.get(output.name, {}))
     put_weights(model, state)
     if half:
         store_float16(model)
@@ -60,10 +76,11 @@ def _marked(network: torch.nn.Module) -> torch.nn.Module:
     return copy
 
 
-def _output_shape(network: torch.nn.Module, graph: Graph) -> tuple[int, ...]:
+def _output_shapes(network: torch.nn.Module, examples: Mapping[str, torch.Tensor], count: int) -> list[tuple[int, ...]]:
+    """Of the first `count` of what it gives."""
     with torch.inference_mode():
-        found = network(torch.zeros(2, 3, *graph.size))
-    return tuple((found if isinstance(found, torch.Tensor) else found[0]).shape)
+        found = network(*examples.values())
+    return [tuple(one.shape) for one in ([found] if isinstance(found, torch.Tensor) else found)[:count]]
 
 
 def _declare(output: Any, shape: tuple[int, ...], open_axes: Mapping[int, str]) -> None:
@@ -75,19 +92,23 @@ def _declare(output: Any, shape: tuple[int, ...], open_axes: Mapping[int, str]) 
             axis.dim_value = length
 
 
-def _traced(network: torch.nn.Module, graph: Graph) -> bytes:
+def _traced(
+    network: torch.nn.Module,
+    examples: Mapping[str, torch.Tensor],
+    outputs: Sequence[str],
+    open_axes: Mapping[str, Mapping[int, str]],
+) -> bytes:
     content: Any = io.BytesIO()  # the exporter's signature knows paths only
-    example = torch.zeros(2, 3, *graph.size)  # 1 would be taken for a length that never changes
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer, about shapes that are meant to be constant
         torch.onnx.export(
             network,
-            (example,),
+            tuple(examples.values()),
             content,
             opset_version=OPSET,
-            input_names=[IMAGES],
-            output_names=[graph.output],
-            dynamic_axes={name: dict(axes) for name, axes in graph.open_axes.items()},
+            input_names=list(examples),
+            output_names=list(outputs),
+            dynamic_axes={name: dict(axes) for name, axes in open_axes.items()},
             do_constant_folding=False,
             training=torch.onnx.TrainingMode.PRESERVE,  # EVAL would fold batch norm into the convolutions
             dynamo=False,  # the other exporter renames weights

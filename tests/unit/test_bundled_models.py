@@ -13,7 +13,7 @@ from pipeline.bundled_models import FOLDER, bundled_names, resolved
 from pipeline.config import load_settings
 from pipeline.errors import ConfigError
 
-LARGEST = {"person-reid": 1_500_000, "person-vehicle-bicycle": 3_000_000}  # parameters
+LARGEST = {"person-reid": 1_500_000, "person-vehicle-bicycle": 3_000_000, "siamese": 1_000_000}  # parameters
 ROOM = 10_000_000  # bytes together
 
 
