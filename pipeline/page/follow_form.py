@@ -9,12 +9,12 @@ from markupsafe import Markup
 from pipeline.page.parts import joined
 
 _ABOUT = {  # trackers that are not named here are offered without a word about them
-    "mosse": "the fastest, for what keeps its size and its looks",
-    "correlation": "a good start: it follows changing sizes and looks",
-    "siamese": "the surest; it runs two networks",
-    "mdnet": "learns a small classifier while it follows; slow",
-    "flow": "goes by the motion of points",
-    "auto": "joins several, and looks for a target that was lost",
+    "mosse": "fastest; one size",
+    "correlation": "sizes and looks may change",
+    "siamese": "compares with the first look",
+    "mdnet": "learns as it goes; slow",
+    "flow": "the motion of points",
+    "auto": "joins several of them",
 }
 _FIRST = "correlation"
 

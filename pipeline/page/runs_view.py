@@ -110,21 +110,18 @@ class RunsView:
         now = time.time_ns() // 1000
         going_on = shown_status(detail.run, now) in ALIVE
         track = rows[0].public_id if rows and not going_on else ""
+        way = Markup('<button type="button" class="sl-button primary" data-track="{}">Open its track</button>')
         return str(
-            Markup('<div data-followed="{}" data-track="{}" data-goes-on="{}">{}{}</div>').format(
+            Markup('<div data-followed="{}" data-track="{}" data-goes-on="{}">{}</div>').format(
                 run,
                 track,
                 "1" if going_on else "",
-                self._live(detail, (), now),
-                Markup(
-                    '<p><button type="button" class="sl-button primary" data-track="{}">Open its track</button></p>'
-                ).format(track)
-                if track
-                else Markup(),
+                self._live(detail, (), now, way=way.format(track) if track else Markup()),
             )
         ), going_on
 
-    def _live(self, detail: RunDetail, cameras: Sequence[CameraRow], now: int) -> Markup:
+    def _live(self, detail: RunDetail, cameras: Sequence[CameraRow], now: int, *, way: Markup | None = None) -> Markup:
+        """`way`: to what it found; by default to its tracks."""
         status, progress = shown_status(detail.run, now), progress_of(detail, now)
         return Markup(
             '<article class="sl-live-run"><header>{pill}<span class="sl-sub">{numbers}</span>'
@@ -137,7 +134,7 @@ class RunsView:
             bar=progress_bar(progress, status),
             preview=self._preview(detail.run, cameras) if status in ALIVE else Markup(),
             trouble=trouble(detail.run.error) + Markup().join(trouble(source.error) for source in detail.sources),
-            open=open_button(detail, progress),
+            open=open_button(detail, progress) if way is None else way,
         )
 
     def _preview(self, run: RunRow, cameras: Sequence[CameraRow]) -> Markup:

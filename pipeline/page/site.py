@@ -98,10 +98,10 @@ class Site:
             )
         on(runs.cards.open, self._open_run, [], [self.tabs, *tracks.filters, *tracks.outputs])
         on(process.live.open, self._open_run, [], [self.tabs, *tracks.filters, *tracks.outputs])
-        on(self.follow.live.tracks, self._open_run, [], [self.tabs, *tracks.filters, *tracks.outputs])
         on(self.cameras.cards.tracks, self._open_source, [], [self.tabs, *tracks.filters, *tracks.outputs])
         for cards in (tracks.cards, track.near, search.cards, self.analytics.panel, self.follow.live):
             on(cards.open, self._open_track, [], [self.tabs, *track.outputs])
+        on(track.card.follow, self._show_follow, [], [self.tabs])
         on(track.card.similar, self._search, search.form.fields, [self.tabs, *search.outputs])
 
     def _choices(self, run: str, run_of_search: str) -> Updates:
@@ -123,6 +123,9 @@ class Site:
     def _open_track(self, event: gr.EventData) -> Updates:
         chosen = word(event, "track")
         return {self.tabs: gr.Tabs(selected=TRACK)} | self.track.show(chosen) if chosen else {self.tabs: gr.skip()}
+
+    def _show_follow(self) -> Updates:
+        return {self.tabs: gr.Tabs(selected=FOLLOW)}
 
     def _search(self, event: gr.EventData, *values: Any) -> Updates:
         return {self.tabs: gr.Tabs(selected=SEARCH)} | self.search.by_track(word(event, "track"), *values)

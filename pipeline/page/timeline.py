@@ -75,8 +75,13 @@ def unbroken(at: IntArray) -> list[IntArray]:
 
 
 def _score(table: ObservationTable) -> Markup:
-    """Score of each detection; times without detections are shaded."""
-    seen = np.flatnonzero(table.evidence == Evidence.DETECTED)
+    """Score of each detection; times without detections are shaded. A target that was followed from a box that was
+    given, which is no detection, has scores of its own.
+    """
+    detected = table.evidence == Evidence.DETECTED
+    given = table.run_source_ids[detected & (table.det_rows < 0)]
+    followed = (table.evidence == Evidence.TARGET) & np.isin(table.run_source_ids, given)
+    seen = np.flatnonzero(detected | followed)
     across = _across(table)
     scores = np.clip(table.scores.astype(np.float64), 0, 1)
     parts, end_of_last = [_rule(0.5)], 0.0

@@ -132,13 +132,17 @@ element.addEventListener('keydown', event => {  // Enter in the path opens the v
   if (event.key === 'Enter' && event.target.name === 'address') { event.preventDefault(); event.target.blur(); }
 });
 
-sightline.takeTarget = follow(element, SECONDS, async () => {
-  await offerSources().catch(error => say(error.message, true));
-  const wanted = sightline.wantedTarget;  // the tab Track asks for a video, a picture and a box
-  sightline.wantedTarget = null;
-  if (!wanted) return;
+// The tab Track asks for a video, a picture and a box.
+sightline.takeTarget = async wanted => {
+  await offerSources();
   fields().source.value = wanted.source;
   fields().address.value = '';
   fields().label.value = wanted.label;
   await choose({source: wanted.source}, wanted);
+};
+
+follow(element, SECONDS, async () => {
+  const wanted = sightline.wantedTarget;
+  sightline.wantedTarget = null;
+  await (wanted ? sightline.takeTarget(wanted) : offerSources()).catch(error => say(error.message, true));
 });

@@ -5,7 +5,7 @@ let opened = '', watched = '';
 element.addEventListener('click', event => {
   const button = event.target.closest('button[data-run], button[data-track]');
   if (button?.dataset.track) trigger('open', {track: button.dataset.track});
-  else if (button) trigger(button.dataset.wanted ? 'control' : 'tracks', {run: button.dataset.run, wanted: button.dataset.wanted});
+  else if (button) trigger('control', {run: button.dataset.run, wanted: button.dataset.wanted});
 });
 
 watch('value', () => {

@@ -89,9 +89,9 @@ const seenAt = async at => {
 // Let the tab Follow begin with the box at the moment the clip shows.
 const followOn = async ({follow: source, class: label}) => {
   const {frame, box: [left, top, right, bottom]} = await seenAt(now());
-  sightline.wantedTarget = {source, frame, label, drawn: [[left, top], [right, bottom]]};
-  sightline.tab(8);
-  setTimeout(() => sightline.takeTarget?.(), 200);  // once it is to be seen
+  const wanted = {source, frame, label, drawn: [[left, top], [right, bottom]]};
+  trigger('follow', {});  // shows that tab
+  if (sightline.takeTarget) await sightline.takeTarget(wanted); else sightline.wantedTarget = wanted;  // it was never shown
 };
 
 element.addEventListener('click', event => {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from html import unescape
 
 import numpy as np
@@ -83,6 +84,17 @@ def test_speed_does_not_jump_from_one_track_to_another() -> None:
 def test_two_observations_far_apart_have_a_speed() -> None:
     table = observations([0, 10], boxes=np.array([[0, 0, 10, 20], [100, 0, 110, 20]], float))
     np.testing.assert_allclose(speeds(table).pixels, 10)
+
+
+def test_a_target_that_was_followed_has_scores_of_its_own() -> None:
+    """Its first box was given, which is no detection. One that a tracker of many held has only its detections'."""
+    evidence = [Evidence.DETECTED, *[Evidence.TARGET] * 5]
+    held = observations(range(6), evidence=evidence)
+    followed = replace(held, det_rows=np.full(6, -1))
+    lines = {name: str(timeline(table)).split('class="score"') for name, table in (("held", held), ("own", followed))}
+    assert [len(parts) for parts in lines.values()] == [2, 2]
+    points = {name: parts[1].split('"')[1].count(",") for name, parts in lines.items()}
+    assert points == {"held": 2, "own": 6}  # one score alone is drawn as a dash
 
 
 @pytest.mark.parametrize("text", ["score 0.50", "50 pixels/s", "2.50 heights/s", "detected"])
