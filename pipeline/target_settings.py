@@ -34,7 +34,7 @@ class CorrelationSettings(Section):
 
     name: Literal["correlation"] = "correlation"
     profile: Literal["fast", "accurate"] = Field(
-        "accurate", description="fast: coarser and learns less often; five times as fast, less exact"
+        "accurate", description="fast: coarser and learns less often; several times as fast, less exact"
     )
     learn_share: Share = Field(
         0.7, description="share of its usual answer from which the target's new looks are learned"
