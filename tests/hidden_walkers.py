@@ -17,6 +17,7 @@ from pipeline.synthetic.truth import HIDDEN, Truth
 from trackers.geometry import clip_boxes, iou_matrix
 from trackers.structures import Detections, FloatArray, Frame, IntArray, MultiObjectTracker
 
+AS_SAID = "[[0, 0], [1, 1]]"  # calibration of scores that are taken at their word
 DETECTED = 0.25  # visibility from which a walker is detected
 WHOLE = 0.7  # visibility from which the box is that of the whole walker, not only of what is seen
 NOISE = 0.03  # standard deviation of each edge, in sides of the box

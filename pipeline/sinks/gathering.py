@@ -57,9 +57,10 @@ class Gathering:
         )
 
     def features(self) -> FloatArray:
-        """Of each observation's detection (n, d); NaN where it has none."""
+        """Of each observation's detection (n, d); NaN where it has none. Where nothing was described d is 1."""
+        dimension = next((found.features.shape[1] for found in self.detections if found.features is not None), 1)
         return np.concatenate(
-            [_features_of(tracks, found) for tracks, found in zip(self.tracks, self.detections, strict=True)]
+            [_features_of(tracks, found, dimension) for tracks, found in zip(self.tracks, self.detections, strict=True)]
         )
 
     def gaps(self, before: Moment | None) -> GapColumns | None:
@@ -140,11 +141,12 @@ def _session(first: Moment) -> SessionStart:
     )
 
 
-def _features_of(tracks: Tracks, detections: Detections) -> FloatArray:
+def _features_of(tracks: Tracks, detections: Detections, dimension: int) -> FloatArray:
     """Features of each track's detection (n, d); NaN for a track without one."""
-    if detections.features is None:
-        raise ValueError("there is an embedder, but these detections have no features")
-    features = np.full((len(tracks), detections.features.shape[1]), np.nan, np.float32)
+    features = np.full((len(tracks), dimension), np.nan, np.float32)
     seen = tracks.rows >= 0
-    features[seen] = detections.features[tracks.rows[seen]]
+    if detections.features is not None:
+        features[seen] = detections.features[tracks.rows[seen]]
+    elif seen.any():
+        raise ValueError("there is an embedder, but these detections have no features")
     return features
