@@ -223,9 +223,9 @@ def target_tracker(settings: TargetSettings) -> TargetTracker:
                     features = GradientsAndColours(cell=2, directions=8)
                     return Correlation(features, scale=sizes, cell=2, every=8, rate=0.24, chance=0.2, **values)
                 case "accurate":
-                    sizes = ScaleFilter(gradients, rate=0.05)
-                    features = GradientsAndColours()
-                    return Correlation(features, scale=sizes, cells=48, region=5.0, every=2, rate=0.07, **values)
+                    sizes = ScaleFilter(partial(gradients, directions=10), rate=0.05)
+                    features = GradientsAndColours(directions=10)
+                    return Correlation(features, scale=sizes, every=2, rate=0.07, **values)
 
 
 def siamese_networks(settings: SiameseSettings) -> SiameseNetworks:

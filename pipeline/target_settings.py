@@ -29,6 +29,9 @@ class MosseSettings(Section):
         return self
 
 
+_LOST_SHARES = {"fast": 0.3, "accurate": 0.4}  # by profile
+
+
 class CorrelationSettings(Section):
     """Correlation filter on gradients and colours that learns from the background."""
 
@@ -39,7 +42,10 @@ class CorrelationSettings(Section):
     learn_share: Share = Field(
         0.7, description="share of its usual answer from which the target's new looks are learned"
     )
-    lost_share: InnerShare = Field(0.3, description="share below which the target is lost")
+    lost_share: InnerShare = Field(
+        default_factory=lambda read: _LOST_SHARES[read["profile"]] if "profile" in read else 0.4,
+        description="share below which the target is lost; unset: 0.4, with the fast profile 0.3",
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> CorrelationSettings:

@@ -16,7 +16,7 @@ import numpy as np
 
 from trackers import kalman
 from trackers.columns import Columns
-from trackers.geometry import iou_pairs
+from trackers.geometry import centres, iou_pairs
 from trackers.kalman import XYWH8
 from trackers.opinions import FIRST, SECOND, Opinions
 from trackers.patches import boxes_around
@@ -30,7 +30,6 @@ from trackers.targets import (
     checked_boxes,
     checked_image,
     expected,
-    graded,
     learning,
     placed_boxes,
 )
@@ -69,7 +68,7 @@ class TargetFollower:
         *,
         candidates: Candidates | None = None,
         part: float = 0.3,
-        sure: float = 0.5,
+        sure: float = 0.6,
         lost_share: float = 0.35,
         back_share: float = 0.65,
         patience: int = 10,
@@ -83,8 +82,9 @@ class TargetFollower:
         `candidates`: boxes in a picture, as of a detector, that lost targets are looked for at; without them it is
         done at `places` places a picture and target. `part`, `sure`, `patience`: see `Opinions`; after so many
         pictures a target that is not found counts as away, too. `lost_share`, `back_share`: likeness 0..1 below which
-        one is lost, and from which one that was away is taken up again. `gate`: standard deviations of the filter's
-        prediction that are searched. `frame_rate`: pictures a second, which says how far something goes between two.
+        one is lost, and from which one that was away, or has leapt, is taken up. `gate`: standard deviations of the
+        filter's prediction beyond which a target has leapt, and within which one that is away is searched.
+        `frame_rate`: pictures a second, which says how far something goes between two.
         """
         if not 0 < lost_share <= back_share <= 1:
             raise ValueError(f"0 < lost_share <= back_share <= 1 must hold, got {lost_share} and {back_share}")
@@ -147,9 +147,7 @@ class TargetFollower:
         back, likely = self._searched(image, away, predicted)
         near = self._second.boxes if around is None else asked
         second = self._second.update(image, around=_instead(near, away, back), learn=may & ~away)
-        likeness = self._likenesses(image, first, second, away)
-        doubted = Found(first.boxes, _judged(first.scores, likeness, self._lost_share))
-        verdict = self._opinions.heard(doubted, second)
+        verdict = self._opinions.heard(*self._doubted(image, first, second, away))
         self._remember(image, Found(verdict.boxes, verdict.scores), may & ~away)
 
         agreed = (second.scores >= self._sure) & (iou_pairs(second.boxes, back) >= self._opinions.part)
@@ -218,13 +216,32 @@ class TargetFollower:
         turn = int(self._missed[row]) - self._patience - 1
         return np.concatenate([places[:1], self._boxes[[row]], in_turn(places[1:], turn, self._places)])
 
-    def _likenesses(self, image: ImageArray, first: Found, second: Found, away: BoolArray) -> FloatArray:
-        """How much what the first one found is like each target (n,); 1 where the second one is sure."""
-        likeness = np.ones(len(away))
+    def _doubted(self, image: ImageArray, first: Found, second: Found, away: BoolArray) -> tuple[Found, Found]:
+        """What both found, with scores below `LOST` where it is not like the target, unless the second is sure.
+
+        Who leaps farther than the filter has it must find what is as much like the target as if it had been away.
+        Where the first one's is like it, the target is there, whatever the score.
+        """
         rows = np.flatnonzero(~away & (second.scores < self._sure))
-        if len(rows):
-            likeness[rows] = self._shares(rows, self._embed(image, first.boxes[rows]))
-        return likeness
+        if len(rows) == 0:
+            return first, second
+        both, boxes = np.tile(rows, 2), np.concatenate([first.boxes[rows], second.boxes[rows]])
+        likeness = self._shares(both, self._embed(image, boxes))
+        least = np.where(self._leaps(both, boxes), self._back_share, self._lost_share)
+        of_first, of_second = first.scores.copy(), second.scores.copy()
+        low = (LOST * (likeness / least).clip(0, 1)).reshape(2, -1)
+        alike = (likeness >= least).reshape(2, -1)
+        of_first[rows] = np.where(alike[FIRST], np.maximum(of_first[rows], LOST), low[FIRST])
+        of_second[rows] = np.where(alike[SECOND], of_second[rows], np.minimum(of_second[rows], low[SECOND]))
+        return Found(first.boxes, of_first), Found(second.boxes, of_second)
+
+    def _leaps(self, rows: IntArray, boxes: FloatArray) -> BoolArray:
+        """Which of the boxes (m, 4) of the targets `rows` (m,) are elsewhere than these were, and beyond the gate (m,)."""
+        heights = self._boxes[rows, 3] - self._boxes[rows, 1]
+        spread = np.diagonal(self._covariance[rows], axis1=1, axis2=2)[:, :2]
+        spread = spread + kalman.measurement_variance(XYWH8, heights)[:, :2]
+        beyond = ((centres(boxes) - self._mean[rows, :2]) ** 2 / spread).sum(axis=1) > self._gate**2
+        return np.asarray(beyond & (iou_pairs(boxes, self._boxes[rows]) < self._opinions.part))
 
     def _remember(self, image: ImageArray, verdict: Found, may: BoolArray) -> None:
         """Learn now and then what the targets in the mask `may` (n,) look like, where it is surely them."""
@@ -268,14 +285,6 @@ class TargetFollower:
             XYWH8, self._mean[on], self._covariance[on], self._boxes[on]
         )
         self._mean[anew], self._covariance[anew] = kalman.initiate(XYWH8, self._boxes[anew])
-
-
-def _judged(scores: FloatArray, likeness: FloatArray, least: float) -> FloatArray:
-    """Scores (n,) of what was found, less where it is not like the target: below `LOST` where `likeness` is < `least`.
-
-    Where it is like the target, it is there, whatever the score.
-    """
-    return np.where(likeness < least, graded(likeness.clip(0, 1), least=least), np.maximum(scores, LOST))
 
 
 def _instead(boxes: FloatArray, rows: BoolArray, others: FloatArray) -> FloatArray:
