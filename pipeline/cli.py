@@ -250,6 +250,7 @@ def retrack(
     from pipeline.retrack import Retrack, changed_sections, retrack_settings
     from pipeline.runs import find_stored_run
     from pipeline.store.database import open_database
+    from pipeline.tracker_settings import needs_pictures
 
     address = database or StoreSettings().database
     parent = find_stored_run(address, run)
@@ -264,6 +265,8 @@ def retrack(
         with _stopping(work):
             outcome = work.execute()
     console.print(retrack_table(outcome))
+    if needs_pictures(chosen.tracker):
+        console.print("held      nothing: stored detections have no pictures", highlight=False)
     console.print(f"compare   sightline compare {outcome.parent} {outcome.public_id}", soft_wrap=True, highlight=False)
     if outcome.stopped:
         raise typer.Exit(INTERRUPTED)

@@ -133,6 +133,11 @@ TrackerSettings = Annotated[
 ]
 
 
+def needs_pictures(settings: TrackerSettings) -> bool:
+    """Whether it looks at more than detections."""
+    return without_pictures(settings) != settings
+
+
 def without_pictures(settings: TrackerSettings) -> TrackerSettings:
     """The same where nobody can look at pictures: nothing is held, and no camera's motion is seen."""
     if not isinstance(settings, DeepSortSettings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -13,6 +14,7 @@ from tests.integration.command import MOTION, call_main, sightline
 from tests.integration.rules import RULES
 from tests.integration.stored import count, rows_of_run
 
+NOTHING_HELD = ("--set", "tracker.hold=none")  # stored detections have no pictures to look at
 OUTPUTS = ("--mot-out", "t.txt", "--csv-out", "t.csv")
 
 
@@ -20,7 +22,7 @@ OUTPUTS = ("--mot-out", "t.txt", "--csv-out", "t.csv")
 def tracked(pets: Path, people: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store, in which 100 frames of PETS were tracked with networks, in three chunks."""
     folder = tmp_path_factory.mktemp("tracked")
-    options = ["--max-frames", 100, "--set", "store.chunk=40", *OUTPUTS]
+    options = ["--max-frames", 100, "--set", "store.chunk=40", *NOTHING_HELD, *OUTPUTS]
     done = sightline("run", pets / "video.mp4", *people, *RULES, *options, folder=folder)
     assert done.code == 0, done.err
     return folder
@@ -52,6 +54,29 @@ def test_the_same_settings_give_the_same_rows_and_files(folder: Path) -> None:
     assert (folder / "again.txt").read_bytes() == (folder / "t.txt").read_bytes()
 
 
+def test_nothing_is_held_and_that_is_said(folder: Path) -> None:
+    done = call_main("retrack", "last", "--set", "tracker.hold=flow", folder=folder)
+    assert done.code == 0, done.err
+    assert "held      nothing: stored detections have no pictures" in done.out
+    database = folder / "runs" / "sightline.db"
+    assert rows_of_run(database, 2).observations == rows_of_run(database, 1).observations
+    with closing(sqlite3.connect(database)) as connection:
+        kept = [json.loads(row[0])["tracker"]["hold"] for row in connection.execute("SELECT settings FROM runs")]
+    assert kept == ["none", "none"]
+    assert "held" not in call_main("retrack", "last", folder=folder).out
+
+
+def test_frames_nobody_looked_at_are_carried_again(pets: Path, tmp_path: Path) -> None:
+    words = ["--set", "detector.every=3", "--set", "tracker.between=none", *NOTHING_HELD]
+    done = sightline("run", pets / "video.mp4", *words, "--max-frames", 60, folder=tmp_path)
+    assert done.code == 0, done.err
+    assert sightline("retrack", "last", folder=tmp_path).code == 0
+    database = tmp_path / "runs" / "sightline.db"
+    first, second = rows_of_run(database, 1), rows_of_run(database, 2)
+    assert len(first.observations) > 100
+    assert first.observations == second.observations
+
+
 def test_another_tracker_and_hindsight(folder: Path) -> None:
     other = call_main("retrack", "last", "--tracker", "bytetrack", "--set", "tracker.new_score=0.5", folder=folder)
     assert other.code == 0, other.err
@@ -79,7 +104,7 @@ def third_id(database: Path) -> str:
 def test_runs_that_cut_differently_share_detections(pets: Path, tmp_path: Path) -> None:
     """37 frames in chunks of 10 by one run, then 90 in chunks of 25 by another: each frame once."""
     for frames, chunk in ((37, 10), (90, 25)):
-        options = ["--max-frames", frames, "--set", f"store.chunk={chunk}"]
+        options = ["--max-frames", frames, "--set", f"store.chunk={chunk}", *NOTHING_HELD]
         assert sightline("run", *MOTION, pets / "video.mp4", *options, folder=tmp_path).code == 0
     done = call_main("retrack", "last", folder=tmp_path)
     assert done.code == 0, done.err
