@@ -120,7 +120,7 @@ class AutoSettings(SiameseSettings):
     """Siamese networks and a correlation filter that check each other; what is lost is searched in the picture."""
 
     name: Literal["auto"] = "auto"  # type: ignore[assignment]  # all else is as for the networks alone
-    sure: InnerShare = Field(0.5, description="score from which the filter's box counts, which is the more exact")
+    sure: InnerShare = Field(0.6, description="score from which the filter's box counts, too, which is the more exact")
     lost_share: InnerShare = Field(0.35, description="likeness, in shares of the usual, below which it is lost")
     back_share: InnerShare = Field(0.65, description="likeness from which a lost one is taken up again elsewhere")
     patience: Annotated[int, Field(ge=0)] = Field(10, description="pictures without it after which it is searched")

@@ -5,4 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 TrackerName = Literal["sort", "bytetrack", "ocsort", "deepsort"]
-TargetName = Literal["mosse", "correlation", "siamese", "mdnet", "flow"]  # of those that are shown what to follow
+TargetName = Literal[
+    "mosse", "correlation", "siamese", "mdnet", "flow", "auto"
+]  # of those that are shown what to follow

@@ -186,7 +186,8 @@ OPEN_DOORS = {
     },  # five are no sinks
 }
 TRACKERS = {
-    f"trackers.{name}" for name in ("sort", "bytetrack", "ocsort", "deepsort", "correlation", "siamese", "mdnet")
+    f"trackers.{name}"
+    for name in ("sort", "bytetrack", "ocsort", "deepsort", "correlation", "siamese", "mdnet", "target_follower")
 }
 KNOWS_CLASSES = "pipeline.build"
 EXCEPTIONS = {

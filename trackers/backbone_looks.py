@@ -7,7 +7,7 @@ import numpy as np
 
 from trackers.geometry import centres
 from trackers.patches import boxes_around, patches
-from trackers.siamese import context_sides, looks_at
+from trackers.siamese_looks import context_sides, looks_at
 from trackers.siamese_networks import SiameseNetworks
 from trackers.structures import FloatArray, ImageArray
 

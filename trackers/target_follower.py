@@ -43,6 +43,7 @@ _AROUND = np.array([(x, y) for x in (-1.5, 0, 1.5) for y in (-1.5, 0, 1.5) if (x
 _LEAST_GAP = 0.05  # between what a target and what its surroundings look like; with less, nothing is like it
 _NEAR = 2.0  # mean sides of a target; so far is always searched
 _EVERY = 5  # pictures after which looks are learned again
+_RECENT = 0.3  # share of a new likeness in what it was of late
 _RATE = 0.2  # share of a new likeness in what is usual
 
 
@@ -82,9 +83,9 @@ class TargetFollower:
         `candidates`: boxes in a picture, as of a detector, that lost targets are looked for at; without them it is
         done at `places` places a picture and target. `part`, `sure`, `patience`: see `Opinions`; after so many
         pictures a target that is not found counts as away, too. `lost_share`, `back_share`: likeness 0..1 below which
-        one is lost, and from which one that was away, or has leapt, is taken up. `gate`: standard deviations of the
-        filter's prediction beyond which a target has leapt, and within which one that is away is searched.
-        `frame_rate`: pictures a second, which says how far something goes between two.
+        one is lost, and from which one that was away is taken up; see `_doubted` for what is between. `gate`: standard
+        deviations of the filter's prediction beyond which a target has leapt, and within which one that is away is
+        searched. `frame_rate`: pictures a second, which says how far something goes between two.
         """
         if not 0 < lost_share <= back_share <= 1:
             raise ValueError(f"0 < lost_share <= back_share <= 1 must hold, got {lost_share} and {back_share}")
@@ -97,11 +98,14 @@ class TargetFollower:
         self._boxes: FloatArray = np.zeros((0, 4))
         self._missed = np.zeros(0, np.int64)  # pictures since a target was found last
         self._age = np.zeros(0, np.int64)  # pictures since it was learned
+        self._recent = np.zeros(0)  # likeness of late
         self._usual = np.zeros(0)  # cosine of a target's looks and its gallery
         self._others = np.zeros(0)  # the same of what surrounds it
         self._mean: FloatArray = np.zeros((0, XYWH8.size))
         self._covariance: FloatArray = np.zeros((0, XYWH8.size, XYWH8.size))
-        self._columns = Columns(self, ("_boxes", "_missed", "_age", "_usual", "_others", "_mean", "_covariance"))
+        self._columns = Columns(
+            self, ("_boxes", "_missed", "_age", "_recent", "_usual", "_others", "_mean", "_covariance")
+        )
 
     @property
     def boxes(self) -> FloatArray:
@@ -126,6 +130,7 @@ class TargetFollower:
             _boxes=boxes,
             _missed=np.zeros(len(boxes), np.int64),
             _age=np.zeros(len(boxes), np.int64),
+            _recent=np.ones(len(boxes)),
             _usual=np.maximum(_FRESH, others + _LEAST_GAP),
             _others=others,
             _mean=mean,
@@ -151,7 +156,7 @@ class TargetFollower:
         self._remember(image, Found(verdict.boxes, verdict.scores), may & ~away)
 
         agreed = (second.scores >= self._sure) & (iou_pairs(second.boxes, back) >= self._opinions.part)
-        returned = away & (likely >= np.where(agreed, self._lost_share, self._back_share))
+        returned = away & (likely >= np.where(agreed, self._lost_share, self._clear()))
         found = np.where(away, returned, verdict.scores >= LOST)
         self._boxes = np.where(returned[:, None], back, np.where(found[:, None], verdict.boxes, self._boxes))
         absent = LOST * np.clip(likely, 0, 1) * (1 - 1e-6)  # below `LOST` however alike something else is
@@ -219,7 +224,8 @@ class TargetFollower:
     def _doubted(self, image: ImageArray, first: Found, second: Found, away: BoolArray) -> tuple[Found, Found]:
         """What both found, with scores below `LOST` where it is not like the target, unless the second is sure.
 
-        Who leaps farther than the filter has it must find what is as much like the target as if it had been away.
+        The least likeness is `lost_share`, and halfway to `back_share` for what is farther off than the filter has it.
+        It is `back_share` where the second one was sure until it lost it: what it had in its grip is covered or gone.
         Where the first one's is like it, the target is there, whatever the score.
         """
         rows = np.flatnonzero(~away & (second.scores < self._sure))
@@ -227,7 +233,9 @@ class TargetFollower:
             return first, second
         both, boxes = np.tile(rows, 2), np.concatenate([first.boxes[rows], second.boxes[rows]])
         likeness = self._shares(both, self._embed(image, boxes))
-        least = np.where(self._leaps(both, boxes), self._back_share, self._lost_share)
+        clear = self._clear()
+        leapt = np.where(self._leaps(both, boxes), (self._lost_share + clear[both]) / 2, self._lost_share)
+        least = np.where(self._opinions.exact[both], clear[both], leapt)
         of_first, of_second = first.scores.copy(), second.scores.copy()
         low = (LOST * (likeness / least).clip(0, 1)).reshape(2, -1)
         alike = (likeness >= least).reshape(2, -1)
@@ -235,8 +243,12 @@ class TargetFollower:
         of_second[rows] = np.where(alike[SECOND], of_second[rows], np.minimum(of_second[rows], low[SECOND]))
         return Found(first.boxes, of_first), Found(second.boxes, of_second)
 
+    def _clear(self) -> FloatArray:
+        """Likeness (n,) that is clear evidence: `back_share` of what it was of late, if that was less than usual."""
+        return np.maximum(self._back_share * self._recent.clip(0, 1), self._lost_share)
+
     def _leaps(self, rows: IntArray, boxes: FloatArray) -> BoolArray:
-        """Which of the boxes (m, 4) of the targets `rows` (m,) are elsewhere than these were, and beyond the gate (m,)."""
+        """Which of the boxes (m, 4) are elsewhere than the targets `rows` (m,) were, and beyond the gate (m,)."""
         heights = self._boxes[rows, 3] - self._boxes[rows, 1]
         spread = np.diagonal(self._covariance[rows], axis1=1, axis2=2)[:, :2]
         spread = spread + kalman.measurement_variance(XYWH8, heights)[:, :2]
@@ -250,7 +262,9 @@ class TargetFollower:
         if len(rows) == 0:
             return
         looks = self._embed(image, verdict.boxes[rows])
-        sure = self._shares(rows, looks) >= self._back_share
+        likeness = self._shares(rows, looks)
+        self._recent[rows] += _RECENT * (likeness - self._recent[rows])
+        sure = likeness >= self._back_share
         rows, looks = rows[sure], looks[sure]
         self._usual[rows] += _RATE * (self._gallery.likeness(rows, looks) - self._usual[rows])
         self._usual[rows] = np.maximum(self._usual[rows], self._others[rows] + _LEAST_GAP)
@@ -266,7 +280,8 @@ class TargetFollower:
         sides = boxes[:, 2:] - boxes[:, :2]
         near = (boxes[:, None] + np.tile(_AROUND * sides[:, None], 2)).reshape(-1, 4)
         looks = self._embed(image, near)
-        return self._gallery.likeness(rows.repeat(len(_AROUND)), looks).reshape(len(boxes), -1).mean(axis=1)
+        cosines = self._gallery.likeness(rows.repeat(len(_AROUND)), looks)
+        return np.asarray(cosines.reshape(len(boxes), -1).mean(axis=1))
 
     def _go_on(self, anew: BoolArray, returned: BoolArray, overruled: BoolArray) -> None:
         """Set the trackers on the targets' boxes where they go on from there: both `anew` (n,), or those overruled."""

@@ -25,8 +25,8 @@ def heard(opinions: Opinions, first: float, second: float, *, apart: bool) -> Ve
     return opinions.heard(found(HERE, first), found(ELSEWHERE if apart else NEAR, second))
 
 
-@pytest.mark.parametrize(("score", "leads", "box"), [(0.5, SECOND, NEAR), (0.49, FIRST, HERE)])
-def test_of_one_thing_the_second_tells_the_box_once_it_is_sure(score: float, leads: int, box: list[float]) -> None:
+@pytest.mark.parametrize(("score", "leads", "box"), [(0.6, SECOND, [11.0, 10, 51, 50]), (0.59, FIRST, HERE)])
+def test_of_one_thing_it_is_the_mean_box_once_the_second_is_sure(score: float, leads: int, box: list[float]) -> None:
     verdict = heard(one(), 0.9, score, apart=False)
     assert verdict.leads[0] == leads
     np.testing.assert_array_equal(verdict.boxes, [box])
@@ -34,12 +34,40 @@ def test_of_one_thing_the_second_tells_the_box_once_it_is_sure(score: float, lea
     assert not verdict.overruled.any()
 
 
+def test_where_they_differ_on_what_belongs_to_the_target_the_first_is_right() -> None:
+    wide = Found(np.array([[0.0, 10, 60, 50]]), np.array([0.9]))  # IoU 2/3
+    verdict = one().heard(found(HERE, 0.8), wide)
+    np.testing.assert_array_equal(verdict.boxes, [HERE])
+    np.testing.assert_array_equal(one(same=0.66).heard(found(HERE, 0.8), wide).boxes, [[5, 10, 55, 50]])
+
+
+def test_where_they_differ_the_second_is_right_if_the_first_was_hardly_sure() -> None:
+    wide = Found(np.array([[0.0, 10, 60, 50]]), np.array([0.9]))
+    opinions = one()
+    for _ in range(3):
+        np.testing.assert_array_equal(opinions.heard(found(HERE, 0.15), wide).boxes, [HERE])
+    opinions.heard(found(HERE, 0.15), wide)  # 0.15 + 0.45 * 0.8 ** 4 = 0.33, then 0.297
+    np.testing.assert_array_equal(opinions.heard(found(HERE, 0.15), wide).boxes, wide.boxes)
+
+
+def test_what_the_opinions_were_worth_is_kept_while_both_find_nothing() -> None:
+    opinions = one()
+    for _ in range(10):
+        heard(opinions, 0.5, 0.9, apart=False)
+    for _ in range(10):
+        heard(opinions, 0.02, 0.03, apart=False)
+    assert opinions.exact[0]
+    for _ in range(3):
+        heard(opinions, 0.5, 0.1, apart=False)
+    assert not opinions.exact[0]
+
+
 def test_trust_by_hand() -> None:
     opinions = one(rate=0.5)
     heard(opinions, 0.9, 0.1, apart=False)
-    np.testing.assert_allclose(opinions.to_arrays()["trust"], [[0.7, 0.3]])
+    np.testing.assert_allclose(opinions.to_arrays()["trust"], [[0.75, 0.35]])
     heard(opinions, 0.9, 0.1, apart=False)
-    np.testing.assert_allclose(opinions.to_arrays()["trust"], [[0.8, 0.2]])
+    np.testing.assert_allclose(opinions.to_arrays()["trust"], [[0.825, 0.225]])
 
 
 @pytest.mark.parametrize(("first", "second", "leads"), [(0.8, 0.4, FIRST), (0.4, 0.8, SECOND)])

@@ -10,7 +10,7 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from tests.unit.trackers.plain_networks import PLAIN
-from trackers import siamese
+from trackers import siamese, siamese_looks
 from trackers.geometry import centres, iou_pairs
 from trackers.siamese import SiameseTracker
 from trackers.siamese_networks import SiameseNetworks
@@ -57,10 +57,10 @@ def scripted(answer: Callable[[int], tuple[FloatArray, FloatArray]]) -> SiameseN
 def test_side_of_a_crop_by_hand() -> None:
     # p = (30 + 60) / 2 = 45: sqrt(75 * 105). A square of 10: sqrt(20 * 20).
     np.testing.assert_allclose(
-        siamese.context_sides(np.array([[30.0, 60.0], [10.0, 10.0]]), 0.5), [88.741196746494, 20]
+        siamese_looks.context_sides(np.array([[30.0, 60.0], [10.0, 10.0]]), 0.5), [88.741196746494, 20]
     )
-    np.testing.assert_allclose(siamese.context_sides(np.array([[30.0, 60.0]]), 0), np.sqrt(1800))
-    assert siamese.context_sides(np.zeros((0, 2)), 0.5).shape == (0,)
+    np.testing.assert_allclose(siamese_looks.context_sides(np.array([[30.0, 60.0]]), 0), np.sqrt(1800))
+    assert siamese_looks.context_sides(np.zeros((0, 2)), 0.5).shape == (0,)
 
 
 def test_cells_look_at_steps_of_the_stride_around_the_middle_of_the_crop() -> None:
@@ -123,7 +123,7 @@ def test_looks_agree_with_scipy_between_cells_and_beyond_the_border() -> None:
     rng = np.random.default_rng(4)
     maps, means = rng.normal(size=(3, 2, 9, 7)), rng.normal(size=(3, 2))
     places = np.array([[3.0, 4.0], [2.3, 5.8], [6.9, -0.4]])
-    looks = siamese.looks_at(maps, places, means)
+    looks = siamese_looks.looks_at(maps, places, means)
     near = np.arange(-2, 3)
     for row, (x, y) in enumerate(places):
         where = np.meshgrid(y + near, x + near, indexing="ij")
@@ -133,7 +133,9 @@ def test_looks_agree_with_scipy_between_cells_and_beyond_the_border() -> None:
 
 
 def test_a_map_that_says_nothing_is_like_nothing() -> None:
-    np.testing.assert_array_equal(siamese.looks_at(np.ones((1, 2, 8, 8)), np.full((1, 2), 4.0), np.ones((1, 2))), 0)
+    np.testing.assert_array_equal(
+        siamese_looks.looks_at(np.ones((1, 2, 8, 8)), np.full((1, 2), 4.0), np.ones((1, 2))), 0
+    )
 
 
 def test_one_step_by_hand() -> None:

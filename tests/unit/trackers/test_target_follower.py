@@ -111,10 +111,10 @@ def gone(
     return follower, first, second
 
 
-def test_the_second_tells_the_box_while_it_is_sure_and_then_the_first() -> None:
-    exact, rough = box(102, 100), box(99, 103)
+def test_both_tell_the_box_while_the_second_is_sure_and_then_the_first() -> None:
+    exact, rough = box(101, 100), box(99, 102)
     follower = following(Scripted((rough, 0.8)), Scripted((exact, 0.9), (exact, 0.2)))
-    np.testing.assert_array_equal(follower.update(SEEN).boxes, exact)
+    np.testing.assert_array_equal(follower.update(SEEN).boxes, box(100, 101))
     np.testing.assert_array_equal(follower.update(SEEN).boxes, rough)
     np.testing.assert_array_equal(follower.boxes, rough)
 
@@ -151,6 +151,29 @@ def test_what_is_not_like_the_target_is_no_target_however_sure_the_first_is() ->
 def test_what_is_like_the_target_is_there_however_unsure_the_first_is() -> None:
     follower = following(Scripted((box(*HERE), 0.02)), Scripted((box(*HERE), 0.02)))
     assert follower.update(SEEN).scores[0] >= LOST
+
+
+@pytest.mark.parametrize(("sure", "believed"), [(0.9, False), (0.3, True)])
+def test_what_the_second_had_in_its_grip_does_not_leap(sure: float, believed: bool) -> None:
+    """A lookalike far off, at once: believed only where the second has not been sure of the target."""
+    first = Scripted(*[(box(*HERE), 0.8)] * 5, (box(200, 100), 0.8))
+    second = Scripted(*[(box(*HERE), sure)] * 5, (box(*HERE), 0.02))
+    follower = following(first, second)
+    for _ in range(5):
+        follower.update(SEEN)
+    found = follower.update(picture((200, 100, TEAL)))
+    assert (found.scores[0] >= LOST) is np.bool_(believed)
+    np.testing.assert_array_equal(found.boxes, box(200, 100) if believed else box(*HERE))
+
+
+def test_looks_that_had_changed_are_compared_with_what_they_were_of_late() -> None:
+    """What was teal for long is believed to be so when the second loses it; what was green a moment ago is not."""
+    for long, believed in ((2, False), (30, True)):
+        first, second = Scripted((box(*HERE), 0.8)), Scripted(*[(box(*HERE), 0.9)] * long, (box(*HERE), 0.05))
+        follower = following(first, second)
+        for _ in range(long):
+            follower.update(picture((*HERE, TEAL)))
+        assert (follower.update(picture((*HERE, TEAL))).scores[0] >= LOST) is np.bool_(believed)
 
 
 def test_a_lost_target_keeps_its_box_and_a_low_score() -> None:
