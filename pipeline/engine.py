@@ -92,7 +92,10 @@ class Engine:
         self._embedded = Channel[list[_Item]](capacity)
         self._results = Channel[Result](max(capacity, batch))
         self._followers = tuple(Follower(stream.tracker, stream.analyst) for stream in streams)
-        self._schedules = tuple(Schedule(every, first_frame=stream.first_frame) for stream in streams)
+        # a detector that learns is shown all frames again that it had seen before the first one, and no others
+        self._schedules = tuple(
+            Schedule(every, first_frame=0 if detector.card.learns else stream.first_frame) for stream in streams
+        )
         self._failure: BaseException | None = None
         self._failure_lock = threading.Lock()
         self._stopped = False
@@ -235,7 +238,7 @@ class Engine:
 
     def _detect(self) -> None:
         for batch in self._batches():
-            items = [replace(item, looked=self._wants(item)) for item in batch]
+            items = [replace(item, looked=self._schedules[item.stream].wants(item.frame)) for item in batch]
             asked = [item for item in items if item.looked]
             if asked:
                 with self.report.stages["detect"].busy(len(asked)):
@@ -243,11 +246,6 @@ class Engine:
                 items = _filled(items, found)
             self._detected.put([item for item in items if item.frame.index >= self._streams[item.stream].first_frame])
         self._detected.close()
-
-    def _wants(self, item: _Item) -> bool:
-        """Frames before the first one are shown to a detector that learns from all it sees."""
-        before = item.frame.index < self._streams[item.stream].first_frame
-        return before or self._schedules[item.stream].wants(item.frame)
 
     def _embed(self) -> None:
         for batch in self._detected:

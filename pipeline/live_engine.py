@@ -295,8 +295,8 @@ class LiveEngine:
                     self._detector.forget(lane.stream.number)
             if batch.items:
                 self._batches[len(batch.items)] += 1
-                with self._meters["detect"].busy(len(batch.items), _names(batch)):
-                    items = [replace(item, looked=item.lane.schedule.wants(item.frame)) for item in batch.items]
+                items = [replace(item, looked=item.lane.schedule.wants(item.frame)) for item in batch.items]
+                with self._meters["detect"].busy(_looked(items), _names(batch)):
                     batch = replace(batch, items=self._detecting.through(items))
             self._detected.put(batch)
         self._detected.close()
@@ -313,7 +313,7 @@ class LiveEngine:
     def _embed(self) -> None:
         for batch in self._detected:
             if self._embedder is not None and batch.items:
-                with self._meters["embed"].busy(len(batch.items), _names(batch)):
+                with self._meters["embed"].busy(_looked(batch.items), _names(batch)):
                     batch = replace(batch, items=self._embedding.through(batch.items))
             self._embedded.put(batch)
         self._embedded.close()
@@ -380,6 +380,11 @@ def _told(lane: Lane, frame: Frame) -> Frame:
         return frame
     missing = frame.index - lane.last[0] - 1
     return replace(frame, gap=Gap(lane.last[1], frame.at, f"{missing} frames could not be processed"))
+
+
+def _looked(items: Sequence[Item]) -> int:
+    """How many of them the networks look at."""
+    return sum(item.looked for item in items)
 
 
 def _names(batch: Batch) -> str:

@@ -109,7 +109,7 @@ class DeepSortSettings(Section):
     hold_score: Share = Field(0.4, description="how sure it must be that a held track is there")
     between: Held = Field("flow", description="what carries tracks over frames that the detector does not look at")
     held_noise: Annotated[float, Field(gt=0, le=1000)] = Field(
-        2.0, description="factor on the measurement variance of a box that was carried"
+        3.0, description="factor on the measurement variance of a box that was carried"
     )
 
     @field_validator("calibration", mode="before")

@@ -29,6 +29,7 @@ from trackers.structures import (
     LOST,
     BoolArray,
     Detections,
+    Evidence,
     FloatArray,
     ImageArray,
     IntArray,
@@ -84,7 +85,7 @@ class DeepSort:
         camera: CameraMotion | None = None,
         holding: Holding | None = None,
         hold_seconds: float = 0.3,
-        held_noise: float = 2.0,
+        held_noise: float = 3.0,
         model: kalman.MotionModel = kalman.XYWH8,
     ) -> None:
         self.strong_score = strong_score  # detections of this precision take part in the cascade and the overlap stage
@@ -179,6 +180,8 @@ class DeepSort:
         )
         self._observe(pairing, detections, born, kept)
         self.looks.keep(kept)
+        if self.holding is not None:
+            self.holding.looked()
         self._see(image)
         return tracks
 
@@ -261,10 +264,10 @@ class DeepSort:
         table.carry(rows[seen], found[seen], self.holding.between.evidence, noise=self.held_noise)
 
     def _see(self, image: ImageArray | None) -> None:
-        """Remember where the tracks are that are located, or may be."""
+        """Remember where tracks were seen."""
         if self.holding is not None:
             table = self.table
-            rows = np.flatnonzero(table.stages != LOST)
+            rows = np.flatnonzero((table.stages != LOST) & (table.evidence != Evidence.PREDICTED))
             self.holding.see(image, table.ids[rows], table.boxes[rows])
 
     def _behind(self, hidden: Cover) -> BoolArray:

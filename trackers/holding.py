@@ -41,6 +41,11 @@ class Holding:
         self._picture = None if image is None else checked_image(image)
         self._ids, self._boxes = ids.copy(), boxes.copy()
 
+    def looked(self) -> None:
+        """A detector has looked: what is carried next is learned anew from where the tracks are by now."""
+        if self.between is not None:
+            self.between.keep(self.between.ids[:0])
+
     def carry_missed(
         self,
         image: ImageArray | None,
@@ -98,7 +103,8 @@ class Holding:
                 carrier.keep(ids[:0])
             return np.zeros(len(ids), dtype=bool), predicted
         carrier.keep(ids)
-        fresh = np.flatnonzero(np.isin(self._ids, ids) & ~np.isin(self._ids, carrier.ids))
+        known = np.concatenate([carrier.ids, carrier.given_up])
+        fresh = np.flatnonzero(np.isin(self._ids, ids) & ~np.isin(self._ids, known))
         fresh = fresh[followable(self._boxes[fresh], self._picture)]
         carrier.add(self._picture, self._ids[fresh], self._boxes[fresh])
         return carrier.carry(image, ids, predicted, learn=learn, others=others)
@@ -111,12 +117,16 @@ class Carrier:
         """`evidence`: what its boxes are worth to whoever sees them. `least`: score 0..1 from which they count."""
         self.evidence, self.least = evidence, least
         self.ids: IntArray = np.zeros(0, np.int64)  # (m,) the track of each target
+        self.given_up: IntArray = np.zeros(0, np.int64)  # (k,) tracks whose targets went over to others
         self._targets = targets
         self._looks = np.zeros((0, 3 * _SIDE * _SIDE), np.float32)  # (m, d) of each in the picture it was learned from
 
     def keep(self, ids: IntArray) -> None:
         """Forget all but the tracks `ids`."""
-        kept = np.isin(self.ids, ids)
+        self.given_up = self.given_up[np.isin(self.given_up, ids)]
+        self._keep(np.isin(self.ids, ids))
+
+    def _keep(self, kept: BoolArray) -> None:
         if not kept.all():
             self.ids, self._looks = self.ids[kept], self._looks[kept]
             self._targets.keep(kept)
@@ -134,29 +144,37 @@ class Carrier:
         """Which of the tracks `ids` (n,) are seen in this picture (n,), and where: boxes (n, 4), else `predicted`.
 
         `predicted`: (n, 4) around which they are looked for. `learn`: (n,) those whose new looks may be learned.
-        `others`: boxes (k, 4) of the tracks that have a detection: a target that looks more like one of these than
-        like itself has gone over to it, and counts as not seen.
+        `others`: boxes (k, 4) of the tracks that have a detection. Where one of these is expected, too, nothing is
+        learned; a target that looks more like it than like itself has gone over to it, and is given up: it is not
+        looked for again before it has been detected.
         """
         seen, boxes = np.zeros(len(ids), dtype=bool), predicted.copy()
         order = np.argsort(ids)
         rows = order[np.searchsorted(ids, self.ids, sorter=order)]
         if len(rows) == 0:
             return seen, boxes
-        found = self._targets.update(image, around=predicted[rows], learn=learn[rows])
-        sure = (found.scores >= self.least) & _inside(found.boxes, image) & ~self._gone_over(image, found.boxes, others)
+        alone = (iou_matrix(predicted[rows], others) <= _MEETING).all(axis=1)
+        found = self._targets.update(image, around=predicted[rows], learn=learn[rows] & alone)
+        gone = self._gone_over(image, found.boxes, others)
+        sure = (found.scores >= self.least) & _inside(found.boxes, image) & ~gone
         seen[rows], boxes[rows[sure]] = sure, found.boxes[sure]
+        self.given_up = np.concatenate([self.given_up, self.ids[gone]])
+        self._keep(~gone)
         return seen, boxes
 
     def to_arrays(self) -> State:
         """Everything needed to go on from here."""
         return joined(
-            {"own": {"ids": self.ids.copy(), "looks": self._looks.copy()}, "targets": self._targets.to_arrays()}
+            {
+                "own": {"ids": self.ids.copy(), "given_up": self.given_up.copy(), "looks": self._looks.copy()},
+                "targets": self._targets.to_arrays(),
+            }
         )
 
     def from_arrays(self, state: State) -> None:
         """The inverse of `to_arrays`."""
         own = part_of(state, "own")
-        self.ids, self._looks = own["ids"].copy(), own["looks"].copy()
+        self.ids, self.given_up, self._looks = (own[name].copy() for name in ("ids", "given_up", "looks"))
         self._targets.from_arrays(part_of(state, "targets"))
 
     def _gone_over(self, image: ImageArray, boxes: FloatArray, others: FloatArray) -> BoolArray:

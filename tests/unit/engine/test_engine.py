@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -155,6 +156,16 @@ def test_between_the_frames_it_looks_at_tracks_are_carried() -> None:
     assert [result.frame.index for result in sink.results] == list(range(8))
     assert [len(result.detections) for result in sink.results] == [0, 0, 0, 3, 0, 0, 2, 0]  # frame 6 has 2
     assert all((result.detections.features is None) == (result.frame.index % 3 > 0) for result in sink.results)
+
+
+def test_a_detector_that_learns_sees_what_it_had_seen_again() -> None:
+    class Learns(FakeDetector):
+        card = replace(FakeDetector.card, learns=True)
+
+    whole, resumed = Learns(), Learns()
+    Engine([Stream(FakeSource(16), FakeTracker(), [RecordingSink()])], whole, every=3).run()
+    Engine([Stream(FakeSource(16), FakeTracker(), [RecordingSink()], first_frame=8)], resumed, every=3).run()
+    assert resumed.batches == whole.batches
 
 
 def test_a_detector_that_loses_a_frame_is_a_failure() -> None:

@@ -127,6 +127,48 @@ def test_a_target_that_goes_over_to_another_track_is_given_up() -> None:
     found, boxes = carrier.carry(pictures.frames[1], ids, one[None], learn=learn, others=other[None])
     assert found.tolist() == [False]
     np.testing.assert_array_equal(boxes, one[None])
+    assert carrier.given_up.tolist() == [7]
+    found, _ = carrier.carry(pictures.frames[2], ids, one[None], learn=learn, others=np.zeros((0, 4)))
+    assert found.tolist() == [False]  # also where the other one is missed next
+
+
+def test_who_was_given_up_is_learned_anew_once_detected() -> None:
+    pictures = moving(3, starts=STARTS, steps=STEPS * 0)
+    carrier = flow()
+    carrier.given_up = np.array([9])
+    holding, ids, none = Holding(missed=carrier), np.array([9]), np.zeros((0, 4))
+    learn = np.ones(1, dtype=bool)
+    holding.see(pictures.frames[0], ids, pictures.boxes[0, 1:])
+    found, _ = holding.carry_missed(pictures.frames[1], ids, pictures.boxes[0, 1:], learn=learn, others=none)
+    assert found.tolist() == [False]
+    holding.carry_missed(pictures.frames[1], ids[:0], none, learn=learn[:0], others=none)  # it was detected
+    holding.see(pictures.frames[1], ids, pictures.boxes[1, 1:])
+    found, _ = holding.carry_missed(pictures.frames[2], ids, pictures.boxes[1, 1:], learn=learn, others=none)
+    assert found.tolist() == [True]
+
+
+def test_between_detections_tracks_are_learned_anew_from_each() -> None:
+    """A first box that is off does not stay what is looked for."""
+    pictures = moving(13, starts=STARTS[:1], steps=STEPS[:1])
+    what = tracker()
+    for number, (frame, boxes) in enumerate(zip(pictures.frames, pictures.boxes, strict=True)):
+        if number % 3 == 0:
+            what.update(seen(boxes + (np.array([14, 20, 14, 20]) if number == 0 else 0)), number / FPS, image=frame)
+        else:
+            tracks = what.carry(number / FPS, image=frame)
+    assert tracks.evidence.tolist() == [Evidence.FLOW]
+    assert iou_pairs(tracks.boxes, pictures.boxes[11, :]).min() > 0.6
+
+
+def test_who_was_not_seen_between_is_not_held_afterwards() -> None:
+    pictures = moving(10, starts=STARTS[:1], steps=STEPS[:1], hidden=range(7, 10))
+    what = tracker()
+    for number, (frame, boxes) in enumerate(zip(pictures.frames, pictures.boxes, strict=True)):
+        if number % 3:
+            what.carry(number / FPS, image=frame)
+        else:
+            tracks = what.update(seen(boxes, (0,) if number == 9 else ()), number / FPS, image=frame)
+    assert tracks.stages.tolist() == [LOST]
 
 
 def test_a_real_target_stays_beside_another_track() -> None:
