@@ -184,26 +184,29 @@ def _follow(order: _Order, done: _Done) -> None:
     with ExitStack() as stack:
         video = stack.enter_context(build.source(order.source, opened, first_frame=target.start_frame))
         work = done.work = Following(video, build.target_tracker(tracker), target.corners)
-        files = stack.enter_context(FollowFiles(order.outputs, video, label=target.label))
+        # The files are left first: where they cannot be completed, the run has failed and can be gone on with.
         stored = done.stored = None if plan is None else stack.enter_context(StoredTarget(plan, work, video))
-        told = stack.enter_context(counting("pictures"))
-        stack.enter_context(stopping(work, Console(stderr=True).print))
-        for step in work:
-            files.take(step)
-            if stored is not None:
-                stored.take(step)
-            told(work.count.frames)
-        if work.count.frames == 0:  # stopped before the first picture: what stood in the files stays
-            raise typer.Exit(INTERRUPTED)
-    files.tell(
-        {
-            "tracker": tracker.name,
-            "frames_per_second": round(work.count.frames_per_second, 2),
-            "source": order.source,
-            "start_frame": target.start_frame,
-            "settings": tracker.model_dump(mode="json"),
-        }
-    )
+        with (
+            FollowFiles(order.outputs, video, label=target.label) as files,
+            counting("pictures") as told,
+            stopping(work, Console(stderr=True).print),
+        ):
+            for step in work:
+                files.take(step)
+                if stored is not None:
+                    stored.take(step)
+                told(work.count.frames)
+            if work.count.frames == 0:  # stopped before the first picture: what stood in the files stays
+                raise typer.Exit(INTERRUPTED)
+        files.tell(
+            {
+                "tracker": tracker.name,
+                "frames_per_second": round(work.count.frames_per_second, 2),
+                "source": order.source,
+                "start_frame": target.start_frame,
+                "settings": tracker.model_dump(mode="json"),
+            }
+        )
 
 
 def _conclude(order: _Order, done: _Done) -> None:

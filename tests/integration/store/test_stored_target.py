@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -246,6 +247,38 @@ def test_a_run_that_fails_says_so(clip: Path, pictures: Pictures, tmp_path: Path
         assert run.run.status.value == "failed"
         assert run.run.error
         assert run.sources[0].status is SourceStatus.FAILED
+
+
+def test_a_run_fails_with_its_files_and_can_be_gone_on_with(clip: Path, pictures: Pictures, tmp_path: Path) -> None:
+    """The folder of the boxes is removed while the target is followed."""
+    out = tmp_path / "out"
+    out.mkdir()
+    words = [*command(clip, pictures, "s.db", tracker="correlation"), "--out", "out/b.txt"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *map(str, words)],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while next_frame(tmp_path / "s.db") < CHUNK and process.poll() is None:
+        assert time.monotonic() < deadline, "the run does not move"
+        time.sleep(0.01)
+    shutil.rmtree(out)
+    told, complaint = process.communicate(timeout=120)
+    assert (process.returncode, "go on with: sightline resume" in told, "b.txt" in complaint) == (1, True, True)
+    with open_database(tmp_path / "s.db") as database:
+        run = newest_run(database)
+        assert (run.run.status.value, run.sources[0].status) == ("failed", SourceStatus.FAILED)
+        assert "b.txt" in str(run.run.error)
+    out.mkdir()
+    done = call_main("resume", "last", "--database", "s.db", folder=tmp_path)
+    assert done.code == 0, done.err
+    assert len(np.loadtxt(out / "b.txt", delimiter=",")) == FRAMES
+    with open_database(tmp_path / "s.db") as database:
+        assert newest_run(database).run.status.value == "finished"
 
 
 def test_what_was_stored_is_known_by_the_given_id(clip: Path, pictures: Pictures, tmp_path: Path) -> None:
