@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,7 @@ WEIGHTS = frozenset(
     {"detector.weights", "embedder.weights"}
 )  # files of the allowed folders, or models that come with Sightline
 TARGET_FILES = ("weights", "backbone", "head")  # likewise, of whatever follows a target
+_KEY = re.compile(r"[a-z_]+(\.[a-z_]+)*")  # what reads settings may strip more than this compares
 
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 
@@ -80,6 +82,8 @@ def _override(services: Services, override: str) -> str:
     key = key.strip()
     if not equals:
         raise refused(f"setting {key!r} has no value; write key.path=value")
+    if _KEY.fullmatch(key) is None:
+        raise refused(f"setting {key!r} is no name of one; write it in small letters, without spaces: key.path=value")
     name = key.rpartition(".")[2]
     in_target = key.startswith("target.")
     if key in WEIGHTS or (in_target and name in TARGET_FILES):
