@@ -35,6 +35,9 @@ Features = Callable[[ImageArray], FloatArray]  # patches (n, h, w, 3) -> (n, cha
 
 _FRESH = 0.75  # how high and clear a new picture is answered, in shares of the one that was learned from; about
 
+# Odd, without a pattern: fractional parts of the square roots of 2, 3, 5 and 7, times 2^64.
+_MULTIPLIERS = np.array([0x6A09E667F3BCC909, 0xBB67AE8584CAA73B, 0x3C6EF372FE94F82B, 0xA54FF53A5F1D36F1], np.uint64)
+
 
 class Correlation:
     """Follows targets by what distinguishes them from their surroundings. Row i is target i."""
@@ -237,9 +240,13 @@ class Correlation:
 def first_turns(boxes: FloatArray, every: int) -> IntArray:
     """Pictures until the first turn of targets given by boxes (n, 4): (n,), 0 .. every - 1.
 
-    By where they are, which spreads targets over the pictures and lets each go alone as it goes among others.
+    By where they are, which spreads targets over the pictures and lets each go alone as it goes among others. Whole
+    corners are hashed, since those of targets in rows and columns have factors in common with `every`.
     """
-    return np.asarray(np.floor(boxes.sum(axis=1)) % every, np.int64)
+    corners = np.floor(boxes).astype(np.int64).view(np.uint64)
+    mixed = (corners * _MULTIPLIERS).sum(axis=1, dtype=np.uint64)  # modulo 2^64
+    mixed = (mixed ^ (mixed >> np.uint64(32))) * _MULTIPLIERS[0]
+    return np.asarray((mixed >> np.uint64(33)) % np.uint64(every), np.int64)
 
 
 def background_aware(

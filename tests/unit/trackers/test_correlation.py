@@ -133,6 +133,16 @@ def test_first_turns_are_spread_and_the_targets_own() -> None:
     assert first_turns(np.zeros((0, 4)), 3).shape == (0,)
 
 
+@pytest.mark.parametrize("every", [2, 4, 8])
+@pytest.mark.parametrize("step", [16, 20, 32])
+def test_targets_in_rows_and_columns_take_all_turns(step: int, every: int) -> None:
+    left, top = (axis.ravel() for axis in np.meshgrid(np.arange(16.0) * step, np.arange(16.0) * step))
+    turns = first_turns(np.column_stack([left, top, left + 40, top + 92]), every)
+    counts = np.bincount(turns, minlength=every)
+    assert counts.min() > 0.4 * 256 / every
+    assert counts.max() < 2 * 256 / every
+
+
 def test_turns_that_never_come_and_too_few_cells_are_refused() -> None:
     with pytest.raises(ValueError, match="every is 0"):
         Correlation(GradientsAndColours(), every=0)
