@@ -99,9 +99,7 @@ class DetectorSettings(Section):
                 "backend motion takes no weights; use --config motion, or set detector.backend=auto to use the file"
             )
         if self.backend == "motion":
-            _refuse_unused(
-                self, "motion", ("backend", "keep", "min_score", "max_detections", "motion")
-            )
+            _refuse_unused(self, "motion", ("backend", "keep", "min_score", "max_detections", "motion"))
         return self
 
 

@@ -83,9 +83,9 @@ class Backgrounds:
         for frame in range(first, last):
             region = self._regions[frame]
             box = np.array([[region.left, region.top, region.right, region.bottom]], np.float64)
-            step = np.concatenate([camera.update(self._pictures[frame], box), [[0, 0, 1]]])
-            steps[frame] = step if camera.known else None
-        way = {frames[0]: np.eye(3)}
+            moved = np.concatenate([camera.update(self._pictures[frame], box), [[0, 0, 1]]])
+            steps[frame] = moved if camera.known else None
+        way: dict[int, FloatArray] = {frames[0]: np.eye(3)}
         for frame in range(frames[0] + 1, last):
             step = steps[frame]
             if step is None:

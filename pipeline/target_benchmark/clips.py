@@ -67,7 +67,7 @@ def clip_pictures(clip: TargetClip, path: Path) -> Iterator[ClipPictures]:
                     f"{len(clip.truth)} rows; both must be of the same video"
                 )
             stored.flush()
-            yield ClipPictures(path, stored, source.fps)
+            yield ClipPictures(path, list(stored), source.fps)  # views: no picture is read by that
         finally:
             path.unlink(missing_ok=True)
 
