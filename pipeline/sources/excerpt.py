@@ -67,12 +67,17 @@ def fingerprint_now(kind: str, path: Path) -> str:
 
 def check_video(path: Path) -> None:
     """Raise SourceError where no picture of a video file can be decoded, or one would need too much memory."""
+    check_picture_size(path)
+    with VideoFile(path):
+        return
+
+
+def check_picture_size(path: Path) -> None:
+    """Raise SourceError where a picture of a video file would need too much memory. Decodes nothing."""
     with open_container(path) as container:
         stream = video_stream(container, path.name)
         if stream.width * stream.height > MOST_PIXELS:
             raise SourceError(f"{path.name} has pictures of {stream.width}x{stream.height}: more than can be handled")
-    with VideoFile(path):
-        return
 
 
 class VideoFootage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.sources.excerpt import VideoFootage
+from pipeline.sources.excerpt import VideoFootage, check_picture_size
 from pipeline.sources.files import VideoFile
 from pipeline.sources.images import ImageFolder
 from trackers.structures import Frame
@@ -15,11 +15,13 @@ class NumberedFrames:
     """What a run would read there. Safe to share between threads."""
 
     def __init__(self, path: Path) -> None:
-        """Raises SourceError for what is neither."""
+        """Raises SourceError for what is neither, and for videos whose pictures are too large to be handled."""
         self._path = path
         self._footage: VideoFootage | None = None
         if path.exists() and not path.is_dir() and not path.is_file():
             raise SourceError(f"{path} is a device or a pipe; give a video file or a folder of pictures")
+        if path.is_file():
+            check_picture_size(path)
         with ImageFolder(path) if path.is_dir() else VideoFile(path) as source:
             self.name = source.name
             self.width, self.height = source.width, source.height  # pixels

@@ -15,6 +15,7 @@ from pipeline.errors import DamagedSourceError, SourceError
 from pipeline.sources.excerpt import PictureFootage, VideoFootage, check_video, open_footage
 from pipeline.sources.files import VideoFile
 from pipeline.sources.images import ImageFolder
+from pipeline.sources.numbered import NumberedFrames
 from pipeline.sources.timetable import read_timetable
 from tests.clips import cut, picture, write_clip
 from trackers.structures import Frame
@@ -196,5 +197,6 @@ def test_enormous_pictures_are_refused(tmp_path: Path) -> None:
     small = b"IHDR" + struct.pack(">II", 96, 64)
     assert path.read_bytes().count(small) == 2
     path.write_bytes(path.read_bytes().replace(small, b"IHDR" + struct.pack(">II", 9000, 9000)))
-    with pytest.raises(SourceError, match="9000x9000: more than can be handled"):
-        check_video(path)
+    for check in (check_video, NumberedFrames):
+        with pytest.raises(SourceError, match="9000x9000: more than can be handled"):
+            check(path)
