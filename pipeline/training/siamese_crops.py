@@ -6,7 +6,8 @@ the same scale around where the target was. What happens to a pair is decided by
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from pipeline.training.siamese_network import SEARCH, TEMPLATE
 from trackers.structures import FloatArray, ImageArray
 
 _CONTEXT = 0.25  # p of `template_side`, as the tracker's
+_LOOSE = 4.0  # pixels of a crop: how far an object may be seen beyond its box
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Sight:
 
     image: ImageArray
     box: FloatArray
+    owner: str = ""  # the object that the box is of; the same in all its sights, and no other's
+    objects: Mapping[str, FloatArray] = field(default_factory=dict)  # boxes (4,) of all that the picture shows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +55,7 @@ class Pair:
     template: ImageArray  # (127, 127, 3) uint8 blue green red
     search: ImageArray  # (255, 255, 3)
     box: FloatArray  # (4,) x1 y1 x2 y2, pixels of the search crop
+    shown: frozenset[str] = frozenset()  # objects that the search region shows at least a part of
 
 
 def template_side(width: float, height: float) -> float:
@@ -64,11 +69,12 @@ def make_pair(first: Sight, second: Sight, change: PairChange, random: np.random
     grey = random.random() < change.grey
     scale = np.exp(random.uniform(-1, 1) * change.zoom / 4)
     shift = random.uniform(-1, 1, 2) * min(change.shift, 4.0)
-    template, _ = _cut(first, TEMPLATE, scale=np.array([scale, scale]), shift=shift, turn=0.0)
+    template, *_ = _cut(first, TEMPLATE, scale=np.array([scale, scale]), shift=shift, turn=0.0)
     zoom, stretch = np.exp(random.uniform(-1, 1) * change.zoom), np.exp(random.uniform(-1, 1) * change.stretch / 2)
     way = _way(change.shift, random)
     turn = np.deg2rad(random.uniform(-1, 1) * change.turn)
-    search, box = _cut(second, SEARCH, scale=zoom * np.array([stretch, 1 / stretch]), shift=way, turn=turn)
+    search, box, affine = _cut(second, SEARCH, scale=zoom * np.array([stretch, 1 / stretch]), shift=way, turn=turn)
+    shown = frozenset(owner for owner, place in second.objects.items() if _reaches(place, affine, SEARCH))
     if random.random() < change.mirror:
         search, box = search[:, ::-1], _mirrored(box)
     search = np.ascontiguousarray(search)
@@ -78,7 +84,7 @@ def make_pair(first: Sight, second: Sight, change: PairChange, random: np.random
         search, template = np.ascontiguousarray(search[:, ::-1]), np.ascontiguousarray(template[:, ::-1])
         box = _mirrored(box)
     template, search = (_seen(crop, change, random, grey=grey) for crop in (template, search))
-    return Pair(template, search, box)
+    return Pair(template, search, box, shown)
 
 
 def _way(most: float, random: np.random.Generator) -> FloatArray:
@@ -90,8 +96,8 @@ def _way(most: float, random: np.random.Generator) -> FloatArray:
 
 def _cut(
     sight: Sight, side: int, *, scale: FloatArray, shift: FloatArray, turn: float
-) -> tuple[ImageArray, FloatArray]:
-    """A crop (side, side, 3), its box's middle `shift` (2,) from its own, and the box in it (4,).
+) -> tuple[ImageArray, FloatArray, FloatArray]:
+    """A crop (side, side, 3), its box's middle `shift` (2,) from its own; the box in it (4,); the map there (2, 3).
 
     `scale`: (2,) of x and y, 1 as the tracker's. `turn`: radians; the box is that of an ellipse that turned.
     """
@@ -110,7 +116,15 @@ def _cut(
     crop = cv2.warpAffine(
         image, affine, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=fill
     )
-    return np.asarray(crop), np.concatenate([goal - reach, goal + reach]) - 0.5  # pixel p lies at p, as in the tracker
+    box = np.concatenate([goal - reach, goal + reach]) - 0.5  # pixel p lies at p, as in the tracker
+    return np.asarray(crop), box, np.column_stack([matrix, offset])
+
+
+def _reaches(box: FloatArray, affine: FloatArray, side: int) -> bool:
+    """Whether a box (4,), mapped (2, 3) into a crop, reaches into it: the upright box around what it becomes does."""
+    corners = box[[0, 2, 2, 0]], box[[1, 1, 3, 3]]
+    mapped = affine[:, :2] @ np.stack(corners) + affine[:, 2:]
+    return bool((mapped.max(axis=1) > -_LOOSE).all() and (mapped.min(axis=1) < side + _LOOSE).all())
 
 
 def _mirrored(box: FloatArray) -> FloatArray:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.errors import ConfigError
 from pipeline.training.learning import SCORE
 from pipeline.training.precision import mixing
 from pipeline.training.siamese_crops import Pair, PairChange, make_pair
@@ -22,6 +23,7 @@ from trackers.siamese_networks import SiameseNetworks
 from trackers.structures import FloatArray
 
 _VALIDATION = 1 << 32  # apart from every epoch
+_DRAWS = 500  # until it is given up to find a search region without the target
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,12 @@ class SiamesePairs:
         mixed: torch.dtype | None = None,
         teacher: SiameseNetworks | None = None,
     ) -> None:
-        """`judged`: pairs to validate on, always the same."""
+        """`judged`: pairs to validate on, always the same.
+
+        Raises ConfigError where pairs without their target are wanted and there is no object but the target.
+        """
+        if drawing.absent > 0 and min(learned.objects, validated.objects if judged else learned.objects) < 2:
+            raise ConfigError("there is only one object, so no pair can be without it; give more, or set absent to 0")
         self._learned, self._drawing, self._teacher = learned, drawing, teacher
         self._device, self._mixed = device, mixed
         batch = drawing.batch
@@ -127,8 +134,14 @@ class SiamesePairs:
         first, second = sights.draw(random)
         if random.random() >= drawing.absent:
             return make_pair(first, second, drawing.change, random)
-        pair = make_pair(first, sights.draw(random)[1], drawing.change, random)
-        return Pair(pair.template, pair.search, np.full(4, np.nan))
+        for _ in range(_DRAWS):
+            other = sights.draw(random)[1]
+            if other.owner != first.owner:
+                pair = make_pair(first, other, drawing.change, random)
+                if first.owner not in pair.shown:
+                    return Pair(pair.template, pair.search, np.full(4, np.nan))
+            first = sights.draw(random)[0]  # this target may be beside all others
+        raise ConfigError("no search region without its target was found; give pictures of more, or set absent to 0")
 
 
 def inputs(lesson: Lesson, device: torch.device) -> tuple[Tensor, Tensor]:

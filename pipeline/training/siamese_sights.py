@@ -35,7 +35,7 @@ class Sights(Protocol):
         """How many there are."""
 
     def draw(self, random: np.random.Generator) -> tuple[Sight, Sight]:
-        """Two sights of one object."""
+        """Two sights of one object, and what else their pictures show."""
 
 
 class Stills:
@@ -54,7 +54,8 @@ class Stills:
     def draw(self, random: np.random.Generator) -> tuple[Sight, Sight]:
         """A picture, then one of its objects."""
         path, boxes = self._found[int(random.integers(len(self._found)))]
-        box = boxes[int(random.integers(len(boxes)))]
+        row = int(random.integers(len(boxes)))
+        box = boxes[row]
         if random.random() < self._parts and (box[2:] - box[:2]).min() >= _PART:
             sides = (box[2:] - box[:2]) * random.uniform(0.35, 0.8, 2)
             low = box[:2] + random.uniform(0, 1, 2) * (box[2:] - box[:2] - sides)
@@ -62,7 +63,8 @@ class Stills:
         image = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if image is None:
             raise SourceError(f"{path} can no longer be read; it was there when the training began")
-        sight = Sight(np.asarray(image), box)
+        owners = {f"{path}#{number}": one for number, one in enumerate(boxes)}
+        sight = Sight(np.asarray(image), box, f"{path}#{row}", owners)
         return sight, sight
 
 
@@ -81,6 +83,11 @@ class Walk:
         self._gap = gap
         self._pictures, boxes = _shown(folder, truth)
         self._tracks = _tracks(boxes)
+        self._objects: dict[int, dict[str, FloatArray]] = {}  # boxes by frame and owner
+        for owner, (frames, places) in enumerate(self._tracks):
+            for frame, place in zip(frames.tolist(), places, strict=True):
+                self._objects.setdefault(frame, {})[f"{folder}#{owner}"] = place
+        self._folder = folder
         self.objects = len(self._tracks)
         self.digest = hashlib.sha256(path.read_bytes() + b"".join(self._pictures.values())).hexdigest()
         if not self._tracks:
@@ -88,14 +95,18 @@ class Walk:
 
     def draw(self, random: np.random.Generator) -> tuple[Sight, Sight]:
         """An object, then two of its pictures, any first."""
-        frames, boxes = self._tracks[int(random.integers(len(self._tracks)))]
+        track = int(random.integers(len(self._tracks)))
+        frames, boxes = self._tracks[track]
         first = int(random.integers(len(frames)))
         near = np.flatnonzero(np.abs(frames - frames[first]) <= self._gap)
         second = int(random.choice(near))
-        return self._sight(int(frames[first]), boxes[first]), self._sight(int(frames[second]), boxes[second])
+        owner = f"{self._folder}#{track}"
+        one, other = (self._sight(int(frames[row]), boxes[row], owner) for row in (first, second))
+        return one, other
 
-    def _sight(self, frame: int, box: FloatArray) -> Sight:
-        return Sight(np.asarray(cv2.imdecode(np.frombuffer(self._pictures[frame], np.uint8), cv2.IMREAD_COLOR)), box)
+    def _sight(self, frame: int, box: FloatArray, owner: str) -> Sight:
+        image = cv2.imdecode(np.frombuffer(self._pictures[frame], np.uint8), cv2.IMREAD_COLOR)
+        return Sight(np.asarray(image), box, owner, self._objects[frame])
 
 
 @dataclass(frozen=True, slots=True)
