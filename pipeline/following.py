@@ -67,24 +67,26 @@ class Following:
         self._paused = False
 
     def __iter__(self) -> Iterator[Step]:
-        """A step for each picture.
+        """A step for each picture; in one of another size than the first the target is lost.
 
         Raises ConfigError where the box shows nothing, SourceError where there is no picture.
         """
-        first = True
+        size: tuple[int, ...] | None = None  # of the picture that showed it
         pictures = iter(self._source)
         while (frame := self._next(pictures)) is not None:
             began = time.perf_counter()
-            if first:
+            if size is None:
                 self._learn(frame)
-                place, score, first = self._box, 1.0, False
+                place, score, size = self._box, 1.0, frame.image.shape
+            elif frame.image.shape != size:  # its box would mean something else there
+                place, score = self._tracker.boxes[0], 0.0
             else:
                 found = self._tracker.update(frame.image)
                 place, score = found.boxes[0], float(found.scores[0])
             step = Step(frame, place, score, time.perf_counter() - began)
             self.count.add(step)
             yield step
-        if first and not self.stopped:
+        if size is None and not self.stopped:
             raise self.damage or SourceError(f"{self._source.name} has no picture there; choose an earlier one")
 
     def stop(self) -> None:
