@@ -158,7 +158,7 @@ def keep_cache_small(database: Database) -> None:
 @pytest.mark.parametrize(
     ("frames", "tracks", "reconnects"),
     [
-        pytest.param(1_000, 160, 4, id="short"),
+        pytest.param(600, 160, 4, id="short"),
         pytest.param(60_000, 10_000, 200, id="60,000 frames", marks=[pytest.mark.long, pytest.mark.timeout(1200)]),
     ],
 )

@@ -22,6 +22,7 @@ from tests.integration.command import MOTION, Finished, call_main, sightline
 from tests.integration.rules import RULES
 from tests.integration.stored import count, rows_of_run
 
+NOTHING_HELD = ("--set", "tracker.hold=none")  # what is tracked again has no pictures
 PATH = {"start": [0.5, 0.0], "end": [0.5, 1.0], "directions": ["west", "east"]}
 
 
@@ -40,7 +41,7 @@ def folder(watched: Path, tmp_path: Path) -> Path:
 
 
 def run(pets: Path, folder: Path, *words: object) -> Finished:
-    return sightline("run", *MOTION, pets / "video.mp4", "--max-frames", 150, *words, folder=folder)
+    return sightline("run", *MOTION, *NOTHING_HELD, pets / "video.mp4", "--max-frames", 150, *words, folder=folder)
 
 
 def asked(folder: Path, *words: object) -> Result:
@@ -51,7 +52,7 @@ def asked(folder: Path, *words: object) -> Result:
 
 def run_here(pets: Path, folder: Path, *words: object) -> Result:
     """The same in this process, where nothing is left to do or it is refused."""
-    return asked(folder, "run", *MOTION, pets / "video.mp4", "--max-frames", 150, *words)
+    return asked(folder, "run", *MOTION, *NOTHING_HELD, pets / "video.mp4", "--max-frames", 150, *words)
 
 
 def draw(folder: Path, name: str) -> None:

@@ -98,6 +98,7 @@ def training(labelled: Path, *, epochs: int, teacher: SiameseNetworks | None = N
     )
 
 
+@pytest.mark.long
 def test_it_learns_where_the_target_is_and_what_a_teacher_sees(labelled: Path, tmp_path: Path) -> None:
     learned = training(labelled, epochs=4, teacher=TEACHER).run(tmp_path / "out", resume=False)
     assert (learned.epochs, learned.stopped) == (4, False)
