@@ -43,7 +43,7 @@ def folder(shared: Path, tmp_path: Path) -> Path:
     return videos
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_bad_files_stop_nobody_and_finished_ones_are_left_out(folder: Path, tmp_path: Path, workers: int) -> None:
     command = ["run", *MOTION, folder, "--max-frames", 40, "--workers", workers, "--mot-out", "{name}.txt"]
     done = sightline(*command, folder=tmp_path)

@@ -279,6 +279,7 @@ def test_shares_of_a_batch_are_the_batch(share: tuple[int, int]) -> None:
     assert batches_of(0, seed=0, epoch=0, batch=8) == []
 
 
+@pytest.mark.long
 def test_two_processes_have_the_loss_of_one(pictures: Path, settings: DetectorSettings, tmp_path: Path) -> None:
     words = str(pictures), settings.architecture
     joined_detector.main(*words, str(tmp_path / "one"))
