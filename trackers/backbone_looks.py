@@ -9,8 +9,10 @@ from trackers.geometry import centres
 from trackers.patches import boxes_around, patches
 from trackers.siamese_looks import context_sides, looks_at
 from trackers.siamese_networks import SiameseNetworks
-from trackers.structures import FloatArray, ImageArray
+from trackers.structures import BoolArray, FloatArray, ImageArray
 
+_LEAST_CONTRAST = 2.0  # grey levels, standard deviation; with less there is nothing to be seen
+_SPARSE = 4  # every so many pixels are enough to tell
 _CONTEXT = 0.5  # p of `context_sides`, as in Bertinetto et al. 2016, eq. 7
 
 
@@ -35,4 +37,12 @@ class BackboneLooks:
             return np.zeros((0, 0))
         maps = self._networks.search(crops)
         middle = np.tile(np.array(maps.shape[:1:-1]) // 2, (len(boxes), 1)).astype(np.float64)
-        return looks_at(maps, middle, maps.mean(axis=(2, 3), dtype=np.float64))
+        looks = looks_at(maps, middle, maps.mean(axis=(2, 3), dtype=np.float64))
+        looks[_plain(crops)] = 0  # what a network makes of its border is much the same for all of them
+        return looks
+
+
+def _plain(crops: ImageArray) -> BoolArray:
+    """Which crops (n, height, width, 3) are of one colour, but for noise (n,)."""
+    colours = crops[:, ::_SPARSE, ::_SPARSE].reshape(len(crops), -1, crops.shape[-1])
+    return np.asarray((colours.std(axis=1) < _LEAST_CONTRAST).all(axis=1))

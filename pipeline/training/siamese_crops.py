@@ -1,6 +1,6 @@
 """Pairs of crops for a Siamese network: a target, and a search region that shows it elsewhere and otherwise.
 
-The crops are those that the tracker makes: the target's with its surroundings (`template_side`), the search region's at
+The crops are those that the tracker makes: the target's with its surroundings (`context_sides`), the search region's at
 the same scale around where the target was. What happens to a pair is decided by its own random numbers alone.
 """
 
@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 
 from pipeline.training.siamese_network import SEARCH, TEMPLATE
+from trackers.siamese_looks import context_sides
 from trackers.structures import FloatArray, ImageArray
 
-_CONTEXT = 0.25  # p of `template_side`, as the tracker's
+_CONTEXT = 0.5  # of `context_sides`, as the tracker's
 _LOOSE = 4.0  # pixels of a crop: how far an object may be seen beyond its box
 
 
@@ -58,12 +59,6 @@ class Pair:
     shown: frozenset[str] = frozenset()  # objects that the search region shows at least a part of
 
 
-def template_side(width: float, height: float) -> float:
-    """Side s of a target's square crop: s^2 = (w + 2p)(h + 2p), p = (w + h) / 4 (Bertinetto et al. 2016, eq. 7)."""
-    padding = 2 * _CONTEXT * (width + height)
-    return float(np.sqrt((width + padding) * (height + padding)))
-
-
 def make_pair(first: Sight, second: Sight, change: PairChange, random: np.random.Generator) -> Pair:
     """The target as `first` shows it, and the surroundings in which `second` shows it, both changed by chance."""
     grey = random.random() < change.grey
@@ -102,7 +97,7 @@ def _cut(
     `scale`: (2,) of x and y, 1 as the tracker's. `turn`: radians; the box is that of an ellipse that turned.
     """
     sides = sight.box[2:] - sight.box[:2]
-    factor = TEMPLATE / template_side(float(sides[0]), float(sides[1]))
+    factor = TEMPLATE / float(context_sides(sides[None], _CONTEXT)[0])
     cosine, sine = np.cos(turn), np.sin(turn)
     matrix = np.array([[cosine, -sine], [sine, cosine]]) @ np.diag(scale * factor)
     middle, goal = (sight.box[:2] + sight.box[2:]) / 2, side / 2 + shift

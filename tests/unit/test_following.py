@@ -12,7 +12,7 @@ import pytest
 from pipeline import build
 from pipeline.errors import ConfigError
 from pipeline.following import Following
-from pipeline.target_settings import FlowSettings, SiameseSettings
+from pipeline.target_settings import AutoSettings, FlowSettings, SiameseSettings
 from tests.fakes import FakeSource, make_frame
 from tests.unit.trackers.target_scenes import Pictures, moving
 from trackers.geometry import iou_pairs
@@ -48,6 +48,14 @@ def test_in_a_picture_of_another_size_the_target_is_lost(tracker: TargetTracker)
     for step in steps[5:8]:
         np.testing.assert_array_equal(step.box, steps[4].box)
     assert iou_pairs(steps[-1].box[None], PICTURES.boxes[-1])[0] > 0.6  # and found again
+
+
+@pytest.mark.parametrize("colour", [0, 255])
+def test_auto_finds_nothing_where_there_is_nothing(colour: int) -> None:
+    frames = [np.full_like(one, colour) if index in range(5, 9) else one for index, one in enumerate(PICTURES.frames)]
+    source = Resized(Pictures(frames, PICTURES.boxes), range(0))
+    steps = list(Following(source, build.target_tracker(AutoSettings()), PICTURES.boxes[0, 0]))
+    assert [step.lost for step in steps[:9]] == [index >= 5 for index in range(9)]
 
 
 def test_a_box_that_shows_nothing_is_told() -> None:

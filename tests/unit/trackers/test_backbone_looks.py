@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from pipeline import build
+from pipeline.target_settings import SiameseSettings
 from tests.unit.trackers.plain_networks import PLAIN, REGION
 from tests.unit.trackers.target_scenes import texture
 from trackers.backbone_looks import BackboneLooks
@@ -38,11 +41,21 @@ def test_it_is_the_middle_of_a_search_region_that_is_described() -> None:
         answer[:, 0, 4, 4] = 1
         return answer
 
-    look = BackboneLooks(replace(PLAIN, search=maps))(np.zeros((240, 320, 3), np.uint8), BOXES[:1])[0]
+    look = BackboneLooks(replace(PLAIN, search=maps))(texture(320, 240, seed=1), BOXES[:1])[0]
     assert seen == [(1, REGION, REGION, 3)]
     expected = np.full(25, -1 / 81)
     expected[12] += 1
     np.testing.assert_allclose(look, expected / np.linalg.norm(expected))
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (20, 120, 220)])
+def test_where_nothing_is_to_be_seen_nothing_is_told(colour: tuple[int, int, int]) -> None:
+    """A real network makes borders of a picture of one colour, the same of all of them."""
+    image = np.full((240, 320, 3), colour, np.uint8)
+    image[:, 200:] = texture(120, 240, seed=1)
+    looks = BackboneLooks(build.siamese_networks(SiameseSettings()))(image, np.array([[40.0, 80, 60, 100], BOXES[2]]))
+    assert not looks[0].any()
+    assert np.linalg.norm(looks[1]) == pytest.approx(1)
 
 
 def test_no_boxes_need_no_network() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.training.siamese_crops import NO_CHANGE, Pair, PairChange, Sight, make_pair, template_side
+from pipeline.training.siamese_crops import NO_CHANGE, Pair, PairChange, Sight, make_pair
 from tests.unit.trackers.target_scenes import texture
 from trackers.geometry import iou_pairs
 from trackers.patches import boxes_around, patches
@@ -32,14 +32,9 @@ def seen_at(pair: Pair) -> FloatArray:
     return np.array([[columns.min(), rows.min(), columns.max(), rows.max()]], np.float64)
 
 
-def test_the_side_is_the_trackers() -> None:
-    for width, height in ((30.0, 60.0), (10.0, 10.0), (1.0, 200.0)):
-        assert template_side(width, height) == pytest.approx(context_sides(np.array([[width, height]]), 0.5)[0])
-
-
 def test_without_a_change_the_crops_are_the_trackers(sight: Sight) -> None:
     still = make_pair(sight, sight, NO_CHANGE, np.random.default_rng(1))
-    side = template_side(60, 80)
+    side = context_sides(np.array([[60.0, 80.0]]), 0.5)[0]
     for crop, size in ((still.template, 127), (still.search, 255)):
         square = boxes_around(np.array([[180.0, 140.0]]), np.full((1, 1), side * size / 127))
         expected = patches(sight.image, square, width=size, height=size)[0]
