@@ -14,11 +14,12 @@ from trackers.columns import Columns
 from trackers.corners import corners
 from trackers.flow import box_motion, correlation, follow, grey_picture
 from trackers.geometry import centres
-from trackers.patches import boxes_around, grown, patches
-from trackers.structures import BoolArray, FloatArray, ImageArray, State
+from trackers.patches import boxes_around, grown, patches, thumbnails
+from trackers.silhouettes import SIDE
+from trackers.structures import BoolArray, FloatArray, ImageArray, Masks, State
 from trackers.targets import (
     LEAST_SIDE,
-    LOST,
+    LOST_SCORE,
     Found,
     checked_boxes,
     checked_image,
@@ -49,7 +50,8 @@ class FlowTarget:
         self._last = self._first  # views that replaced them
         self._replaced = np.zeros(0, dtype=bool)  # whether one has
         self._looks = np.zeros((0, _LOOKS * _LOOKS), np.float32)  # of the targets when they were added
-        self._columns = Columns(self, ("_boxes", "_sizes", "_first", "_last", "_replaced", "_looks"))
+        self._inside = np.zeros((0, SIDE, SIDE), dtype=bool)  # cells of their boxes in which points are followed
+        self._columns = Columns(self, ("_boxes", "_sizes", "_first", "_last", "_replaced", "_looks", "_inside"))
 
     @property
     def boxes(self) -> FloatArray:
@@ -68,8 +70,17 @@ class FlowTarget:
             _first=views,
             _last=views,
             _replaced=np.zeros(len(boxes), dtype=bool),
-            _looks=_looks(grey, boxes),
+            _looks=thumbnails(grey, boxes, side=_LOOKS),
+            _inside=np.ones((len(boxes), SIDE, SIDE), dtype=bool),
         )
+
+    def outline(self, rows: BoolArray, inside: BoolArray) -> None:
+        """Follow points of the targets in the mask `rows` (n,) only in these cells of their boxes (k, 24, 24).
+
+        As masks say where in its box a target is: points beside it go along with what is behind it. All False counts as
+        all True: nothing is known.
+        """
+        self._inside[rows] = inside | ~inside.any(axis=(1, 2), keepdims=True)
 
     def update(self, image: ImageArray, *, around: FloatArray | None = None, learn: BoolArray | None = None) -> Found:
         """Look for every target, and remember how it looks now where it has changed.
@@ -81,10 +92,11 @@ class FlowTarget:
         grey = grey_picture(checked_image(image))
         places = expected(around, self._boxes)
         views = _views(grey, places)
-        boxes, agreeing = _moved(self._first, views, places, cells=self.cells)
+        boxes, agreeing = _moved(self._first, views, places, self._inside, cells=self.cells)
         doubtful = np.flatnonzero(self._replaced & (agreeing < self.sure))
         if len(doubtful):
-            others, more = _moved(self._last[doubtful], views[doubtful], places[doubtful], cells=self.cells)
+            inside = self._inside[doubtful]
+            others, more = _moved(self._last[doubtful], views[doubtful], places[doubtful], inside, cells=self.cells)
             better = more > agreeing[doubtful]
             boxes[doubtful[better]], agreeing[doubtful[better]] = others[better], more[better]
         agreeing[~(_shown(boxes, grey) & (self._sizes == grey.shape).all(axis=1))] = 0
@@ -93,8 +105,8 @@ class FlowTarget:
         changed = found & (agreeing < self.sure) & learning(learn, len(found))
         self._last[changed] = _views(grey, self._boxes[changed])
         self._replaced |= changed
-        likeness = np.maximum(correlation(self._looks, _looks(grey, self._boxes)), 0)
-        scores = np.where(found, LOST + (1 - LOST) * agreeing * likeness, LOST * agreeing)
+        likeness = np.maximum(correlation(self._looks, thumbnails(grey, self._boxes, side=_LOOKS)), 0)
+        scores = np.where(found, LOST_SCORE + (1 - LOST_SCORE) * agreeing * likeness, LOST_SCORE * agreeing)
         return Found(self._boxes.copy(), scores)
 
     def place(self, rows: BoolArray, boxes: FloatArray) -> None:
@@ -119,15 +131,13 @@ def _views(grey: ImageArray, boxes: FloatArray) -> ImageArray:
     return patches(grey, grown(boxes, _REGION), width=_TILE, height=_TILE)
 
 
-def _looks(grey: ImageArray, boxes: FloatArray) -> FloatArray:
-    """What each box shows, coarsely (n, _LOOKS * _LOOKS) float32."""
-    return patches(grey, boxes, width=_LOOKS, height=_LOOKS).reshape(len(boxes), _LOOKS * _LOOKS).astype(np.float32)
-
-
-def _moved(before: ImageArray, after: ImageArray, boxes: FloatArray, *, cells: int) -> tuple[FloatArray, FloatArray]:
+def _moved(
+    before: ImageArray, after: ImageArray, boxes: FloatArray, inside: BoolArray, *, cells: int
+) -> tuple[FloatArray, FloatArray]:
     """Where targets are (n, 4), and which shares of their points agree (n,).
 
     `before`: views (n, _TILE, _TILE) with the targets in their middles; `after`: those around the boxes (n, 4).
+    `inside`: (n, 24, 24) cells of the targets in which points are followed.
     """
     if len(boxes) == 0:
         return boxes.copy(), np.zeros(0)
@@ -135,11 +145,19 @@ def _moved(before: ImageArray, after: ImageArray, boxes: FloatArray, *, cells: i
     row, column = np.divmod(np.arange(len(boxes)), new.shape[1] // _TILE)
     middles = np.stack([column, row], axis=1) * _TILE + _TILE / 2
     targets = boxes_around(middles, np.full((len(boxes), 1), _TILE / _REGION))
-    points = corners(old, targets, cells=cells)
+    points = corners(old, targets, cells=cells, masks=None if inside.all() else _masks(targets, inside))
     motion = box_motion(targets, points, follow(old, new, points, levels=_LEVELS))
     sides = boxes[:, 2:] - boxes[:, :2]
     shifts = motion.shifts * sides * (_REGION / _TILE)
     return boxes_around(centres(boxes) + shifts, sides * motion.scales[:, None]), motion.confidences
+
+
+def _masks(targets: FloatArray, inside: BoolArray) -> Masks:
+    """Cells (n, 24, 24) of square boxes (n, 4) as masks in pixels."""
+    side = math.ceil(float((targets[:, 2] - targets[:, 0]).max()))
+    cells = (np.arange(side) * SIDE) // side
+    crops = inside[:, cells[:, None], cells[None, :]]
+    return Masks(np.floor(targets[:, :2]).astype(np.int64), tuple(crops))
 
 
 def _mosaic(tiles: ImageArray) -> ImageArray:

@@ -1,10 +1,12 @@
-"""Boxes as (n, 4) arrays x1 y1 x2 y2 in pixels: overlap, conversion, clipping, suppression, warping."""
+"""Boxes as (n, 4) arrays x1 y1 x2 y2 in pixels: overlap, conversion, clipping, suppression, warping; masks: overlap."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from trackers.structures import FloatArray, IntArray
+from trackers.structures import FloatArray, ImageArray, IntArray, Masks
 
 
 def areas(boxes: FloatArray) -> FloatArray:
@@ -81,6 +83,29 @@ def covered_matrix(a: FloatArray, b: FloatArray) -> FloatArray:
     return np.asarray(np.divide(shared, own, out=np.zeros_like(shared), where=own > 0))
 
 
+def mask_iou_matrix(masks: Masks, others: Masks | None = None) -> FloatArray:
+    """Intersection over union of each pair of masks (n, m), pixels counted; 0 where both are empty.
+
+    `others`: the masks themselves where None. Only pairs whose crops overlap are looked at, eight pixels a byte.
+    """
+    theirs = masks if others is None else others
+    a = _packed(masks)
+    b = a if others is None else _packed(others)
+    own, other = meeting(_crop_boxes(masks), _crop_boxes(theirs))
+    if others is None:
+        upper = other > own
+        own, other = own[upper], other[upper]
+    shared = np.zeros((len(masks), len(theirs)))
+    for i, j in zip(own.tolist(), other.tolist(), strict=True):
+        shared[i, j] = a[i].shared(b[j])
+    pixels, others_pixels = _pixels(masks), _pixels(theirs)
+    if others is None:
+        shared += shared.T
+        np.fill_diagonal(shared, pixels)
+    union = pixels[:, None] + others_pixels[None, :] - shared
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
+
+
 def clip_boxes(boxes: FloatArray, width: int, height: int) -> FloatArray:
     """Cut boxes at the borders of an image of `width` x `height` pixels."""
     return np.clip(boxes, 0, np.array([width, height, width, height], boxes.dtype))
@@ -115,6 +140,47 @@ def suppress(boxes: FloatArray, scores: FloatArray, labels: IntArray, *, iou: fl
         if kept[row]:
             kept[row + 1 :] &= ~clash[row, row + 1 :]
     return order[kept]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Packed:
+    """A mask's crop with eight pixels a byte; bytes begin where x is a multiple of eight."""
+
+    top: int  # pixels
+    left: int  # bytes
+    bits: ImageArray  # (rows, bytes)
+
+    def shared(self, other: _Packed) -> int:
+        """Pixels that both have."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        bottom = min(self.top + self.bits.shape[0], other.top + other.bits.shape[0])
+        right = min(self.left + self.bits.shape[1], other.left + other.bits.shape[1])
+        if top >= bottom or left >= right:
+            return 0
+        both = (
+            self.bits[top - self.top : bottom - self.top, left - self.left : right - self.left]
+            & other.bits[top - other.top : bottom - other.top, left - other.left : right - other.left]
+        )
+        return int(np.bitwise_count(both).sum())
+
+
+def _packed(masks: Masks) -> list[_Packed]:
+    packed = []
+    for (x, y), crop in zip(masks.origins.tolist(), masks.crops, strict=True):
+        before = np.zeros((crop.shape[0], x % 8), bool)
+        packed.append(_Packed(y, x // 8, np.packbits(np.concatenate([before, crop], axis=1), axis=1)))
+    return packed
+
+
+def _crop_boxes(masks: Masks) -> FloatArray:
+    """Where the crops lie (n, 4)."""
+    sides = np.array([crop.shape[::-1] for crop in masks.crops], np.int64).reshape(-1, 2)
+    return np.concatenate([masks.origins, masks.origins + sides], axis=1).astype(np.float64)
+
+
+def _pixels(masks: Masks) -> FloatArray:
+    """Of each mask (n,)."""
+    return np.array([np.count_nonzero(crop) for crop in masks.crops], np.float64)
 
 
 def _shared(a: FloatArray, b: FloatArray) -> FloatArray:

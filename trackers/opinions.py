@@ -9,7 +9,7 @@ import numpy as np
 from trackers.columns import Columns
 from trackers.geometry import iou_pairs
 from trackers.structures import BoolArray, FloatArray, IntArray, State
-from trackers.targets import LOST, Found
+from trackers.targets import LOST_SCORE, Found
 
 FIRST, SECOND = 0, 1
 
@@ -19,7 +19,7 @@ class Verdict:
     """What follows from two opinions. Row i of every column is the same target."""
 
     boxes: FloatArray  # (n, 4) of the one that leads, or the mean of both
-    scores: FloatArray  # (n,) 0..1; below `LOST`: neither has found it
+    scores: FloatArray  # (n,) 0..1; below `LOST_SCORE`: neither has found it
     leads: IntArray  # (n,) FIRST or SECOND
     overruled: BoolArray  # (n, 2) those that are to go on from the other's box
 
@@ -67,12 +67,12 @@ class Opinions:
         scores = np.stack([first.scores, second.scores], axis=1)
         overlaps = iou_pairs(first.boxes, second.boxes)
         together = overlaps >= self.part
-        seen = (scores >= LOST).any(axis=1)
+        seen = (scores >= LOST_SCORE).any(axis=1)
         self._trust[seen] += self.rate * (scores - self._trust)[seen]
         self._parted = np.where(together, 0, self._parted + 1)
 
         row = np.arange(len(scores))
-        finds = scores >= LOST
+        finds = scores >= LOST_SCORE
         trusted = (self._trust + finds).argmax(axis=1)  # one that finds something goes before one that does not
         close, doubtful = overlaps >= self.same, self._trust[:, FIRST] < self.sure / 2
         exact = (close | doubtful) & (scores[:, SECOND] >= self.sure)

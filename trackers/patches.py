@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -34,6 +36,12 @@ def patches(
             part, inverse, (width, height), flags=flags, borderMode=border, borderValue=colour
         ).reshape(piece.shape)
     return pieces
+
+
+def thumbnails(image: ImageArray, boxes: FloatArray, *, side: int) -> FloatArray:
+    """What each box shows, coarsely: `side` times `side` pixels in a row (n, side * side * channels) float32."""
+    pieces = patches(image, boxes, width=side, height=side)
+    return pieces.reshape(len(boxes), math.prod(pieces.shape[1:])).astype(np.float32)
 
 
 def grown(boxes: FloatArray, factor: float) -> FloatArray:

@@ -1,14 +1,17 @@
-"""Where to look for a target that was lost: around where it may be by now, in turns, further out as time passes."""
+"""Where to look for a target that was lost: around where it may be by now, and among what a detector sees."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from trackers.geometry import centres
+from trackers.geometry import centres, iou_matrix
 from trackers.patches import boxes_around
-from trackers.structures import FloatArray, ImageArray
+from trackers.structures import Detections, FloatArray, ImageArray, IntArray
+from trackers.targets import LEAST_SIDE
 
 _STEP = 2.0  # mean sides of a target between two places; a search region shows about four
+_SAME = 0.5  # overlap (IoU) of a target's box and a detector's of the same thing
+_MOST = 8  # detections that are looked at, the nearest ones
 
 
 def places_in_reach(box: FloatArray, reach: float, image: ImageArray) -> FloatArray:
@@ -39,3 +42,24 @@ def in_turn(places: FloatArray, turn: int, count: int) -> FloatArray:
     if len(places) <= count:
         return places
     return places[(turn * count + np.arange(count)) % len(places)]
+
+
+def labels_of(boxes: FloatArray, seen: Detections, *, unknown: int) -> IntArray:
+    """Class (n,) of what each of the boxes (n, 4) shows, by the detection that overlaps most; `unknown` without one."""
+    if len(seen) == 0:
+        return np.full(len(boxes), unknown)
+    overlaps = iou_matrix(boxes, seen.boxes.astype(np.float64))
+    return np.where(overlaps.max(axis=1) >= _SAME, seen.labels[overlaps.argmax(axis=1)], unknown)
+
+
+def fitting(seen: Detections, *, label: int, box: FloatArray, reach: float) -> FloatArray:
+    """Detected boxes (m, 4) float64 of the class, within `reach` pixels of `box` (4,) and of about its size; nearest.
+
+    Each of their sides is between half and twice that of `box`.
+    """
+    boxes = seen.boxes.astype(np.float64)
+    far = np.linalg.norm(centres(boxes) - centres(box[None]), axis=1)
+    ratio = np.maximum(boxes[:, 2:] - boxes[:, :2], LEAST_SIDE) / (box[2:] - box[:2])
+    fits = (seen.labels == label) & (far <= reach) & ((ratio >= 0.5) & (ratio <= 2)).all(axis=1)
+    nearest = np.argsort(np.where(fits, far, np.inf), kind="stable")[: min(int(fits.sum()), _MOST)]
+    return np.asarray(boxes[nearest])

@@ -14,9 +14,9 @@ from trackers.columns import Columns
 from trackers.geometry import centres
 from trackers.patches import boxes_around, patches
 from trackers.siamese_looks import context_sides, looks_at
-from trackers.siamese_networks import SiameseNetworks
+from trackers.siamese_networks import SiameseNetworks, cell_middles
 from trackers.structures import BoolArray, FloatArray, ImageArray, IntArray, State
-from trackers.targets import LEAST_SIDE, LOST, Found, checked_boxes, checked_image, expected, placed_boxes
+from trackers.targets import LEAST_SIDE, LOST_SCORE, Found, checked_boxes, checked_image, expected, placed_boxes
 
 _FARTHEST = 1.2  # times the sides of the box that was found: what lies beyond is something else
 _SPARSE = 8  # every so many pixels are enough for the mean colour
@@ -37,7 +37,7 @@ class SiameseTracker:
         influence: float = 0.455,
         strictness: float = 0.15,
         rate: float = 0.37,
-        found: float = LOST,
+        found: float = LOST_SCORE,
     ) -> None:
         """`context`: p of `context_sides`. `influence`: of the cosine window on which cell is chosen, 0..1.
 
@@ -103,7 +103,7 @@ class SiameseTracker:
         scores, distances = networks.compare(self._templates[rows], maps)
 
         grid = scores.shape[1:]
-        cells = cell_middles(*grid, size=networks.search_size, stride=networks.stride)
+        cells = cell_middles(*grid, size=networks.search_size, stride=networks.stride).reshape(-1, 2)
         boxes = decoded(distances, cells, size=networks.search_size)
         scores = scores.reshape(len(last), -1)
         sides, scales = self._in_crop(last)
@@ -154,13 +154,6 @@ class SiameseTracker:
         networks = self._networks
         places = (middles - networks.search_size // 2) / networks.stride + np.array(maps.shape[:1:-1]) // 2
         return np.asarray(np.einsum("nd,nd->n", looks_at(maps, places, self._means[rows]), self._looks[rows]))
-
-
-def cell_middles(rows: int, columns: int, *, size: int, stride: int) -> FloatArray:
-    """Where the cells of a map look (rows * columns, 2) x y, pixels of a crop of side `size`; n // 2 is its middle."""
-    x = (np.arange(columns) - columns // 2) * stride + size // 2
-    y = (np.arange(rows) - rows // 2) * stride + size // 2
-    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float64)
 
 
 def decoded(distances: FloatArray, cells: FloatArray, *, size: int) -> FloatArray:

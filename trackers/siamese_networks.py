@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from trackers.structures import FloatArray, ImageArray
 
 
@@ -20,3 +22,10 @@ class SiameseNetworks:
     template_size: int = 127  # pixels, side of a target's crop
     search_size: int = 255  # pixels, side of a search region's crop, at the same scale
     stride: int = 16  # pixels of the crop per cell of its map
+
+
+def cell_middles(rows: int, columns: int, *, size: int, stride: int) -> FloatArray:
+    """Where the cells of a map look (rows, columns, 2) x y, pixels of a crop of side `size`; n // 2 is its middle."""
+    x = (np.arange(columns) - columns // 2) * stride + size // 2
+    y = (np.arange(rows) - rows // 2) * stride + size // 2
+    return np.stack(np.meshgrid(x, y), axis=-1).astype(np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from trackers.geometry import centres
 from trackers.structures import BoolArray, FloatArray, ImageArray, State
 
 LEAST_SIDE = 3.0  # pixels; nothing can be learned from less
-LOST = 0.1  # score below which a target counts as hidden or gone, whoever follows it; its box stays
+LOST_SCORE = 0.1  # score below which a target counts as hidden or gone, whoever follows it; its box stays
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +20,7 @@ class Found:
     """Where the targets are in one picture. Row i of every column is the same target."""
 
     boxes: FloatArray  # (n, 4) float64 x1 y1 x2 y2, pixels; of one that is not found: where it was last
-    scores: FloatArray  # (n,) float64 0..1, how sure it is that the target is there; below `LOST`: it is not found
+    scores: FloatArray  # (n,) float64 0..1, how sure it is that the target is there; below `LOST_SCORE`: not found
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -51,6 +51,14 @@ class TargetTracker(Protocol):
 
     def keep(self, rows: BoolArray) -> None:
         """Forget the targets that are not in the mask `rows` (n,)."""
+
+
+@runtime_checkable
+class OutlinedTargets(Protocol):
+    """One that looks only at what of a box is its target, where that is known."""
+
+    def outline(self, rows: BoolArray, inside: BoolArray) -> None:
+        """The targets in the mask `rows` (n,) fill these cells of their boxes (k, 24, 24); all False: not known."""
 
 
 class ResumableTargets(TargetTracker, Protocol):
@@ -106,13 +114,13 @@ def followable(boxes: FloatArray, image: ImageArray) -> BoolArray:
 
 
 def graded(shares: FloatArray, *, least: float) -> FloatArray:
-    """Scores (n,) of measures 0..1 of how alike a target is: `LOST` at `least`, straight lines to both sides of it.
+    """Scores (n,) of measures 0..1 of how alike a target is: `LOST_SCORE` at `least`, straight lines to both sides.
 
     ValueError for a `least` that is not between 0 and 1.
     """
     if not 0 < least < 1:
         raise ValueError(f"the least measure of a target that is there must lie between 0 and 1, got {least}")
-    return np.interp(shares, [0, least, 1], [0, LOST, 1])
+    return np.interp(shares, [0, least, 1], [0, LOST_SCORE, 1])
 
 
 def expected(around: FloatArray | None, boxes: FloatArray) -> FloatArray:

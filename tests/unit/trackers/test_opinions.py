@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trackers.opinions import FIRST, SECOND, Opinions, Verdict
-from trackers.targets import LOST, Found
+from trackers.targets import LOST_SCORE, Found
 
 HERE, NEAR, ELSEWHERE = [10.0, 10, 50, 50], [12.0, 10, 52, 50], [200.0, 10, 240, 50]
 
@@ -91,10 +91,10 @@ def test_a_contest_lowers_the_score_by_half_of_the_other_ones() -> None:
 
 
 def test_one_that_has_lost_its_thing_goes_on_from_the_others_box() -> None:
-    verdict = heard(one(), 0.8, LOST / 2, apart=True)
+    verdict = heard(one(), 0.8, LOST_SCORE / 2, apart=True)
     np.testing.assert_array_equal(verdict.overruled, [[False, True]])
     assert verdict.scores[0] == 0.8
-    verdict = heard(one(), LOST / 2, 0.3, apart=True)
+    verdict = heard(one(), LOST_SCORE / 2, 0.3, apart=True)
     np.testing.assert_array_equal(verdict.overruled, [[True, False]])
     np.testing.assert_array_equal(verdict.boxes, [ELSEWHERE])
 
@@ -103,7 +103,7 @@ def test_one_that_finds_nothing_does_not_lead_however_sure_it_was() -> None:
     opinions = one()
     for _ in range(10):
         heard(opinions, 0.2, 1.0, apart=False)
-    verdict = heard(opinions, 0.2, LOST / 2, apart=False)
+    verdict = heard(opinions, 0.2, LOST_SCORE / 2, apart=False)
     assert verdict.leads[0] == FIRST
     np.testing.assert_array_equal(verdict.overruled, [[False, True]])
 
@@ -120,7 +120,7 @@ def test_a_hypothesis_is_kept_for_so_many_pictures() -> None:
 
 def test_where_neither_finds_anything_it_is_lost() -> None:
     verdict = heard(one(), 0.05, 0.02, apart=True)
-    assert verdict.scores[0] < LOST
+    assert verdict.scores[0] < LOST_SCORE
     assert not verdict.overruled.any()
 
 

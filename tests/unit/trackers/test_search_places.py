@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from trackers.geometry import centres
-from trackers.search_places import in_turn, places_in_reach
+from trackers.search_places import fitting, in_turn, labels_of, places_in_reach
+from trackers.structures import Detections
 
 PICTURE = np.zeros((240, 320, 3), np.uint8)
 BOX = np.array([100.0, 100, 140, 110])  # mean side 20: places are 40 pixels apart
@@ -59,3 +60,40 @@ def test_few_places_are_all_looked_at() -> None:
     places = np.arange(8.0).reshape(2, 4)
     np.testing.assert_array_equal(in_turn(places, 5, 3), places)
     assert in_turn(places[:0], 1, 3).shape == (0, 4)
+
+
+def seen(*boxes: tuple[float, ...], labels: tuple[int, ...] = ()) -> Detections:
+    count = len(boxes)
+    return Detections(
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.ones(count, np.float32),
+        np.array(labels or [2] * count, np.int64).reshape(-1),
+    )
+
+
+def test_a_box_has_the_class_of_what_overlaps_it_most() -> None:
+    boxes = np.array([BOX, BOX + 100, BOX + 4])
+    found = seen((100, 100, 140, 110), (104, 104, 144, 114), labels=(1, 3))
+    assert labels_of(boxes, found, unknown=-1).tolist() == [1, -1, 3]
+    assert labels_of(boxes, seen(), unknown=-1).tolist() == [-1, -1, -1]
+    assert labels_of(boxes[:0], found, unknown=-1).shape == (0,)
+
+
+def test_detections_that_fit_come_by_distance() -> None:
+    found = seen(
+        (160, 100, 200, 110),
+        (110, 100, 150, 110),
+        (110, 100, 191, 110),  # too wide
+        (110, 100, 129, 110),  # too narrow
+        (300, 100, 340, 110),  # too far
+        (100, 100, 140, 110),  # of another class
+        labels=(2, 2, 2, 2, 2, 5),
+    )
+    np.testing.assert_array_equal(fitting(found, label=2, box=BOX, reach=100), found.boxes[[1, 0]])
+    assert fitting(found, label=2, box=BOX, reach=0).shape == (0, 4)
+    assert fitting(seen(), label=2, box=BOX, reach=100).shape == (0, 4)
+
+
+def test_no_more_detections_are_looked_at_than_can_be() -> None:
+    found = seen(*[(100 + step, 100, 140 + step, 110) for step in range(30)])
+    np.testing.assert_array_equal(fitting(found, label=2, box=BOX, reach=100), found.boxes[:8])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
 from trackers.geometry import centres, iou_pairs
-from trackers.structures import BoolArray, FloatArray, ImageArray, IntArray
-from trackers.target_follower import TargetFollower
-from trackers.targets import LOST, Found, checked_boxes, placed_boxes
+from trackers.structures import BoolArray, Detections, FloatArray, ImageArray, IntArray, State
+from trackers.target_follower import Candidates, TargetFollower
+from trackers.targets import LOST_SCORE, Found, checked_boxes, placed_boxes
 
 SIDE = 24
 GREEN, TEAL, RED = (0, 220, 0), (190, 96, 0), (0, 0, 220)
@@ -60,7 +58,7 @@ class Scripted:
         self.around.append(around)
         self.learned.append(learn)
         place, score = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if score >= LOST:
+        if score >= LOST_SCORE:
             self.boxes = np.repeat(place, len(self.boxes), axis=0)
         return Found(self.boxes.copy(), np.full(len(self.boxes), score))
 
@@ -84,22 +82,24 @@ class Scripted:
     def keep(self, rows: BoolArray) -> None:
         self.boxes = self.boxes[rows]
 
+    def to_arrays(self) -> State:
+        return {"boxes": self.boxes.copy()}
+
+    def from_arrays(self, state: State) -> None:
+        self.boxes = state["boxes"].copy()
+
 
 HERE = 100.0, 100.0
 SEEN = picture((*HERE, GREEN))
 
 
-def following(
-    first: Scripted, second: Scripted, *, candidates: Callable[[ImageArray], FloatArray] | None = None
-) -> TargetFollower:
+def following(first: Scripted, second: Scripted, *, candidates: Candidates | None = None) -> TargetFollower:
     follower = TargetFollower(first, second, looks, candidates=candidates, patience=3)
     follower.add(SEEN, box(*HERE))
     return follower
 
 
-def gone(
-    *, candidates: Callable[[ImageArray], FloatArray] | None = None, pictures: int = 6
-) -> tuple[TargetFollower, Scripted, Scripted]:
+def gone(*, candidates: Candidates | None = None, pictures: int = 6) -> tuple[TargetFollower, Scripted, Scripted]:
     """One whose target was there for 5 pictures and is away since some."""
     first = Scripted(*[(box(*HERE), 0.8)] * 5, (box(*HERE), 0.3))
     second = Scripted(*[(box(*HERE), 0.9)] * 5, (box(*HERE), 0.02))
@@ -109,6 +109,13 @@ def gone(
     for _ in range(pictures):
         follower.update(picture())
     return follower, first, second
+
+
+def shown(follower: TargetFollower, image: ImageArray, times: int = 3) -> Found:
+    """What it finds in the last of so many pictures: clues must hold in three."""
+    for _ in range(times):
+        found = follower.update(image)
+    return found
 
 
 def test_both_tell_the_box_while_the_second_is_sure_and_then_the_first() -> None:
@@ -126,7 +133,7 @@ def test_of_two_places_the_one_is_believed_that_shows_the_target() -> None:
     follower = following(first, second)
     found = follower.update(image)
     np.testing.assert_array_equal(found.boxes, box(*HERE))
-    assert found.scores[0] >= LOST
+    assert found.scores[0] >= LOST_SCORE
     np.testing.assert_array_equal(first.placed[-1], box(*HERE))  # and goes on from there
 
 
@@ -143,14 +150,14 @@ def test_what_is_not_like_the_target_is_no_target_however_sure_the_first_is() ->
     first, second = Scripted((box(130, 100), 0.9)), Scripted((box(*HERE), 0.05))
     follower = following(first, second)
     found = follower.update(picture((130, 100, RED)))
-    assert found.scores[0] < LOST
+    assert found.scores[0] < LOST_SCORE
     np.testing.assert_array_equal(found.boxes, box(*HERE))
     np.testing.assert_array_equal(first.boxes, box(*HERE))
 
 
 def test_what_is_like_the_target_is_there_however_unsure_the_first_is() -> None:
     follower = following(Scripted((box(*HERE), 0.02)), Scripted((box(*HERE), 0.02)))
-    assert follower.update(SEEN).scores[0] >= LOST
+    assert follower.update(SEEN).scores[0] >= LOST_SCORE
 
 
 @pytest.mark.parametrize(("sure", "believed"), [(0.9, False), (0.3, True)])
@@ -162,7 +169,7 @@ def test_what_the_second_had_in_its_grip_does_not_leap(sure: float, believed: bo
     for _ in range(5):
         follower.update(SEEN)
     found = follower.update(picture((200, 100, TEAL)))
-    assert (found.scores[0] >= LOST) is np.bool_(believed)
+    assert (found.scores[0] >= LOST_SCORE) is np.bool_(believed)
     np.testing.assert_array_equal(found.boxes, box(200, 100) if believed else box(*HERE))
 
 
@@ -173,7 +180,7 @@ def test_looks_that_had_changed_are_compared_with_what_they_were_of_late() -> No
         follower = following(first, second)
         for _ in range(long):
             follower.update(picture((*HERE, TEAL)))
-        assert (follower.update(picture((*HERE, TEAL))).scores[0] >= LOST) is np.bool_(believed)
+        assert (follower.update(picture((*HERE, TEAL))).scores[0] >= LOST_SCORE) is np.bool_(believed)
 
 
 def test_a_lost_target_keeps_its_box_and_a_low_score() -> None:
@@ -181,7 +188,7 @@ def test_a_lost_target_keeps_its_box_and_a_low_score() -> None:
     for _ in range(30):
         found = follower.update(picture())
         np.testing.assert_array_equal(found.boxes, box(*HERE))
-        assert 0 <= found.scores[0] < LOST
+        assert 0 <= found.scores[0] < LOST_SCORE
 
 
 def test_nothing_is_learned_while_it_is_away() -> None:
@@ -193,6 +200,7 @@ def test_nothing_is_learned_while_it_is_away() -> None:
 
 def test_a_target_that_returns_where_it_was_is_taken_up_again() -> None:
     follower, first, second = gone()
+    assert shown(follower, SEEN, 2).scores[0] < LOST_SCORE
     found = follower.update(SEEN)
     assert iou_pairs(found.boxes, box(*HERE))[0] > 0.9
     assert found.scores[0] > 0.5
@@ -206,7 +214,7 @@ def test_it_is_found_far_off_the_later_the_farther() -> None:
     """What is 150 pixels off is beyond reach at once, and within it some seconds later."""
     image = picture((250, 100, GREEN))
     follower, _, _ = gone(pictures=5)
-    assert follower.update(image).scores[0] < LOST
+    assert follower.update(image).scores[0] < LOST_SCORE
     follower, _, _ = gone(pictures=90)
     scores = [follower.update(image).scores[0] for _ in range(40)]
     assert max(scores) > 0.5
@@ -232,7 +240,7 @@ def test_a_distractor_is_not_taken_up(colour: tuple[int, int, int]) -> None:
     follower, _, _ = gone()
     for _ in range(20):
         found = follower.update(picture((110, 100, colour)))
-        assert found.scores[0] < LOST
+        assert found.scores[0] < LOST_SCORE
         np.testing.assert_array_equal(found.boxes, box(*HERE))
     assert follower.update(picture((110, 100, colour), (104, 160, GREEN))).scores[0] < 1  # it goes on looking
     for _ in range(3):
@@ -245,24 +253,111 @@ def test_weaker_evidence_is_enough_where_the_second_is_sure_of_it_too() -> None:
     second.answers = [(box(110, 100), 0.8)]
     found = follower.update(picture((110, 100, TEAL)))
     np.testing.assert_array_equal(found.boxes, box(110, 100))
-    assert found.scores[0] >= LOST
+    assert found.scores[0] >= LOST_SCORE
     follower, _, second = gone()
     second.answers = [(box(110, 100), 0.8)]
-    assert follower.update(picture((110, 100, RED))).scores[0] < LOST  # it has to be like it all the same
+    assert follower.update(picture((110, 100, RED))).scores[0] < LOST_SCORE  # it has to be like it all the same
 
 
-def test_where_there_is_a_detector_its_boxes_are_looked_at_and_nothing_else() -> None:
-    far = box(280, 200)
-    others = np.array([[0.0, 0, 200, 200], [50, 50, 53, 53]])  # of other sizes
-    follower, first, _ = gone(candidates=lambda image: np.concatenate([others, far]))
-    found = follower.update(picture((280, 200, GREEN)))
-    np.testing.assert_array_equal(found.boxes, far)
-    np.testing.assert_array_equal(first.looked[-1], far)
+def seeing(*boxes: FloatArray, label: int = 3) -> Candidates:
+    """A detector that sees these boxes (1, 4), and the target where it was learned; all of the class `label`."""
+
+    def detect(image: ImageArray) -> Detections:
+        everything = np.concatenate([box(HERE[0] + 1, HERE[1]), *boxes]).astype(np.float32)
+        count = len(everything)
+        labels = np.full(count, label)
+        labels[0] = 3
+        return Detections(everything, np.full(count, 0.5, np.float32), labels)
+
+    return detect
 
 
-def test_a_detector_that_finds_nothing_finds_nothing() -> None:
-    follower, _, _ = gone(candidates=lambda image: np.zeros((0, 4)))
-    assert follower.update(SEEN).scores[0] < LOST
+def test_what_a_detector_sees_is_taken_up_where_it_looks_like_the_target() -> None:
+    """Out of reach of the first, near enough to have come there: a green square among red ones."""
+    image = picture((170, 150, GREEN), (60, 60, RED))
+    follower, first, _ = gone(candidates=seeing(box(60, 60), box(170, 150)), pictures=4)
+    first.reach = 1
+    found = shown(follower, image)
+    np.testing.assert_array_equal(found.boxes, box(170, 150))
+    assert found.scores[0] > 0.5
+    assert len(first.looked[-1]) > 2  # and it was searched as without one, too
+
+
+@pytest.mark.parametrize(
+    ("boxes", "label"),
+    [
+        (box(170, 150), 4),  # of another class
+        (box(290, 10), 3),  # out of reach
+        (np.array([[170.0, 150, 194, 158]]), 3),  # of another shape
+    ],
+)
+def test_what_does_not_fit_is_not_taken_up(boxes: FloatArray, label: int) -> None:
+    image = picture((170, 150, GREEN), (290, 10, GREEN))
+    follower, first, _ = gone(candidates=seeing(boxes, label=label), pictures=4)
+    first.reach = 1
+    assert shown(follower, image).scores[0] < LOST_SCORE
+
+
+def test_what_no_detector_knows_is_searched_without_one() -> None:
+    asked: list[ImageArray] = []
+
+    def blind(image: ImageArray) -> Detections:
+        asked.append(image)
+        return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+    follower, _, _ = gone(candidates=blind, pictures=8)
+    assert shown(follower, SEEN).scores[0] > 0.5
+    assert len(asked) == 1  # when the target was learned
+
+
+def test_a_detector_is_asked_while_the_target_is_away_and_not_in_every_picture() -> None:
+    asked: list[ImageArray] = []
+
+    def counting(image: ImageArray) -> Detections:
+        asked.append(image)
+        return seeing()(image)
+
+    follower, _, _ = gone(candidates=counting, pictures=4)
+    assert len(asked) == 1
+    for _ in range(6):
+        follower.update(picture())
+    assert len(asked) == 3
+
+
+def test_what_is_like_the_target_for_a_moment_only_is_not_taken_up() -> None:
+    follower, _, _ = gone()
+    for image in (picture((110, 100, GREEN)), picture((110, 100, RED))) * 4:
+        assert shown(follower, image, 1).scores[0] < LOST_SCORE
+    assert shown(follower, picture((110, 100, GREEN)), 2).scores[0] < LOST_SCORE
+    assert shown(follower, picture((60, 60, GREEN)), 2).scores[0] < LOST_SCORE  # something else
+
+
+def test_one_that_is_saved_goes_on_as_if_nothing_had_been() -> None:
+    follower, first, second = gone(pictures=6)
+    other = TargetFollower(
+        Scripted(first.answers[0], reach=first.reach), Scripted(second.answers[0]), looks, patience=3
+    )
+    other.from_arrays(follower.to_arrays())
+    for image in (picture((110, 100, TEAL)), picture((108, 104, GREEN)), SEEN):
+        found, again = follower.update(image), other.update(image)
+        np.testing.assert_array_equal(found.boxes, again.boxes)
+        np.testing.assert_array_equal(found.scores, again.scores)
+    for name, array in follower.to_arrays().items():
+        np.testing.assert_array_equal(array, other.to_arrays()[name], err_msg=name)
+
+
+def test_what_took_the_targets_place_is_not_learned() -> None:
+    """Something alike, which the filter does not take for it: the target's gallery knows nothing of it later."""
+    first = Scripted((box(*HERE), 0.8))
+    second = Scripted(*[(box(*HERE), 0.9)] * 5, *[(box(*HERE), 0.2)] * 20, (box(*HERE), 0.02))
+    follower = following(first, second)
+    for _ in range(5):
+        follower.update(SEEN)
+    for _ in range(20):
+        follower.update(picture((*HERE, TEAL)))
+    known = [follower.to_arrays()[name] for name in ("likeness.gallery.counts", "likeness.likeness.recent")]
+    np.testing.assert_array_equal(known[0], [1])
+    np.testing.assert_allclose(known[1], [1], atol=0.25)
 
 
 def test_it_is_not_searched_elsewhere_before_patience_is_over() -> None:
@@ -291,11 +386,11 @@ def test_targets_of_several_fates() -> None:
     follower.add(image, boxes[1:])
     for _ in range(10):
         found = follower.update(picture((40, 40, GREEN)))
-    np.testing.assert_array_equal(found.scores >= LOST, [True, False])
+    np.testing.assert_array_equal(found.scores >= LOST_SCORE, [True, False])
     np.testing.assert_array_equal(found.boxes, boxes)
     follower.keep(np.array([False, True]))
     np.testing.assert_array_equal(follower.update(image).boxes, boxes[1:])
-    assert follower.update(image).scores[0] >= LOST
+    assert follower.update(image).scores[0] >= LOST_SCORE
 
 
 def test_a_target_that_is_placed_is_there() -> None:
