@@ -13,7 +13,7 @@ the equations, the sources, and what each stage is worth.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from trackers.geometry import iou_matrix, iou_pairs
 from trackers.observations import Observations
 from trackers.occlusion import Cover, cover
 from trackers.recognition import Recognition
+from trackers.silhouettes import Seen, Silhouettes
 from trackers.structures import (
     CONFIRMED,
     LOST,
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from trackers.camera_motion import CameraMotion
     from trackers.holding import Holding
 
-FORMAT = 3  # version of to_arrays(); the first one did not say so
+Shape = Literal["boxes", "masks"]
+FORMAT = 4  # version of to_arrays(); the first one did not say so
 _ROUNDING = 1e-9  # seconds; times are sums of frame intervals
 _ONE_THING = 0.9  # IoU from which on a lost track is not behind another, but is what the other one follows
 _SUREST = 0.0025  # least factor on a measurement's variance: no detector is free of error
@@ -75,6 +77,9 @@ class DeepSort:
         recognition_speed: float = 2.0,
         swap_margin: float = 0.2,
         covered_share: float = 0.5,
+        mask_weight: float = 0.0,
+        cover_by: Shape = "masks",
+        points_in: Shape = "masks",
         shadow_seconds: float = 0.4,
         shadowed_lost_seconds: float = 3.0,
         confirm_seconds: float = 0.1,
@@ -100,6 +105,9 @@ class DeepSort:
         self.recovery_limit = recovery_limit  # largest 1 - IoU there
         self.duplicate_overlap = duplicate_overlap  # a detection that overlaps a located track more starts none
         self.covered_share = covered_share  # from this share of its box on a track is hidden by another
+        self.mask_weight = mask_weight  # share of the masks' 1 - IoU in the overlap's cost, where they are known
+        self.cover_by = cover_by  # what tells which share of a track is hidden; boxes where masks are not known
+        self.points_in = points_in  # where flow follows points of what it holds
         self.shadow_seconds = shadow_seconds  # a hidden track is where it is predicted for so long
         self.shadowed_lost_seconds = shadowed_lost_seconds  # a hidden one waits for so long, at least as long as others
         self.confirm_seconds = confirm_seconds  # matched for so long, a track is confirmed
@@ -113,6 +121,7 @@ class DeepSort:
         self.calibration = calibration or ScoreCalibration()
         self.table = TrackTable(model)
         self.observations = Observations(span=0.0)
+        self.silhouettes = Silhouettes() if mask_weight > 0 or "masks" in (cover_by, points_in) else None
         self.looks = Recognition(
             budget=gallery_budget,
             appearance_limit=appearance_limit,
@@ -147,21 +156,23 @@ class DeepSort:
 
         pairing = Pairing(len(table), len(detections), without=outlasted)
         tracked = table.stages == CONFIRMED
+        shown = None if self.silhouettes is None else Seen.of(detections)
         self.looks.match(pairing, table, detections, strong)
-        by_overlap = self._by_overlap(detections, among=(strong | weak) & pairing.free)
+        by_overlap = self._by_mask(self._by_overlap(detections, among=(strong | weak) & pairing.free), shown)
         by_score = alike_in_score(by_overlap, table.scores, detections.scores, self.score_weight)
         pairing.match(table.confirmed, strong, by_score, limit=self.overlap_limit)
         pairing.match(tracked, weak, by_overlap, limit=self.weak_overlap_limit)
         self._match_where_last_seen(pairing, detections, strong)
         self.looks.recover(pairing, table, detections, strong)
         pairing.match(~table.confirmed, strong, by_overlap, limit=self.overlap_limit)
-        self.looks.tell_apart(pairing, table, detections)
+        exchanged = self.looks.tell_apart(pairing, table, detections)
 
         table.correct(pairing, detections, noise=self._noise(precision))
         table.steady(self.lost_growth)
         table.confirm(after=self.confirm_seconds)
+        self._outline(pairing, shown, exchanged)
         located, lost, boxes = table.stages == CONFIRMED, table.stages == LOST, table.boxes
-        hidden = cover(boxes, located, among=lost if detections.features is None else None)
+        hidden = self._cover(boxes, located, among=lost if detections.features is None else None)
         held = self._hold(image, hidden, located)
         located, boxes = located | held, table.boxes
         wanted = pairing.free & usable & (precision >= self.new_score)
@@ -179,6 +190,9 @@ class DeepSort:
             lost=self.lost_seconds,
         )
         self._observe(pairing, detections, born, kept)
+        if self.silhouettes is not None:
+            self.silhouettes.start(shown, born, table.time)
+            self.silhouettes.keep(kept)
         self.looks.keep(kept)
         if self.holding is not None:
             self.holding.looked()
@@ -201,11 +215,13 @@ class DeepSort:
             self.observations.warp(camera_motion)
         self._carry_between(image, (table.stages != LOST) & ~outlasted)
         located, lost = (table.stages == CONFIRMED) & ~outlasted, table.stages == LOST
-        behind = self._behind(cover(table.boxes, located, among=lost))
+        behind = self._behind(self._cover(table.boxes, located, among=lost))
         self._see(image)
         if self.recovery_seconds > 0:
             self.observations.keep(~outlasted)
         self.looks.keep(~outlasted)
+        if self.silhouettes is not None:
+            self.silhouettes.keep(~outlasted)
         return table.part(outlasted, shadowed=behind & self._unseen_for(self.shadow_seconds))
 
     def to_arrays(self) -> State:
@@ -223,14 +239,14 @@ class DeepSort:
             part.from_arrays(part_of(state, name))
 
     @property
-    def _parts(self) -> dict[str, ScoreCalibration | Observations | Recognition | CameraMotion | Holding]:
+    def _parts(self) -> dict[str, ScoreCalibration | Observations | Recognition | Silhouettes | CameraMotion | Holding]:
         """What remembers something beside the table."""
-        parts: dict[str, ScoreCalibration | Observations | Recognition | CameraMotion | Holding] = {
+        parts: dict[str, ScoreCalibration | Observations | Recognition | Silhouettes | CameraMotion | Holding] = {
             "calibration": self.calibration,
             "observations": self.observations,
             "looks": self.looks,
         }
-        seeing = {"camera": self.camera, "holding": self.holding}
+        seeing = {"camera": self.camera, "holding": self.holding, "silhouettes": self.silhouettes}
         return parts | {name: part for name, part in seeing.items() if part is not None}
 
     def _camera_motion(self, told: FloatArray | None, image: ImageArray | None) -> FloatArray | None:
@@ -238,6 +254,25 @@ class DeepSort:
         if told is not None or self.camera is None or image is None:
             return told
         return self.camera.update(image, self.table.boxes)
+
+    def _by_mask(self, pairs: Candidates, shown: Seen | None) -> Candidates:
+        """The pairs, dearer the less the masks of track and detection overlap."""
+        if self.silhouettes is None:
+            return pairs
+        return self.silhouettes.weighed(pairs, self.table.boxes, shown, self.mask_weight)
+
+    def _outline(self, pairing: Pairing, shown: Seen | None, exchanged: list[tuple[int, int]]) -> None:
+        """Remember the masks of what was matched; those of tracks that changed places change with them."""
+        if self.silhouettes is not None:
+            for one, other in exchanged:
+                self.silhouettes.exchange(one, other)
+            rows = pairing.matched
+            self.silhouettes.see(rows, shown, pairing.detection_of[rows], self.table.time)
+
+    def _cover(self, boxes: FloatArray, located: BoolArray, *, among: BoolArray | None) -> Cover:
+        """What hides each track, by boxes or masks."""
+        by_masks = self.cover_by == "masks" and self.silhouettes is not None and self.silhouettes.known.any()
+        return cover(boxes, located, among=among, silhouettes=self.silhouettes if by_masks else None)
 
     def _hold(self, image: ImageArray | None, hidden: Cover, located: BoolArray) -> BoolArray:
         """Carry the missed tracks that nothing covers where they are seen; which they are (n,)."""
@@ -268,7 +303,10 @@ class DeepSort:
         if self.holding is not None:
             table = self.table
             rows = np.flatnonzero((table.stages != LOST) & (table.evidence != Evidence.PREDICTED))
-            self.holding.see(image, table.ids[rows], table.boxes[rows])
+            inside = None
+            if self.silhouettes is not None and self.points_in == "masks" and self.silhouettes.known.any():
+                inside = self.silhouettes.rasters[rows] & self.silhouettes.known[rows, None, None]
+            self.holding.see(image, table.ids[rows], table.boxes[rows], inside=inside)
 
     def _behind(self, hidden: Cover) -> BoolArray:
         """Which lost tracks are behind another one, and are not what the other one follows (n,)."""

@@ -12,9 +12,10 @@ import numpy as np
 
 from trackers.flow import correlation
 from trackers.geometry import iou_matrix
-from trackers.patches import patches
+from trackers.patches import thumbnails
+from trackers.silhouettes import SIDE
 from trackers.structures import BoolArray, Evidence, FloatArray, ImageArray, IntArray, State, joined, part_of
-from trackers.targets import LOST, ResumableTargets, checked_image, followable
+from trackers.targets import LOST_SCORE, OutlinedTargets, ResumableTargets, checked_image, followable
 
 _SIDE = 16  # pixels; side of the square as which looks of a whole box are compared
 _BEYOND = 0.05  # share of a side; what reaches further beyond the picture is on its way out
@@ -30,16 +31,21 @@ class Holding:
         self._picture: ImageArray | None = None  # the one before
         self._ids: IntArray = np.zeros(0, np.int64)  # (n,) of the tracks that were located in it
         self._boxes: FloatArray = np.zeros((0, 4))  # (n, 4) where
+        self._inside: BoolArray = np.zeros((0, SIDE, SIDE), dtype=bool)  # (n, SIDE, SIDE) what of the boxes is theirs
 
-    def see(self, image: ImageArray | None, ids: IntArray, boxes: FloatArray) -> None:
+    def see(
+        self, image: ImageArray | None, ids: IntArray, boxes: FloatArray, *, inside: BoolArray | None = None
+    ) -> None:
         """Remember the picture of this frame, and where in it the located tracks are: ids (n,), boxes (n, 4).
 
-        The picture is kept, not copied: it must stay as it is until the next one was seen.
+        `inside`: cells (n, SIDE, SIDE) of the boxes that are theirs by a mask, all False where none is known. The
+        picture is kept, not copied: it must stay as it is until the next one was seen.
         """
         if not (self.missed or self.between):
             return
         self._picture = None if image is None else checked_image(image)
         self._ids, self._boxes = ids.copy(), boxes.copy()
+        self._inside = np.zeros((len(ids), SIDE, SIDE), dtype=bool) if inside is None else inside.copy()
 
     def looked(self) -> None:
         """A detector has looked: what is carried next is learned anew from where the tracks are by now."""
@@ -68,7 +74,8 @@ class Holding:
     def to_arrays(self) -> State:
         """Everything needed to go on from here; the picture without loss."""
         carriers = {name: carrier.to_arrays() for name, carrier in self._carriers.items()}
-        seen: State = {"ids": self._ids.copy(), "boxes": self._boxes.copy()} if carriers else {}
+        columns = {"ids": self._ids, "boxes": self._boxes, "inside": self._inside}
+        seen: State = {name: column.copy() for name, column in columns.items()} if carriers else {}
         if self._picture is not None:
             seen["picture"] = cv2.imencode(".png", self._picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
         return joined({"seen": seen} | carriers)
@@ -79,7 +86,7 @@ class Holding:
             carrier.from_arrays(part_of(state, name))
         seen = part_of(state, "seen")
         if seen:
-            self._ids, self._boxes = seen["ids"].copy(), seen["boxes"].copy()
+            self._ids, self._boxes, self._inside = (seen[name].copy() for name in ("ids", "boxes", "inside"))
         picture = seen.get("picture")
         self._picture = None if picture is None else np.asarray(cv2.imdecode(picture, cv2.IMREAD_COLOR), np.uint8)
 
@@ -106,14 +113,14 @@ class Holding:
         known = np.concatenate([carrier.ids, carrier.given_up])
         fresh = np.flatnonzero(np.isin(self._ids, ids) & ~np.isin(self._ids, known))
         fresh = fresh[followable(self._boxes[fresh], self._picture)]
-        carrier.add(self._picture, self._ids[fresh], self._boxes[fresh])
+        carrier.add(self._picture, self._ids[fresh], self._boxes[fresh], inside=self._inside[fresh])
         return carrier.carry(image, ids, predicted, learn=learn, others=others)
 
 
 class Carrier:
     """A target tracker whose targets are tracks."""
 
-    def __init__(self, targets: ResumableTargets, *, evidence: Evidence, least: float = LOST) -> None:
+    def __init__(self, targets: ResumableTargets, *, evidence: Evidence, least: float = LOST_SCORE) -> None:
         """`evidence`: what its boxes are worth to whoever sees them. `least`: score 0..1 from which they count."""
         self.evidence, self.least = evidence, least
         self.ids: IntArray = np.zeros(0, np.int64)  # (m,) the track of each target
@@ -131,12 +138,17 @@ class Carrier:
             self.ids, self._looks = self.ids[kept], self._looks[kept]
             self._targets.keep(kept)
 
-    def add(self, image: ImageArray, ids: IntArray, boxes: FloatArray) -> None:
-        """Learn further tracks, ids (k,), from a picture in which they are at boxes (k, 4)."""
+    def add(self, image: ImageArray, ids: IntArray, boxes: FloatArray, *, inside: BoolArray | None = None) -> None:
+        """Learn further tracks, ids (k,), from a picture in which they are at boxes (k, 4).
+
+        `inside`: what of the boxes is theirs; see `OutlinedTargets`.
+        """
         if len(ids):
             self._targets.add(image, boxes)
+            if isinstance(self._targets, OutlinedTargets) and inside is not None and inside.any():
+                self._targets.outline(np.arange(len(self.ids) + len(ids)) >= len(self.ids), inside)
             self.ids = np.concatenate([self.ids, ids])
-            self._looks = np.concatenate([self._looks, _looks(image, boxes)])
+            self._looks = np.concatenate([self._looks, thumbnails(image, boxes, side=_SIDE)])
 
     def carry(
         self, image: ImageArray, ids: IntArray, predicted: FloatArray, *, learn: BoolArray, others: FloatArray
@@ -182,7 +194,7 @@ class Carrier:
         gone = np.zeros(len(boxes), dtype=bool)
         held, other = np.nonzero(iou_matrix(boxes, others) > _MEETING)
         if len(held):
-            now, theirs = _looks(image, boxes[held]), _looks(image, others[other])
+            now, theirs = (thumbnails(image, one, side=_SIDE) for one in (boxes[held], others[other]))
             gone[held[correlation(now, theirs) > correlation(now, self._looks[held])]] = True
         return gone
 
@@ -191,8 +203,3 @@ def _inside(boxes: FloatArray, image: ImageArray) -> BoolArray:
     """Which boxes (n, 4) lie within the picture but for a small share of their sides (n,)."""
     beyond = np.maximum(-boxes[:, :2], boxes[:, 2:] - np.array(image.shape[1::-1]))
     return np.asarray((beyond <= _BEYOND * (boxes[:, 2:] - boxes[:, :2])).all(axis=1))
-
-
-def _looks(image: ImageArray, boxes: FloatArray) -> FloatArray:
-    """What each box shows, coarsely (n, 3 * _SIDE * _SIDE) float32."""
-    return patches(image, boxes, width=_SIDE, height=_SIDE).reshape(len(boxes), -1).astype(np.float32)

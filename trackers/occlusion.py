@@ -1,17 +1,22 @@
 """Who hides whom: of two boxes that overlap, the one that reaches lower in the picture stands nearer to the camera.
 
 That holds for things that stand on one ground, seen by an upright camera above it. Which share of a box is covered
-follows from the boxes alone.
+follows from the boxes alone; where masks are known, from the masks, and what is seen where a lost one must be is in
+front of it, wherever it stands.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trackers.geometry import areas, intersection_pairs, meeting
 from trackers.structures import BoolArray, FloatArray, IntArray, State
+
+if TYPE_CHECKING:
+    from trackers.silhouettes import Silhouettes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,10 +31,17 @@ class Cover:
         return np.asarray((self.by >= 0) & (self.share >= share))
 
 
-def cover(boxes: FloatArray, visible: BoolArray, *, among: BoolArray | None = None) -> Cover:
+def cover(
+    boxes: FloatArray,
+    visible: BoolArray,
+    *,
+    among: BoolArray | None = None,
+    silhouettes: Silhouettes | None = None,
+) -> Cover:
     """What hides each box (n, 4): of those that are `visible` (n,), the one in front of it that takes most of it.
 
-    `among`: the boxes (n,) that are asked about, the others come out as free; None for all.
+    `among`: the boxes (n,) that are asked about, the others come out as free; None for all. `silhouettes`: masks of the
+    boxes, as far as they are known.
     """
     share, by = np.zeros(len(boxes)), np.full(len(boxes), -1)
     front = visible.nonzero()[0]
@@ -39,9 +51,16 @@ def cover(boxes: FloatArray, visible: BoolArray, *, among: BoolArray | None = No
     hidden, near = meeting(boxes[asked], boxes[front])
     hidden, front = asked[hidden], front[near]
     behind = boxes[front, 3] > boxes[hidden, 3]
+    if silhouettes is not None:
+        other = hidden != front
+        hidden, front, behind = hidden[other], front[other], behind[other]
+        masked = silhouettes.covered(hidden, front, boxes)
+        behind |= ~visible[hidden] & np.isfinite(masked)
     hidden, front = hidden[behind], front[behind]
     behind_boxes = boxes[hidden]
     shares = intersection_pairs(behind_boxes, boxes[front]) / np.maximum(areas(behind_boxes), np.finfo(float).tiny)
+    if silhouettes is not None:
+        shares = np.where(np.isfinite(masked[behind]), masked[behind], shares)
     order = np.lexsort((-front, shares))  # the greatest comes last and stays; of equal ones the older track
     share[hidden[order]], by[hidden[order]] = shares[order], front[order]
     return Cover(share, np.where(share > 0, by, -1))

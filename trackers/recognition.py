@@ -75,10 +75,14 @@ class Recognition:
         found = Candidates(rows, columns, cost, (len(table), len(detections)))
         pairing.match(table.confirmed, among, found, limit=self.recognition_limit)
 
-    def tell_apart(self, pairing: Pairing, table: TrackTable, detections: Detections) -> None:
-        """Let two tracks that have parted change places if each looks like the other one did before they met."""
+    def tell_apart(self, pairing: Pairing, table: TrackTable, detections: Detections) -> list[tuple[int, int]]:
+        """Let two tracks that have parted change places if each looks like the other one did before they met.
+
+        Returns the rows of those that did.
+        """
+        exchanged: list[tuple[int, int]] = []
         if detections.features is None or self.swap_margin >= 2:
-            return
+            return exchanged
         rows = self.encounters.rows(table.ids)
         both = np.flatnonzero((pairing.detection_of[rows] >= 0).all(axis=1))
         taken = pairing.detection_of[rows[both]]
@@ -87,7 +91,7 @@ class Recognition:
         apart = np.flatnonzero(shared <= _PARTED * np.minimum(areas(boxes[:, 0]), areas(boxes[:, 1])))
         apart = apart[np.isfinite(detections.features[taken[apart]]).all(axis=(1, 2))]
         if len(apart) == 0:
-            return
+            return exchanged
         parted = np.zeros(len(rows), dtype=bool)
         parted[both[apart]] = True
         self.encounters.end(parted)
@@ -102,6 +106,8 @@ class Recognition:
                 table.exchange(one, other)
                 pairing.exchange(one, other)
                 moved |= {one, other}
+                exchanged.append((one, other))
+        return exchanged
 
     def remember(
         self,

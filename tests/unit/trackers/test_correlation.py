@@ -14,7 +14,7 @@ from trackers.patch_features import GradientsAndColours, gradients
 from trackers.peaks import wanted_answers
 from trackers.scale_filter import ScaleFilter
 from trackers.structures import FloatArray
-from trackers.targets import LOST
+from trackers.targets import LOST_SCORE
 
 SIDE, CHANNELS = 8, 2
 
@@ -159,5 +159,5 @@ def test_what_chance_comes_to_counts_as_nothing() -> None:
         scores.append([tracker.update(frame).scores[0] for frame in pictures.frames[1:]])
     there, gone = np.array(scores)[:, :13], np.array(scores)[:, 13:]
     assert there.min() > 0.3
-    assert gone.max() < LOST
+    assert gone.max() < LOST_SCORE
     assert (gone[1] < 0.9 * gone[0]).all()

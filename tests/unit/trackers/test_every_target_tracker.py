@@ -19,7 +19,7 @@ from trackers.geometry import iou_pairs
 from trackers.siamese import SiameseTracker
 from trackers.structures import FloatArray
 from trackers.target_follower import TargetFollower
-from trackers.targets import LOST, ResumableTargets, TargetTracker, followable
+from trackers.targets import LOST_SCORE, ResumableTargets, TargetTracker, followable
 
 MAKERS: dict[str, Callable[[], TargetTracker]] = {
     "mosse": lambda: build.target_tracker(MosseSettings()),
@@ -119,7 +119,7 @@ def test_a_lost_target_keeps_its_box_wherever_it_was_expected(make: Callable[[],
     tracker = make()
     tracker.add(pictures.frames[0], pictures.boxes[0])
     found = tracker.update(np.zeros_like(pictures.frames[0]), around=np.array([[200.0, 150, 230, 180]]))
-    assert found.scores[0] < LOST
+    assert found.scores[0] < LOST_SCORE
     np.testing.assert_array_equal(found.boxes, pictures.boxes[0])
 
 
@@ -243,7 +243,7 @@ def test_a_target_is_placed(make: Callable[[], TargetTracker]) -> None:
         tracker.place(np.array([True, False]), np.array([[4.0, 4, 4, np.nan]]))
 
 
-@pytest.mark.parametrize("name", ["mosse", "correlation", "correlation, fast", "flow"])
+@pytest.mark.parametrize("name", ["mosse", "correlation", "correlation, fast", "flow", "auto"])
 def test_a_saved_tracker_goes_on_as_if_nothing_had_been(name: str) -> None:
     pictures = moving(14, starts=STARTS, steps=STEPS)
     whole, first, second = (cast("ResumableTargets", MAKERS[name]()) for _ in range(3))

@@ -192,10 +192,13 @@ def spoiled(seed: int, frames: int, dimension: int | None) -> Iterator[Detection
         yield Detections(boxes, scores, rng.integers(0, 2, len(boxes)), features)
 
 
+NEVER = ("calibration.time", "silhouettes.masked_at")  # times that are -inf where there was none
+
+
 def assert_finite(state: State) -> None:
-    """Numbers all; -inf is when a calibration that has learned enough last learned something."""
+    """Numbers all, but for what never was: a calibration's last learning once it knows enough, a track's mask."""
     for name, array in state.items():
-        assert np.isfinite(array).all() or name == "calibration.time", name
+        assert np.isfinite(array).all() or (name in NEVER and not np.isnan(array).any()), name
 
 
 def assert_bad_input_is_survived(tracker: MultiObjectTracker, dimension: int | None, frames: int) -> None:
@@ -256,9 +259,9 @@ def assert_memory_is_flat(tracker: MultiObjectTracker, dimension: int | None, fr
     assert traced[half:].max() <= traced[:half].max() + 100_000
 
 
-@with_every_tracker(enough=1000)
+@with_every_tracker(enough=600)
 def test_memory_stays_flat(make: Make, dimension: int | None) -> None:
-    assert_memory_is_flat(make(), dimension, 1000)
+    assert_memory_is_flat(make(), dimension, 600)
 
 
 @pytest.mark.long

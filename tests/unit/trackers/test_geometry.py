@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.unit.trackers import scenes
 from trackers import geometry
-from trackers.structures import FloatArray, IntArray
+from trackers.structures import FloatArray, IntArray, Masks
 
 Matrix = Callable[[FloatArray, FloatArray], FloatArray]
 MATRICES: list[Matrix] = [geometry.iou_matrix, geometry.giou_matrix, geometry.covered_matrix]
@@ -233,3 +233,33 @@ def test_no_box_at_all() -> None:
         assert same.shape == (0, 4)
     assert geometry.warp_boxes(NONE, QUARTER_TURN).shape == (0, 4)
     assert geometry.suppress(NONE, np.zeros(0), np.zeros(0, np.int64), iou=0.5).shape == (0,)
+
+
+def blobs(rng: np.random.Generator, count: int) -> Masks:
+    """Masks of odd shapes, some of them beyond the corner of the picture, some without a pixel."""
+    sides = rng.integers(0, 30, (count, 2))
+    crops = tuple(rng.random((height, width)) < 0.6 for width, height in sides.tolist())
+    return Masks(rng.integers(-9, 60, (count, 2)), crops)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_overlap_of_masks_is_that_of_their_pixels(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    some, others = blobs(rng, 25), blobs(rng, 12)
+    moved = [Masks(masks.origins + 10, masks.crops) for masks in (some, others)]  # so that all lies in one picture
+    a, b = (masks.full(110, 110).reshape(len(masks), -1).astype(np.float64) for masks in moved)
+    for found, x, y in (
+        (geometry.mask_iou_matrix(some, others), a, b),
+        (geometry.mask_iou_matrix(some), a, a),
+    ):
+        shared = x @ y.T
+        union = x.sum(axis=1)[:, None] + y.sum(axis=1) - shared
+        np.testing.assert_allclose(found, shared / np.maximum(union, 1), atol=1e-12)
+
+
+def test_no_mask_overlaps_none() -> None:
+    none = Masks(np.zeros((0, 2), np.int64), ())
+    some = blobs(np.random.default_rng(0), 3)
+    assert geometry.mask_iou_matrix(none).shape == (0, 0)
+    assert geometry.mask_iou_matrix(none, some).shape == (0, 3)
+    assert geometry.mask_iou_matrix(some, none).shape == (3, 0)

@@ -10,7 +10,7 @@ from tests.unit.trackers.target_scenes import HEIGHT, WIDTH, moving, texture
 from trackers.geometry import iou_pairs
 from trackers.mdnet import Classifier, MdNet
 from trackers.structures import FloatArray, ImageArray
-from trackers.targets import LOST
+from trackers.targets import LOST_SCORE
 
 STARTS, STEPS = np.array([[40.0, 50.0]]), np.array([[2.0, 1.0]])
 
@@ -94,7 +94,7 @@ def scores(tracker: MdNet, frames: list[ImageArray], boxes: FloatArray) -> Float
 def test_it_trains_every_so_many_pictures() -> None:
     pictures = moving(10, starts=STARTS, steps=STEPS)
     runs = [scores(small_mdnet(later_rounds=rounds, every=4), pictures.frames, pictures.boxes[0]) for rounds in (0, 5)]
-    assert runs[0].min() > LOST
+    assert runs[0].min() > LOST_SCORE
     same = runs[0] == runs[1]
     assert same[:4].all()  # picture 4 itself is looked at before
     assert not same[4:].any()
@@ -105,7 +105,7 @@ def test_it_trains_at_once_where_the_target_is_not_found() -> None:
     runs = [
         scores(small_mdnet(later_rounds=rounds, every=999), pictures.frames, pictures.boxes[0]) for rounds in (0, 5)
     ]
-    assert runs[0][:4].min() > LOST > runs[0][4]
+    assert runs[0][:4].min() > LOST_SCORE > runs[0][4]
     same = runs[0] == runs[1]
     assert same[:5].all()  # pictures 1 to 5; in 5 it is lost
     assert not same[5:].all()
