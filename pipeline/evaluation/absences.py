@@ -11,11 +11,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from pipeline.evaluation.sot import LOST as APART
-from pipeline.evaluation.sot import Followed, Truth, score_auc
+from pipeline.evaluation.sot import LOST_OVERLAP, Followed, Truth, score_auc
 from trackers.geometry import iou_pairs
 from trackers.structures import BoolArray, FloatArray
-from trackers.targets import LOST
+from trackers.targets import LOST_SCORE
 
 LOST_WITHIN = 0.5  # seconds from the beginning of an absence
 RECOVERED_WITHIN = 1.0  # seconds from the target's return
@@ -53,8 +52,8 @@ class Return:
     """What a tracker did in one absence and after it. Seconds; None: never, until the next absence begins."""
 
     absence: Absence
-    lost_after: float | None  # from the beginning to the first frame, of the absence, with a score below `LOST`
-    recovered_after: float | None  # from the return to the first frame on target: score from `LOST`, IoU from .5
+    lost_after: float | None  # from the beginning to the first frame, of the absence, with a score below `LOST_SCORE`
+    recovered_after: float | None  # from the return to the first frame on target: score from `LOST_SCORE`, IoU from .5
 
     @property
     def lost_in_time(self) -> bool:
@@ -89,12 +88,12 @@ class AbsenceScores:
     @property
     def false_lost(self) -> float:
         """Share of the frames with a visible target in which it is said to be lost; NaN without one."""
-        return _share(self.scores[self.visible] < LOST)
+        return _share(self.scores[self.visible] < LOST_SCORE)
 
     @property
     def told_lost(self) -> float:
         """Share of the frames without the target in which it is said to be lost; NaN without one."""
-        return _share(self.scores[~self.visible] < LOST)
+        return _share(self.scores[~self.visible] < LOST_SCORE)
 
     @property
     def score_auc(self) -> float | None:
@@ -115,7 +114,7 @@ def evaluate_absences(hidden: HiddenTruth, followed: Followed) -> AbsenceScores:
     scores, visible = followed.scores, hidden.truth.present
     overlaps = np.zeros(count)
     overlaps[visible] = iou_pairs(hidden.truth.boxes[visible], followed.boxes[visible])
-    said_lost = scores < LOST
+    said_lost = scores < LOST_SCORE
     on_target = visible & ~said_lost & (overlaps >= ON_TARGET)
     nexts = [*(one.begin for one in hidden.absences), count][1:]
     returns = []
@@ -130,7 +129,7 @@ def evaluate_absences(hidden: HiddenTruth, followed: Followed) -> AbsenceScores:
         )
     judged = hidden.judged.copy()
     judged[:1] = False  # its box was given
-    return AbsenceScores(tuple(returns), scores[judged], (overlaps < APART)[judged], visible[judged])
+    return AbsenceScores(tuple(returns), scores[judged], (overlaps < LOST_OVERLAP)[judged], visible[judged])
 
 
 def pooled(results: Sequence[AbsenceScores]) -> AbsenceScores:

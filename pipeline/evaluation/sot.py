@@ -22,7 +22,7 @@ SIZES: FloatArray = np.arange(51) / 100  # 0, .01 .. .5: thresholds of normalise
 for _constant in (OVERLAPS, PIXELS, SIZES):
     _constant.setflags(write=False)
 NEAR = 20  # pixels: the one threshold at which precision is compared
-LOST = 0.1  # overlap below which the target is lost
+LOST_OVERLAP = 0.1  # overlap below which the target is lost
 PATIENCE = 10  # frames in a row after which it counts as lost for good
 
 
@@ -93,7 +93,7 @@ def evaluate(truth: Truth, followed: Followed) -> FollowScores:
     true_boxes, boxes = truth.boxes[truth.present], followed.boxes[truth.present]
     overlaps = iou_pairs(true_boxes, boxes)
     lost = ~truth.present
-    lost[truth.present] = overlaps < LOST
+    lost[truth.present] = overlaps < LOST_OVERLAP
     return FollowScores(
         frames=len(truth),
         present=len(true_boxes),
@@ -175,7 +175,7 @@ def robustness(overlaps: FloatArray) -> float:
     """
     if not len(overlaps):
         return float("nan")
-    lost = (overlaps < LOST).astype(np.int64)
+    lost = (overlaps < LOST_OVERLAP).astype(np.int64)
     failures = np.flatnonzero(np.convolve(lost, np.ones(PATIENCE, np.int64))[PATIENCE - 1 :] == PATIENCE)
     return float(failures[0] / len(overlaps)) if len(failures) else 1.0
 

@@ -1,4 +1,4 @@
-"""What the engine asks of a network: protocols Detector and Embedder, and what a loaded model says of itself."""
+"""What the engine asks of a network: protocols Detector, Segmenter, Embedder; what a loaded model says of itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from trackers.structures import Detections, FloatArray, Frame
+from trackers.structures import Detections, FloatArray, Frame, Masks
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class ModelCard:
     """Identity of a loaded model: enough to tell whether two runs used the same one."""
 
     name: str  # file stem, or the library's name of the architecture
-    task: str  # "detect" or "embed"
+    task: str  # "detect", "segment" or "embed"
     version: str  # of the library or file format that runs it, e.g. "openvino 2026.4"
     sha256: str  # of the weights' bytes (of .xml and .bin together); of the parameters where there is no file
     runtime: str  # backend, device and precision, e.g. "openvino CPU f32"
@@ -22,7 +22,9 @@ class ModelCard:
     classes: tuple[str, ...] = ()  # detectors: names in label order
     dimension: int | None = None  # embedders: length of a feature vector
     learns: bool = False  # what it finds depends on every frame of the stream before
-    calibration: tuple[tuple[float, float], ...] | None = None  # detectors: score -> precision, where the file says it
+    calibration: tuple[tuple[float, float], ...] | None = None  # detectors: score -> precision, where it is known
+    licence: str | None = None  # of the weights, as SPDX names it, where the catalogue says it
+    masks: bool = False  # detectors: what they find has masks
 
 
 class Detector(Protocol):
@@ -42,6 +44,20 @@ class Learner(Detector, Protocol):
 
     def forget(self, stream: int) -> None:
         """No frame of the stream will follow."""
+
+
+class Segmenter(Protocol):
+    """Says which pixels of a box are the object's. Stateless; batches freely over streams."""
+
+    @property
+    def card(self) -> ModelCard:
+        """Who it is."""
+
+    def segment(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[Masks]:
+        """For each frame the masks of its n boxes, row by row, in its pixels and clipped to it.
+
+        A crop without a pixel where there is nothing to be seen in the box.
+        """
 
 
 class Embedder(Protocol):

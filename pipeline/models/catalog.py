@@ -1,123 +1,259 @@
-"""What is known of models by name or by what their files say: classes behind label numbers, sizes, scores."""
+"""The catalogue of models: what is known of each by its name. configs/catalog.yaml, and a file of the user's own."""
 
 from __future__ import annotations
 
-import ast
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import difflib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pipeline.errors import ModelError
+import yaml
+from pydantic import AfterValidator, Field, NonNegativeInt, StringConstraints, ValidationError, model_validator
+
+from pipeline.bundled_models import PREFIX, bundled_names, resolved
+from pipeline.errors import ConfigError, ModelError
+from pipeline.models.label_names import COCO
 from pipeline.score_map import check_score_map
+from pipeline.section import ImageSize, Section
+from pipeline.shipped import config_folders
 
-CALIBRATION = "score_calibration"  # entry of a file's metadata
+FILE = "catalog.yaml"
+VARIABLE = "SIGHTLINE_CATALOG"  # environment: a file of the user's own
+BUNDLED_LICENCE = "AGPL-3.0-or-later"
+LOCAL = ("127.0.0.1", "::1", "localhost")  # hosts that may offer files over plain http, too
+_NAMED_CLASSES = {"coco": COCO}
 
-# fmt: off
-COCO = (  # the 80 classes of the COCO detection task, in the order of YOLO models
-    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
-    "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow", "elephant",
-    "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee", "skis", "snowboard",
-    "sports ball", "kite", "baseball bat", "baseball glove", "skateboard", "surfboard", "tennis racket", "bottle",
-    "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich", "orange", "broccoli",
-    "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch", "potted plant", "bed", "dining table", "toilet",
-    "tv", "laptop", "mouse", "remote", "keyboard", "cell phone", "microwave", "oven", "toaster", "sink",
-    "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
-)
-# fmt: on
-
-# Classes of models whose files do not name them, by the file's name without suffix. Names are whole, because relatives
-# number their classes otherwise: in person-vehicle-bike-detection-crossroad-0078, 1 is a person and 2 a vehicle.
-KNOWN_STEMS: dict[str, tuple[str, ...]] = {
-    f"person-vehicle-bike-detection-{number}": ("vehicle", "person", "bike") for number in range(2000, 2005)
-}
+Task = Literal["detect", "segment", "embed", "target"]
+Backend = Literal["ultralytics", "torchvision", "openvino", "onnx"]
+Speed = Literal["real-time", "fast", "medium", "slow"]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Beginning = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,63}$")]
 
 
-def class_names(
-    stem: str,
-    *,
-    explicit: Sequence[str] | None = None,
-    embedded: Sequence[str] | None = None,
-    count: int | None = None,
-) -> tuple[str, ...]:
-    """Names in label order: the setting, else what the file says, else a known file name, else COCO for 80 classes.
-
-    `stem`: the file's name without suffix. `explicit`: the setting `detector.classes`. `embedded`: names found in the
-    file. `count`: number of classes the network puts out, None where its outputs do not tell.
-    Raises ModelError where nothing names the classes or where their number is not the network's.
-    """
-    if explicit:
-        names, origin = tuple(explicit), "detector.classes"
-    elif embedded:
-        names, origin = tuple(embedded), "the file's metadata"
-    elif known := KNOWN_STEMS.get(stem):
-        names, origin = known, "the catalogue"
-    elif count == len(COCO):
-        return COCO
-    else:
-        number = "an unknown number of" if count is None else str(count)
-        raise ModelError(f"model {stem!r} has {number} classes without names; list them in detector.classes")
-    if count is not None and len(names) != count:
-        raise ModelError(
-            f"model {stem!r} has {count} classes, but {origin} names {len(names)}; "
-            f"set detector.classes to {count} names in label order"
-        )
-    return names
-
-
-def embedded_names(metadata: Mapping[str, str], file: Path) -> tuple[str, ...]:
-    """Class names that an exporter wrote into an ONNX file (ultralytics: `names`, a dict or list as Python text).
-
-    Empty where there are none. `file`: whose metadata it is. Raises ModelError where the entry cannot be read.
-    """
-    text = metadata.get("names")
-    if text is None:
-        return ()
-    try:
-        names = ast.literal_eval(text)
-        ordered = [names[label] for label in range(len(names))]
-    except (ValueError, SyntaxError, KeyError, TypeError) as error:
-        raise ModelError(f"{file}: its metadata `names` cannot be read ({error}); set detector.classes") from error
-    return tuple(str(name) for name in ordered)
-
-
-def suppresses(metadata: Mapping[str, str]) -> bool:
-    """Whether an exporter wrote into an ONNX file that it suppresses overlaps (ultralytics: `end2end`, `args`)."""
-    return metadata.get("end2end") == "True" or "'nms': True" in metadata.get("args", "")
-
-
-def embedded_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
-    """Height and width that an exporter wrote into an ONNX file (ultralytics: `imgsz`), None where there are none."""
-    try:
-        sides = ast.literal_eval(metadata.get("imgsz", "None"))
-    except (ValueError, SyntaxError):
-        return None
-    match sides:
-        case [int(height), int(width)]:
-            return height, width
-    return None
-
-
-def embedded_calibration(metadata: Mapping[str, str], file: Path) -> tuple[tuple[float, float], ...] | None:
-    """How precise boxes of a score are, as `calibration_text` wrote it into a file: (score, precision), rising.
-
-    None where there is nothing. `file`: whose metadata it is. Raises ModelError where the entry cannot be read.
-    """
-    text = metadata.get(CALIBRATION)
-    if text is None:
-        return None
-    try:
-        said = json.loads(text)
-        if not isinstance(said, list) or not all(isinstance(row, list) for row in said):
-            raise ValueError("it is no list of [score, precision] pairs")
-        pairs = tuple((float(score), float(precision)) for score, precision in said)
-        check_score_map(pairs)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ModelError(
-            f"{file}: its metadata `{CALIBRATION}` cannot be read ({error}); export it again, or remove the entry"
-        ) from error
+def _checked(pairs: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+    check_score_map(pairs)
     return pairs
 
 
-def calibration_text(pairs: Sequence[Sequence[float]]) -> str:
-    """As JSON, for the entry `CALIBRATION` of a file's metadata."""
-    return json.dumps([list(pair) for pair in pairs])
+Calibration = Annotated[tuple[tuple[float, float], ...], AfterValidator(_checked)]
+
+
+class RemoteFile(Section):
+    """A file that its publisher offers."""
+
+    address: str = Field(description="https://...; of this machine itself also http")
+    sha256: Sha256 | None = None
+    sha256_begins: Beginning | None = Field(None, description="its beginning, where no more is known")
+    bytes: NonNegativeInt | None = None
+    role: Literal["backbone", "head"] | None = Field(None, description="where a model's files do different things")
+    verified: str | None = Field(None, description="who confirms the hash; None: nobody")
+
+    @model_validator(mode="after")
+    def _reachable_and_known(self) -> RemoteFile:
+        try:
+            parts = urlsplit(self.address)
+            _ = parts.port, (parts.hostname or "").encode("idna")  # which are looked at when they are asked for
+        except ValueError as error:
+            raise ValueError(f"{self.address} is no address: {error}") from error
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOCAL):
+            raise ValueError(f"{self.address} is no https address")
+        if not parts.hostname or parts.username is not None:
+            raise ValueError(f"{self.address} must name a host, and neither user nor password")
+        if not self.name or self.name.startswith("."):
+            raise ValueError(f"{self.address} does not end in the name of a file")
+        if self.verified is not None and self.sha256 is None:
+            raise ValueError(f"{self.name} is said to be verified, but has no sha256")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return PurePosixPath(urlsplit(self.address).path).name
+
+
+class Entry(Section):
+    """What is known of a model."""
+
+    name: str
+    task: Task
+    family: str
+    files: tuple[RemoteFile, ...] = Field((), description="none for what comes with Sightline; the one to open first")
+    licence: str = Field(description="as SPDX names it")
+    backend: Backend | None = None
+    architecture: str | None = Field(None, description="torchvision's name of the network")
+    input_size: ImageSize | None = Field(None, description="height, width in pixels")
+    classes: tuple[str, ...] = ()
+    speed: Speed | None = None
+    speed_measured: bool = Field(False, description="else it goes by the architecture")
+    calibration: Calibration | None = Field(None, description="[score, precision] of its boxes")
+    note: str | None = None
+    licence_note: str | None = None
+
+    @property
+    def bundled(self) -> Path | None:
+        """Its file, where it comes with Sightline."""
+        return Path(resolved(self.name)) if self.name.startswith(PREFIX) else None
+
+    @property
+    def bytes(self) -> int | None:
+        """Of all its files; None where the size of one is unknown."""
+        if self.bundled is not None:
+            return self.bundled.stat().st_size
+        sizes = [file.bytes for file in self.files]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    @property
+    def verified(self) -> bool:
+        """Whether somebody confirms the hashes of all its files."""
+        return all(file.verified is not None for file in self.files)
+
+
+class _Described(Section):
+    """An entry as the file writes it."""
+
+    task: Task
+    family: str = ""
+    backend: Backend
+    architecture: str | None = None
+    files: tuple[RemoteFile, ...] = Field(min_length=1)
+    licence: str = Field("unknown", min_length=1)
+    input_size: ImageSize | None = None
+    classes: str | tuple[str, ...] = ()
+    speed: Speed | None = None
+    speed_measured: bool = False
+    calibration: Calibration | None = None
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> _Described:
+        names = [file.name for file in self.files]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two of its files are called {', '.join(twice)}")
+        return self
+
+
+class _Bundled(Section):
+    """What comes with Sightline, as the file writes it."""
+
+    task: Task
+    input_size: ImageSize | None = None
+    classes: tuple[str, ...] = ()
+    speed: Speed | None = None
+    speed_measured: bool = False
+
+
+class _CatalogFile(Section):
+    proofs: dict[str, str] = Field(default_factory=dict)
+    classes: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+    licences: dict[str, str] = Field(default_factory=dict)
+    models: dict[Name, _Described]
+    bundled: dict[str, _Bundled] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _refers_to_what_is_there(self) -> _CatalogFile:
+        for name, one in self.models.items():
+            for file in one.files:
+                if self.proofs and file.verified is not None and file.verified not in self.proofs:
+                    raise ValueError(f"{name}: {file.verified!r} is none of the proofs: {', '.join(self.proofs)}")
+            if isinstance(one.classes, str) and one.classes not in (self.classes.keys() | _NAMED_CLASSES.keys()):
+                raise ValueError(f"{name}: there is no list of classes called {one.classes!r}")
+            if one.backend == "torchvision" and one.architecture is None:
+                raise ValueError(f"{name}: backend torchvision needs the name of the architecture")
+        return self
+
+
+class Catalog:
+    """Entries by name."""
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self._entries = dict(entries)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All of them, in the order of the file; what comes with Sightline last."""
+        return tuple(self._entries.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def find(self, name: str) -> Entry:
+        """Raises ModelError that suggests the nearest names."""
+        if name in self._entries:
+            return self._entries[name]
+        raise ModelError(f"no model is called {name!r}; {self.suggestion(name)}")
+
+    def suggestion(self, name: str) -> str:
+        """What may have been meant."""
+        near = difflib.get_close_matches(name, self._entries, n=3)
+        return f"did you mean {', '.join(near)}?" if near else "`sightline models list` shows all"
+
+
+def load_catalog(own: str | Path | None = None) -> Catalog:
+    """The shipped catalogue, with the entries of a file of the user's own, which count instead of shipped ones.
+
+    Raises ConfigError where a file cannot be read.
+    """
+    entries = _shipped() | (_read(Path(own)) if own else {})
+    bundled = {name: entries.pop(name) for name in [*entries] if name.startswith(PREFIX)}
+    return Catalog(entries | bundled)
+
+
+@cache
+def _shipped() -> dict[str, Entry]:
+    """Of the shipped file, read once."""
+    path = next((folder / FILE for folder in config_folders() if (folder / FILE).is_file()), None)
+    if path is None:
+        raise ConfigError(f"{FILE} is not where Sightline was installed; install Sightline again")
+    return _read(path)
+
+
+def _read(path: Path) -> dict[str, Entry]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the catalogue {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"the catalogue {path} is not YAML: {' '.join(str(error).split())}") from error
+    try:
+        said = _CatalogFile.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise ConfigError(f"the catalogue {path}: {place}: {first['msg'].removeprefix('Value error, ')}") from error
+    return {name: _entry(name, one, said) for name, one in said.models.items()} | _bundled(said)
+
+
+def _entry(name: str, one: _Described, said: _CatalogFile) -> Entry:
+    values: dict[str, Any] = {key: getattr(one, key) for key in type(one).model_fields}
+    values["classes"] = _classes(one.classes, said.classes)
+    values["files"] = tuple(
+        file.model_copy(update={"verified": said.proofs.get(file.verified, file.verified)})
+        if file.verified is not None
+        else file
+        for file in one.files
+    )
+    return Entry(name=name, licence_note=said.licences.get(one.licence), **values)
+
+
+def _classes(named: str | tuple[str, ...], lists: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
+    if not isinstance(named, str):
+        return named
+    found = lists.get(named, named)
+    return _NAMED_CLASSES[found] if isinstance(found, str) else found
+
+
+def _bundled(said: _CatalogFile) -> dict[str, Entry]:
+    there = bundled_names()
+    return {
+        f"{PREFIX}{name}": Entry(
+            name=f"{PREFIX}{name}",
+            family="Sightline",
+            licence=BUNDLED_LICENCE,
+            **{key: getattr(one, key) for key in type(one).model_fields},
+        )
+        for name, one in said.bundled.items()
+        if name in there
+    }

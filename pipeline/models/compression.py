@@ -14,7 +14,7 @@ import numpy as np
 import openvino as ov
 
 from pipeline.errors import ModelError
-from pipeline.models import catalog, decoders, files
+from pipeline.models import decoders, files, label_names
 from pipeline.models.decoders import Hints
 from pipeline.models.embed import feature_length
 from pipeline.models.inputs import IMAGENET, PLAIN, Recipe, embedded_recipe, recipe_text, to_batch, to_blob
@@ -52,12 +52,12 @@ class Opened:
     @property
     def said(self) -> dict[str, str]:
         """What an OpenVINO IR of it should say of itself: class names with underscores for blanks, recipe, scores."""
-        written = catalog.embedded_names(self.file.metadata, self.file.path) or rt_names(self.model)
-        names = written or catalog.KNOWN_STEMS.get(self.file.stem, ())
+        written = label_names.embedded_names(self.file.metadata, self.file.path) or rt_names(self.model)
+        names = written or label_names.KNOWN_STEMS.get(self.file.stem, ())
         known = {"labels": " ".join(name.replace(" ", "_") for name in names)} if names else {}
         kept = self.file.metadata | rt_metadata(self.model)
-        if catalog.CALIBRATION in kept:
-            known[catalog.CALIBRATION] = kept[catalog.CALIBRATION]
+        if label_names.CALIBRATION in kept:
+            known[label_names.CALIBRATION] = kept[label_names.CALIBRATION]
         return known | {"recipe": recipe_text(self.recipe)}
 
 
@@ -73,7 +73,9 @@ def open_network(weights: str | Path, *, input_size: tuple[int, int] | None = No
         _fold(model)
         known = embedded_recipe(file.metadata) or embedded_recipe(rt_metadata(model))
         return Opened(file, model, "embed", size, known or usual)
-    hints = Hints(len(catalog.embedded_names(file.metadata, file.path)) or None, catalog.suppresses(file.metadata))
+    hints = Hints(
+        len(label_names.embedded_names(file.metadata, file.path)) or None, label_names.suppresses(file.metadata)
+    )
     _fold(model)
     decoder = decoders.choose(specs, size, form=None, hints=hints, name=file.path.name)
     return Opened(file, model, "detect", size, decoder.recipe)

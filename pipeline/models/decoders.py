@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.models.inputs import PLAIN, UNIT_RGB, YOLOX, Placement, Recipe
+from pipeline.models.prototypes import masks_of
 from trackers.geometry import to_xywh
 from trackers.structures import Detections, FloatArray, IntArray
 
@@ -28,7 +29,8 @@ class Form(StrEnum):
     DETECTION_OUTPUT = "detection-output"  # (1, 1, n, 7) picture label score x1 y1 x2 y2, 0..1; -1 ends the list
     YOLOX = "yolox"  # (b, cells, 5 + classes) centre and log size in cells, objectness, class scores
     YOLOV8 = "yolov8"  # (b, 4 + classes [+ mask coefficients], cells) centre and size in input pixels, class scores
-    END_TO_END = "end-to-end"  # (b, n, 6) x1 y1 x2 y2 in input pixels, score, label; nothing left to suppress
+    # (b, n, 6 [+ mask coefficients]) x1 y1 x2 y2 in input pixels, score, label; nothing left to suppress
+    END_TO_END = "end-to-end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Candidates:
     boxes: FloatArray  # (n, 4) x1 y1 x2 y2
     scores: FloatArray  # (n,)
     labels: IntArray  # (n,)
+    coefficients: FloatArray | None = None  # (n, k) of the k prototypes, where the network gives masks
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Decoder:
     size: tuple[int, int]  # height, width of the input, pixels
     class_count: int | None  # None where the outputs do not tell
     order: tuple[int, ...]  # positions of the outputs that `form` names
+    prototypes: int | None = None  # position of the output (b, k, h, w) that masks are made of
 
     @property
     def recipe(self) -> Recipe:
@@ -115,13 +119,25 @@ class Decoder:
         return found
 
     def detections(self, outputs: Sequence[FloatArray], row: int, place: Placement, limits: Limits) -> Detections:
-        """Picture `row` in its own pixels: clipped, suppressed, by falling score, at most `max_detections`."""
+        """Picture `row` in its own pixels: clipped, suppressed, by falling score, at most `max_detections`.
+
+        With masks, where the network gives prototypes for them.
+        """
         found = self.candidates(outputs, row, limits.min_score)
-        return finish(found, place, limits, suppress=self.suppresses)
+        kept, rows = _chosen(found, place, limits, suppress=self.suppresses)
+        if self.prototypes is None or found.coefficients is None:
+            return kept
+        prototypes = outputs[self.prototypes][row]
+        return replace(kept, masks=masks_of(prototypes, found.coefficients[rows], kept.boxes, place, self.size))
 
 
 def finish(found: Candidates, place: Placement, limits: Limits, *, suppress: bool) -> Detections:
     """Candidates as detections in the picture's pixels. Boxes without area inside the picture are left out."""
+    return _chosen(found, place, limits, suppress=suppress)[0]
+
+
+def _chosen(found: Candidates, place: Placement, limits: Limits, *, suppress: bool) -> tuple[Detections, IntArray]:
+    """The detections of `finish`, and which candidates they were (n,)."""
     best = np.argsort(-found.scores, kind="stable")[:_NMS_ROWS]
     boxes = place.to_picture(found.boxes[best])
     inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
@@ -130,9 +146,9 @@ def finish(found: Candidates, place: Placement, limits: Limits, *, suppress: boo
     labels = found.labels[best].astype(np.int64)
     if suppress and len(best):
         kept = _suppress(boxes, scores, labels, limits.nms_iou)
-        boxes, scores, labels = boxes[kept], scores[kept], labels[kept]
+        best, boxes, scores, labels = best[kept], boxes[kept], scores[kept], labels[kept]
     top = slice(limits.max_detections)
-    return Detections(boxes[top], scores[top], labels[top])
+    return Detections(boxes[top], scores[top], labels[top]), best[top]
 
 
 def _suppress(boxes: FloatArray, scores: FloatArray, labels: IntArray, iou: float) -> IntArray:
@@ -183,13 +199,14 @@ def read_yolov8(table: FloatArray, class_count: int, min_score: float) -> Candid
     columns = _strong(peaks, min_score)
     x, y, width, height = table[:4, columns]
     boxes = np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], axis=1)
-    return Candidates(boxes, peaks[columns], classes[:, columns].argmax(axis=0))
+    coefficients = table[4 + class_count :, columns].T
+    return Candidates(boxes, peaks[columns], classes[:, columns].argmax(axis=0), coefficients)
 
 
 def read_end_to_end(table: FloatArray, min_score: float) -> Candidates:
-    """(n, 6) x1 y1 x2 y2 score label in input pixels."""
+    """(n, 6 + mask coefficients) x1 y1 x2 y2 score label in input pixels."""
     rows = table[_strong(table[:, 4], min_score)]
-    return Candidates(rows[:, :4], rows[:, 4], _whole(rows[:, 5]))
+    return Candidates(rows[:, :4], rows[:, 4], _whole(rows[:, 5]), rows[:, 6:])
 
 
 def _strong(scores: FloatArray, min_score: float) -> IntArray:
@@ -253,7 +270,17 @@ def choose(
 
 
 def _six_wide(outputs: Sequence[TensorSpec]) -> bool:
-    return len(outputs) == 1 and len(outputs[0].shape) == 3 and outputs[0].shape[2] == 6
+    if not outputs or len(outputs[0].shape) != 3:
+        return False
+    position = _prototypes(outputs)
+    coefficients = 0 if position is None else outputs[position].shape[1] or 0
+    return len(outputs) == 1 + (position is not None) and outputs[0].shape[2] == 6 + coefficients
+
+
+def _prototypes(outputs: Sequence[TensorSpec]) -> int | None:
+    """Position of a -seg model's prototypes (b, k, h, w): the one output of four axes behind the first, if any."""
+    found = [position for position, spec in enumerate(outputs) if position and len(spec.shape) == 4]
+    return found[0] if len(found) == 1 else None
 
 
 def _six(output: TensorSpec, size: tuple[int, int], hints: Hints, name: str) -> Form:
@@ -305,7 +332,7 @@ def _cells(size: tuple[int, int]) -> int:
 
 
 def _decoder(form: Form, outputs: Sequence[TensorSpec], size: tuple[int, int]) -> Decoder:
-    shape, count = outputs[0].shape, None
+    shape, count, prototypes = outputs[0].shape, None, _prototypes(outputs)
     match form:
         case Form.BOXES_LABELS:
             order = _position(outputs, "boxes"), _position(outputs, "labels")
@@ -313,11 +340,11 @@ def _decoder(form: Form, outputs: Sequence[TensorSpec], size: tuple[int, int]) -
         case Form.YOLOX if len(shape) == 3 and shape[2] is not None:
             count = shape[2] - 5
         case Form.YOLOV8 if len(shape) == 3 and shape[1] is not None:
-            masks = [spec.shape[1] or 0 for spec in outputs[1:] if len(spec.shape) == 4]  # prototypes of a -seg model
-            count = shape[1] - 4 - sum(masks)
+            count = shape[1] - 4 - (0 if prototypes is None else outputs[prototypes].shape[1] or 0)
     if count is not None and count < 1:
         raise ModelError(f"output {outputs[0].name!r} {_written(shape)} leaves no class for decoder {form}")
-    return Decoder(form, size, count, (0,))
+    masked = form in (Form.YOLOV8, Form.END_TO_END)
+    return Decoder(form, size, count, (0,), prototypes if masked else None)
 
 
 def _position(outputs: Sequence[TensorSpec], name: str) -> int:

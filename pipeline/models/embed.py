@@ -10,21 +10,11 @@ import numpy as np
 from pipeline.errors import ModelError
 from pipeline.models.base import ModelCard
 from pipeline.models.decoders import TensorSpec
-from pipeline.models.inputs import Recipe
+from pipeline.models.inputs import Recipe, crop_bounds
 from pipeline.models.network import Network
-from trackers.structures import Detections, FloatArray, Frame, ImageArray, IntArray
+from trackers.structures import Detections, FloatArray, Frame, ImageArray
 
 _CROPS_AT_ONCE = 128  # bounds memory in a crowd; more crops than this are faster in no library
-
-
-def crop_bounds(boxes: FloatArray, width: int, height: int) -> IntArray:
-    """(n, 4) left top right bottom: whole pixels inside a picture of `width` x `height`, each side at least 1 pixel."""
-    finite = np.nan_to_num(boxes, nan=0.0, posinf=1e6, neginf=-1e6)
-    corners = np.round(finite).astype(np.int64)
-    limit = np.array([width, height], np.int64)
-    start = np.clip(corners[:, :2], 0, limit - 1)
-    end = np.clip(corners[:, 2:], start + 1, limit)
-    return np.concatenate([start, end], axis=1)
 
 
 def cut(frames: Sequence[Frame], detections: Sequence[Detections], size: tuple[int, int]) -> ImageArray:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from pipeline.errors import ModelError
-from trackers.structures import FloatArray, ImageArray
+from trackers.structures import FloatArray, ImageArray, IntArray
 
 
 class Fit(StrEnum):
@@ -102,6 +102,16 @@ def to_batch(images: Sequence[ImageArray], size: tuple[int, int], recipe: Recipe
     batch = np.empty((len(images), *size, 3), np.uint8)
     places = [place(image, out, recipe.fit, pad=recipe.pad) for image, out in zip(images, batch, strict=True)]
     return batch, places
+
+
+def crop_bounds(boxes: FloatArray, width: int, height: int) -> IntArray:
+    """(n, 4) left top right bottom: whole pixels inside a picture of `width` x `height`, each side at least 1 pixel."""
+    finite = np.nan_to_num(boxes, nan=0.0, posinf=1e6, neginf=-1e6)
+    corners = np.round(finite).astype(np.int64)
+    limit = np.array([width, height], np.int64)
+    start = np.clip(corners[:, :2], 0, limit - 1)
+    end = np.clip(corners[:, 2:], start + 1, limit)
+    return np.concatenate([start, end], axis=1)
 
 
 def to_blob(batch: ImageArray, recipe: Recipe) -> FloatArray:

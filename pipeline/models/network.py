@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from pipeline.errors import ModelError
@@ -29,10 +30,15 @@ class NetworkDetector:
     """Detector made of a network and its decoder."""
 
     def __init__(self, network: Network, decoder: Decoder, *, card: ModelCard, limits: Limits) -> None:
-        self.card = card
+        self.card = replace(card, masks=decoder.prototypes is not None)
         self._network = network
         self._decoder = decoder
         self._limits = limits
+
+    @property
+    def masks(self) -> bool:
+        """Whether its detections have masks."""
+        return self.card.masks
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """One Detections a frame. Frames whose outputs a batch would mix run one by one."""

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime as ort
 
 from pipeline.errors import ModelError
-from pipeline.models import catalog, decoders, files
+from pipeline.models import decoders, files, label_names
 from pipeline.models.base import ModelCard
 from pipeline.models.decoders import Hints, Limits, TensorSpec
 from pipeline.models.embed import NetworkEmbedder, feature_length
@@ -69,7 +69,7 @@ class OnnxSession:
         """Height and width in pixels. Raises ModelError where `wanted` contradicts the file, or nothing is known."""
         height, width = self.shape[2:]
         fixed = (height, width) if height is not None and width is not None else None
-        size = wanted or fixed or catalog.embedded_size(self.file.metadata)
+        size = wanted or fixed or label_names.embedded_size(self.file.metadata)
         if size is None:
             raise ModelError(f"{self.file.path} takes pictures of any size; set input_size to [height, width]")
         if height not in (None, size[0]) or width not in (None, size[1]):
@@ -123,14 +123,14 @@ def open_detector(
     """
     opened = OnnxSession(weights, device=device, threads=threads)
     size = opened.input_size(input_size)
-    embedded = catalog.embedded_names(opened.file.metadata, opened.file.path)
-    hints = Hints(len(classes or embedded) or None, catalog.suppresses(opened.file.metadata))
+    embedded = label_names.embedded_names(opened.file.metadata, opened.file.path)
+    hints = Hints(len(classes or embedded) or None, label_names.suppresses(opened.file.metadata))
     found = decoders.choose(opened.outputs, size, form=decoder, hints=hints, name=opened.file.path.name)
-    names = catalog.class_names(opened.file.stem, explicit=classes, embedded=embedded, count=found.class_count)
+    names = label_names.class_names(opened.file.stem, explicit=classes, embedded=embedded, count=found.class_count)
     if batch > 1 and opened.batch == 1:
         _LOG.info("%s takes one frame at a time; frames run one by one", opened.file.path.name)
     network = OnnxNetwork(opened, found.recipe, batch=batch)
-    known = catalog.embedded_calibration(opened.file.metadata, opened.file.path)
+    known = label_names.embedded_calibration(opened.file.metadata, opened.file.path)
     card = replace(_card(opened, "detect", input_size=size, classes=names), calibration=known)
     return NetworkDetector(network, found, card=card, limits=Limits(min_score, nms_iou, max_detections))
 

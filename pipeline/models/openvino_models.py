@@ -12,7 +12,7 @@ import numpy as np
 import openvino as ov
 
 from pipeline.errors import ModelError
-from pipeline.models import catalog, decoders, files
+from pipeline.models import decoders, files, label_names
 from pipeline.models.base import ModelCard
 from pipeline.models.decoders import Hints, Limits, TensorSpec
 from pipeline.models.embed import NetworkEmbedder, feature_length
@@ -100,10 +100,10 @@ def open_detector(
     file, model = read_model(weights)
     size = find_input_size(model, file, input_size)
     set_size(model, file, size)
-    embedded = catalog.embedded_names(file.metadata, file.path) or rt_names(model)
-    hints = Hints(len(classes or embedded) or None, catalog.suppresses(file.metadata))
+    embedded = label_names.embedded_names(file.metadata, file.path) or rt_names(model)
+    hints = Hints(len(classes or embedded) or None, label_names.suppresses(file.metadata))
     found = decoders.choose(output_specs(model), size, form=decoder, hints=hints, name=file.path.name)
-    names = catalog.class_names(file.stem, explicit=classes, embedded=embedded, count=found.class_count)
+    names = label_names.class_names(file.stem, explicit=classes, embedded=embedded, count=found.class_count)
     at_once = batch if batch == 1 or (found.batches and _can_batch(model, batch)) else 1
     if at_once != batch:
         _LOG.info("%s keeps no batch of %d apart; frames run one by one", file.path.name, batch)
@@ -116,7 +116,7 @@ def open_detector(
         threads=threads,
         name=str(file.path),
     )
-    known = catalog.embedded_calibration(file.metadata | rt_metadata(model), file.path)
+    known = label_names.embedded_calibration(file.metadata | rt_metadata(model), file.path)
     card = replace(_card(file, network, "detect", input_size=size, classes=names), calibration=known)
     return NetworkDetector(network, found, card=card, limits=Limits(min_score, nms_iou, max_detections))
 
@@ -208,7 +208,7 @@ def find_input_size(model: ov.Model, file: files.WeightsFile, wanted: tuple[int,
         return wanted
     if height is not None and width is not None:
         return height, width
-    written = catalog.embedded_size(file.metadata)
+    written = label_names.embedded_size(file.metadata)
     if written is None:
         raise ModelError(f"{file.path} takes pictures of any size; set input_size to [height, width]")
     return written
@@ -259,7 +259,7 @@ def rt_names(model: ov.Model) -> tuple[str, ...]:
 
 def rt_metadata(model: ov.Model) -> dict[str, str]:
     """What an IR of ours says of its input and its scores, in the form of an ONNX file's metadata."""
-    paths = {key: ["model_info", key] for key in ("recipe", catalog.CALIBRATION)}
+    paths = {key: ["model_info", key] for key in ("recipe", label_names.CALIBRATION)}
     return {key: model.get_rt_info(path).astype(str) for key, path in paths.items() if model.has_rt_info(path)}
 
 

@@ -13,7 +13,7 @@ import torchvision
 from torchvision.models import get_model_weights
 
 from pipeline.errors import ModelError
-from pipeline.models import catalog
+from pipeline.models import label_names
 from pipeline.models.base import ModelCard
 from pipeline.models.embed import NetworkEmbedder
 from pipeline.models.inputs import IMAGENET, Placement, Recipe, to_blob
@@ -58,7 +58,7 @@ class TorchvisionDetector:
         """
         if name not in DETECTORS:
             raise ModelError(f"torchvision detector {name!r} is unknown; use one of {', '.join(DETECTORS)}")
-        self._device = _device(device, threads)
+        self._device = device_of(device, threads)
         state, sha256 = read(name, weights)
         count = class_count(state) if state else (91 if classes is None else len(classes) + 1)
         options: dict[str, Any] = _limits(name, min_score, nms_iou, max_detections)
@@ -67,7 +67,7 @@ class TorchvisionDetector:
                 raise ModelError(f"{name} has a fixed input size; leave shortest_side out")
             options["min_size"] = shortest_side
         self._model = build(name, state, {"weights_backbone": None, "num_classes": count, **options}).to(self._device)
-        self._label_of, names = _labels(name, count, classes)
+        self._label_of, names = label_table(name, count, classes)
         self._batch = batch
         self.card = ModelCard(
             name,
@@ -78,6 +78,17 @@ class TorchvisionDetector:
             None,
             classes=names,
         )
+
+    @property
+    def network(self) -> torch.nn.Module:
+        """The network that runs, and not a copy of it."""
+        network: torch.nn.Module = self._model
+        return network
+
+    @property
+    def label_of(self) -> IntArray:
+        """(k,) our label of each of the network's, -1: none."""
+        return self._label_of
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """One Detections a frame. Only frames of one size share a batch: torchvision pads mixed ones."""
@@ -91,7 +102,7 @@ class TorchvisionDetector:
         return found
 
     def _run(self, frames: Sequence[Frame]) -> list[Detections]:
-        pictures = [_tensor(frame.image).to(self._device) for frame in frames]
+        pictures = [to_tensor(frame.image).to(self._device) for frame in frames]
         try:
             with torch.inference_mode():
                 results = self._model(pictures)
@@ -144,14 +155,8 @@ def open_embedder(
     `weights`: "default" (ImageNet, fetched once), "none" (random, the same at every start) or a state_dict file.
     `input_size`: height, width a crop is stretched to.
     """
-    if name not in torchvision.models.list_models(module=torchvision.models):
-        raise ModelError(f"torchvision backbone {name!r} is unknown; e.g. resnet18, resnet50, mobilenet_v3_small")
-    place = _device(device, threads)
-    state, sha256 = read(name, weights)
-    model = build(name, None, {})
-    _take_head_off(name, model)
-    if state is not None:
-        fill(name, model, {key: value for key, value in state.items() if key.split(".")[0] not in _HEADS})
+    place = device_of(device, threads)
+    model, sha256 = read_backbone(name, weights)
     network = TorchvisionNetwork(model, recipe, place)
     dimension = network.infer(np.zeros((1, *input_size, 3), np.uint8))[0].shape[1]
     if dimension > _LONGEST:
@@ -168,6 +173,18 @@ def open_embedder(
     return NetworkEmbedder(network, recipe, card=card)
 
 
+def read_backbone(name: str, weights: str | Path) -> tuple[torch.nn.Module, str | None]:
+    """A classification network without its last layer, and the SHA-256 of its file; as `open_embedder`. ModelError."""
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        raise ModelError(f"torchvision backbone {name!r} is unknown; e.g. resnet18, resnet50, mobilenet_v3_small")
+    state, sha256 = read(name, weights)
+    model = build(name, None, {})
+    _take_head_off(name, model)
+    if state is not None:
+        fill(name, model, {key: value for key, value in state.items() if key.split(".")[0] not in _HEADS})
+    return model, sha256
+
+
 def _take_head_off(name: str, model: torch.nn.Module) -> None:
     for head in _HEADS:
         if hasattr(model, head):
@@ -176,7 +193,8 @@ def _take_head_off(name: str, model: torch.nn.Module) -> None:
     raise ModelError(f"torchvision backbone {name!r} has no classifier to take off; use a resnet or a mobilenet")
 
 
-def _device(name: str, threads: int) -> torch.device:
+def device_of(name: str, threads: int) -> torch.device:
+    """What a setting calls CPU or CUDA. `threads`: of torch in this process; 0 leaves them. Raises ModelError."""
     if threads > 0:
         torch.set_num_threads(threads)
     match name.upper():
@@ -197,19 +215,19 @@ def _limits(name: str, min_score: float, nms_iou: float, max_detections: int) ->
     }
 
 
-def _labels(name: str, count: int, explicit: Sequence[str] | None) -> tuple[IntArray, tuple[str, ...]]:
+def label_table(name: str, count: int, explicit: Sequence[str] | None) -> tuple[IntArray, tuple[str, ...]]:
     """Our label of each of the network's `count` labels (-1: none), and the names in our order.
 
     Label 0 is the background. Of COCO's 91 numbers 10 more were never used.
     """
     zoo = get_model_weights(name).DEFAULT.meta["categories"]
     if explicit is not None or count != len(zoo):
-        return np.arange(count, dtype=np.int64) - 1, catalog.class_names(name, explicit=explicit, count=count - 1)
+        return np.arange(count, dtype=np.int64) - 1, label_names.class_names(name, explicit=explicit, count=count - 1)
     real = [title not in ("__background__", "N/A") for title in zoo]
     label_of = np.where(real, np.cumsum(real) - 1, -1).astype(np.int64)
     return label_of, tuple(title for title, used in zip(zoo, real, strict=True) if used)
 
 
-def _tensor(image: ImageArray) -> torch.Tensor:
+def to_tensor(image: ImageArray) -> torch.Tensor:
     """(3, h, w) red green blue 0..1."""
     return torch.from_numpy(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).permute(2, 0, 1).float() / 255

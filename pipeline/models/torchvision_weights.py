@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from pathlib import Path
+import os
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
-from torchvision.models import get_model, get_model_weights
+from torchvision.models import detection, get_model, get_model_weights, list_models
 from torchvision.ops import FrozenBatchNorm2d
 
 from pipeline.errors import DependencyError, ModelError
 from pipeline.models import files
+from pipeline.models.catalog import VARIABLE, Entry, RemoteFile, Task, load_catalog
+from pipeline.models.fetching import fetcher
 
 State = dict[str, torch.Tensor]  # name -> parameter, what state_dict() gives
 _SEED = 0
-_ZERO_EPSILON = ("fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn")  # so trained; torchvision corrects it likewise
+# so trained; torchvision corrects it likewise
+_ZERO_EPSILON = ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "retinanet_resnet50_fpn")
 
 
 def build(name: str, state: State | None, options: dict[str, Any]) -> torch.nn.Module:
@@ -79,20 +83,18 @@ def _read_safetensors(path: Path) -> State:
 
 
 def _fetched(name: str) -> Path:
-    """Where torchvision keeps the default weights, after fetching them once."""
+    """The default weights, fetched once: as the catalogue says, else torchvision itself."""
+    known = load_catalog(os.environ.get(VARIABLE))
+    return fetcher().ready(known.find(name) if name in known else default_entry(name)).paths[0]
+
+
+def default_entry(name: str) -> Entry:
+    """What torchvision says of the default weights of a network; the file's name ends in how its hash begins."""
     address: str = get_model_weights(name).DEFAULT.url
-    path = Path(torch.hub.get_dir()) / "checkpoints" / address.rsplit("/", 1)[1]
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        prefix = path.stem.rsplit("-", 1)[1]
-        try:
-            torch.hub.download_url_to_file(address, str(path), hash_prefix=prefix, progress=False)
-        except (OSError, RuntimeError) as error:
-            raise ModelError(
-                f"cannot fetch the weights of {name} ({error}); download {address} elsewhere and put it at {path}, "
-                "or set weights to its path"
-            ) from error
-    return path
+    begins = PurePosixPath(address).stem.rsplit("-", 1)[1]
+    task: Task = "detect" if name in list_models(module=detection) else "embed"
+    file = RemoteFile(address=address, sha256_begins=begins)
+    return Entry(name=name, task=task, family="torchvision", files=(file,), licence="BSD-3-Clause", architecture=name)
 
 
 def class_count(state: State) -> int:

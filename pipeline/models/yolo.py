@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from pipeline.errors import ModelError
-from pipeline.models import catalog, files
+from pipeline.models import files, label_names
 from pipeline.models.base import ModelCard
 from pipeline.models.inputs import Placement
+from pipeline.models.prototypes import enlarged
 from pipeline.models.ultralytics_library import VERSION, first_line, require_safe, ultralytics
-from trackers.structures import Detections, Frame
+from trackers.structures import Detections, FloatArray, Frame, Masks
 
 BACKEND = "ultralytics"
 _SEED = 0
@@ -62,19 +63,31 @@ class YoloDetector:
             torch.set_num_threads(threads)
         self._model = _load(file)
         self._batch = 1 if file.form is files.Form.ONNX else batch
-        size = input_size or catalog.embedded_size(file.metadata)
+        size = input_size or label_names.embedded_size(file.metadata)
         self._options: dict[str, Any] = {"conf": min_score, "iou": nms_iou, "max_det": max_detections}
         if size is not None:
             self._options["imgsz"] = list(size)
         self._warm_up()
-        own = catalog.embedded_names(file.metadata, file.path) or _names(self._model)
+        own = label_names.embedded_names(file.metadata, file.path) or _names(self._model)
         numbered = own == tuple(str(label) for label in range(len(own)))  # a .yaml knows how many, not which
-        names = catalog.class_names(file.stem, explicit=classes, embedded=None if numbered else own, count=len(own))
+        names = label_names.class_names(file.stem, explicit=classes, embedded=None if numbered else own, count=len(own))
         runner = "onnx" if file.form is files.Form.ONNX else "torch"
         version = f"{BACKEND} {VERSION}"
         self.card = ModelCard(
-            file.stem, "detect", version, file.sha256, f"{runner} {device.upper()} f32", size, classes=names
+            file.stem,
+            "detect",
+            version,
+            file.sha256,
+            f"{runner} {device.upper()} f32",
+            size,
+            classes=names,
+            masks=self._model.task == "segment",
         )
+
+    @property
+    def masks(self) -> bool:
+        """Whether its detections have masks."""
+        return self.card.masks
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """One Detections a frame."""
@@ -106,7 +119,7 @@ def _load(file: files.WeightsFile) -> Any:
     kind = ultralytics.YOLO
     if file.form is files.Form.YAML and "RTDETR" in file.path.read_text(encoding="utf-8"):
         kind = ultralytics.RTDETR
-    task = "detect" if file.form is files.Form.ONNX else None
+    task = file.metadata.get("task", "detect") if file.form is files.Form.ONNX else None
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_SEED)
@@ -129,14 +142,26 @@ def _ours(result: Any) -> Detections:
     boxes = result.boxes
     height, width = result.orig_shape
     place = Placement((1.0, 1.0), (0, 0), width, height)
+    corners = place.to_picture(boxes.xyxy.cpu().numpy())
     found = Detections(
-        place.to_picture(boxes.xyxy.cpu().numpy()),
+        corners,
         boxes.conf.cpu().numpy().astype(np.float32),
         boxes.cls.cpu().numpy().astype(np.int64),
+        masks=None if result.masks is None else _masks(result.masks.data.cpu().numpy(), corners, width, height),
     )
     sides = found.boxes[:, 2:] - found.boxes[:, :2]
     found = found[np.flatnonzero((sides > 0).all(axis=1))]
     return found[np.argsort(-found.scores, kind="stable")]
+
+
+def _masks(planes: FloatArray, boxes: FloatArray, width: int, height: int) -> Masks:
+    """Masks (n, h, w) of the network's input, in the middle of which the picture lies, as crops of the picture."""
+    rows, columns = planes.shape[1:]
+    ratio = min(rows / height, columns / width)
+    inner = round(width * ratio), round(height * ratio)
+    offset = round((columns - inner[0]) / 2 - 0.1), round((rows - inner[1]) / 2 - 0.1)
+    place = Placement((inner[0] / width, inner[1] / height), offset, width, height)
+    return enlarged(planes.astype(np.float32) - 0.5, boxes, place, (rows, columns))
 
 
 def _same_size(frames: Sequence[Frame], limit: int) -> Iterator[list[Frame]]:

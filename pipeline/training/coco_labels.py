@@ -40,7 +40,7 @@ def read_coco(
             if corners is None:
                 problems.add(place, f"bbox {one['bbox']!r} is not four numbers in a picture with a size")
             else:
-                boxes[one["image_id"]].append(ClaimedBox(label, corners, place))
+                boxes[one["image_id"]].append(ClaimedBox(label, corners, place, shape=one.get("segmentation") or None))
     return [
         ClaimedPicture(images / str(one["file_name"]), tuple(boxes[one["id"]]), sizes[one["id"]], str(annotations))
         for one in entries

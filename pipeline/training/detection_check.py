@@ -83,7 +83,7 @@ def _look(one: ClaimedPicture) -> LabelledPicture | str:
 
 
 def _with_boxes(picture: LabelledPicture, claimed: Sequence[ClaimedBox], problems: Problems) -> LabelledPicture:
-    labels, boxes, scores = [], [], []
+    labels, boxes, scores, shapes = [], [], [], []
     seen: dict[tuple[object, ...], str] = {}
     for one in claimed:
         fault = _fault(one, picture)
@@ -97,6 +97,7 @@ def _with_boxes(picture: LabelledPicture, claimed: Sequence[ClaimedBox], problem
         x1, y1, x2, y2 = (min(max(share, 0.0), 1.0) for share in one.corners)
         labels.append(one.label)
         scores.append(one.score)
+        shapes.append(one.shape)
         boxes.append(((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1))
     return LabelledPicture(
         picture.path,
@@ -106,6 +107,7 @@ def _with_boxes(picture: LabelledPicture, claimed: Sequence[ClaimedBox], problem
         np.array(labels, np.int64),
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(scores, np.float32) if min(scores, default=1.0) < 1 else None,
+        tuple(shapes) if any(shape is not None for shape in shapes) else (),
     )
 
 

@@ -67,7 +67,7 @@ def start_from(network: Any, weights: Path, *, seed: int) -> int:
     The rows of classes with the same names are taken too; those of others stay random. Raises ModelError where nothing
     of the backbone fits.
     """
-    source: Any = _from_onnx(weights) if weights.suffix == ".onnx" else load_network(weights)
+    source: Any = network_of_onnx(weights) if weights.suffix == ".onnx" else load_network(weights)
     before = [parameter.clone() for parameter in network.parameters()]
     names = dict(network.names)
     with torch.random.fork_rng(devices=[]):
@@ -104,7 +104,8 @@ def _read_onnx(weights: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], 
     return state, described, held
 
 
-def _from_onnx(weights: Path) -> Any:
+def network_of_onnx(weights: Path) -> Any:
+    """The network in an ONNX file of ours that says its architecture, its weights in it. Raises ModelError."""
     state, described, held = _read_onnx(weights)
     source = ultralytics.nn.tasks.DetectionModel(described, nc=len(held), verbose=False)
     source.names = held

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-
 from pipeline.errors import ModelError
 from pipeline.models.inputs import recipe_text
 from pipeline.training.embedder_network import EmbedderNetwork, EmbedderPlan
@@ -15,6 +12,7 @@ from pipeline.training.embedding import RECIPE
 from pipeline.training.network_digest import network_digest
 from pipeline.training.onnx_export import IMAGES, Graph, to_onnx
 from pipeline.training.onnx_weights import load_weights, read_weights
+from pipeline.training.tensor_file import fill, read_tensors, tensor_file
 
 ARCHITECTURE = "architecture"  # entry of the metadata
 FEATURES = "features"  # name of the output
@@ -32,8 +30,7 @@ def metadata_of(plan: EmbedderPlan) -> dict[str, str]:
 
 def to_safetensors(network: EmbedderNetwork) -> bytes:
     """The content of a .safetensors file: float32 parameters under the names of the state dict."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    return bytes(save(tensors, metadata_of(network.plan)))
+    return tensor_file(network, metadata_of(network.plan))
 
 
 def to_onnx_file(network: EmbedderNetwork, *, half: bool = True) -> bytes:
@@ -63,17 +60,9 @@ def read_embedder(path: Path) -> EmbedderNetwork:
 
 def read_safetensors(path: Path) -> EmbedderNetwork:
     """The network of a file that `to_safetensors` made. Raises ModelError."""
-    try:
-        with safe_open(path, "pt") as file:
-            said = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path} cannot be read as safetensors: {error}; check the path") from error
+    tensors, said = read_tensors(path)
     network = _planned(path, said)
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ModelError(f"{path} does not hold what its architecture needs: {error}") from error
+    fill(network, tensors, path)
     return network
 
 

@@ -92,10 +92,15 @@ class EmbedderNetwork(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(n, dimension) unit length of (n, 3, height, width) normalised pictures."""
+        return functional.normalize(self.described(pictures), dim=1)
+
+    def described(self, pictures: Tensor) -> Tensor:
+        """The same before it gets the length 1."""
         found = self.trunk(pictures)
         stripes = found.unflatten(2, (self.plan.stripes, -1)).mean((3, 4)).flatten(1)
         pooled = torch.cat([stripes, found.amax((2, 3))], dim=1)
-        return functional.normalize(self.neck(self.project(pooled)).float(), dim=1)
+        described: Tensor = self.neck(self.project(pooled)).float()
+        return described
 
     def freeze_trunk(self) -> None:
         """Only projection and neck learn from now on; the trunk's batch norm keeps its statistics."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from trackers.structures import FloatArray, IntArray
 
@@ -16,6 +17,7 @@ class ClaimedBox:
     corners: tuple[float, float, float, float]  # x1 y1 x2 y2, shares of the picture
     place: str  # file and line, or file and number
     score: float = 1.0  # how sure who labelled it is, above 0 up to 1
+    shape: Any = None  # COCO's `segmentation` of it, polygons or run lengths, where there is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class LabelledPicture:
     labels: IntArray  # (n,) index into the names
     boxes: FloatArray  # (n, 4) float32 centre x, centre y, width, height; shares of the picture, inside it
     scores: FloatArray | None = None  # (n,) float32 how sure who labelled it is, 0..1; None: all 1
+    shapes: tuple[Any, ...] = ()  # n of COCO's `segmentation`, None where there is none; empty: there are none
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from pipeline.errors import ModelError
 from pipeline.models.inputs import UNIT_RGB, recipe_text
@@ -23,6 +21,7 @@ from pipeline.training.siamese_network import (
     SiameseNetwork,
     SiamesePlan,
 )
+from pipeline.training.tensor_file import fill, read_tensors, tensor_file
 
 RECIPE = UNIT_RGB  # what the network expects
 ARCHITECTURE = "architecture"  # entry of the metadata
@@ -46,8 +45,7 @@ def metadata_of(plan: SiamesePlan) -> dict[str, str]:
 
 def to_safetensors(network: SiameseNetwork) -> bytes:
     """The content of a .safetensors file: float32 parameters under the names of the state dict."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    return bytes(save(tensors, metadata_of(network.plan)))
+    return tensor_file(network, metadata_of(network.plan))
 
 
 def to_onnx_file(network: SiameseNetwork, *, half: bool = True) -> bytes:
@@ -115,17 +113,9 @@ def starting_point(path: Path, plan: SiamesePlan) -> SiameseNetwork:
 
 
 def _read_safetensors(path: Path) -> SiameseNetwork:
-    try:
-        with safe_open(path, "pt") as file:
-            said = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path} cannot be read as safetensors: {error}; check the path") from error
+    tensors, said = read_tensors(path)
     network = _planned(path, said)
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ModelError(f"{path} does not hold what its architecture needs: {error}") from error
+    fill(network, tensors, path)
     return network
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.training.siamese_network import SEARCH, SEARCH_CELLS, STRIDE
+from trackers.siamese_networks import cell_middles
 
 _INNER, _OUTER = 0.5, 1.0  # of the sides of the box: ellipses within which, and beyond which, a cell is labelled
 
@@ -27,7 +28,7 @@ class SiameseLoss(nn.Module):
         self.teacher = nn.Conv2d(channels, taught, 1) if taught else None
         self._boxes, self._teacher = boxes, teacher
         self.cells: Tensor
-        self.register_buffer("cells", cell_middles(), persistent=False)
+        self.register_buffer("cells", search_cells(), persistent=False)
 
     def forward(
         self, found: tuple[Tensor, Tensor], boxes: Tensor, maps: tuple[Tensor, ...], taught: tuple[Tensor, ...]
@@ -63,11 +64,10 @@ class SiameseLoss(nn.Module):
         return torch.cat([self.cells - distances[:, :2], self.cells + distances[:, 2:]], dim=1)
 
 
-def cell_middles() -> Tensor:
+def search_cells() -> Tensor:
     """Where the cells of a search region's map look (2, rows, columns) x y, pixels of the crop."""
-    x = (torch.arange(SEARCH_CELLS) - SEARCH_CELLS // 2) * STRIDE + SEARCH // 2
-    rows, columns = torch.meshgrid(x, x, indexing="ij")
-    return torch.stack([columns, rows]).float()
+    places = cell_middles(SEARCH_CELLS, SEARCH_CELLS, size=SEARCH, stride=STRIDE)
+    return torch.from_numpy(places).permute(2, 0, 1).float().contiguous()
 
 
 def giou(one: Tensor, other: Tensor) -> Tensor:

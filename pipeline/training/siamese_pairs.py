@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError
 from pipeline.training.learning import SCORE
 from pipeline.training.precision import mixing
 from pipeline.training.siamese_crops import Pair, PairChange, make_pair
-from pipeline.training.siamese_loss import cell_middles
+from pipeline.training.siamese_loss import search_cells
 from pipeline.training.siamese_network import SiameseNetwork
 from pipeline.training.siamese_sights import Sights
 from trackers.geometry import iou_pairs
@@ -157,7 +157,7 @@ def best_boxes(logits: Tensor, distances: Tensor) -> tuple[FloatArray, FloatArra
     """Logit (n,) of the best cell of every pair, and its box (n, 4), pixels of the search crop."""
     count = len(logits)
     sure, best = logits.reshape(count, -1).max(dim=1)
-    places = cell_middles().to(best.device).flatten(1)[:, best].T
+    places = search_cells().to(best.device).flatten(1)[:, best].T
     sides = distances.reshape(count, 4, -1)[torch.arange(count, device=best.device), :, best]
     boxes = torch.cat([places - sides[:, :2], places + sides[:, 2:]], dim=1)
     return sure.double().cpu().numpy(), boxes.double().cpu().numpy()

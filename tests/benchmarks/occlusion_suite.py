@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.occlusion_suite [--seeds 4] [--hold NAME ...] [--set KEY=VALUE ...] [--json FILE]
 
-Rendered scenes (pipeline/synthetic/hiding.py); boxes of the truth with noise and misses, features of the bundled
+Rendered scenes (pipeline/synthetic/hidden_scenes.py); boxes of the truth with noise and misses, features of the bundled
 embedder (tests/hidden_walkers.py). Settings are those of the default but for `--set tracker...`. Nothing here passes or
 fails. docs/tracking.md has the figures.
 """
@@ -21,9 +21,9 @@ from rich.table import Table
 
 from pipeline import build
 from pipeline.config import Settings, load_settings
-from pipeline.synthetic.hiding import Hiding, hidden_scenes
+from pipeline.synthetic.hidden_scenes import Disappearance, hidden_scenes
 from pipeline.tracker_settings import Held
-from tests.hidden_walkers import AS_SAID, Event, events, see
+from tests.hidden_walkers import AS_SAID, Event, events, see, unmasked
 
 TIMES = (0.5, 1.0, 2.0, 3.0)  # seconds hidden
 
@@ -42,36 +42,36 @@ def main(
     console.print(table(found))
     if out is not None:
         kept = {
-            name: [[one.hiding, one.seconds, one.truly, one.kept] for row in rows.values() for one in row]
+            name: [[one.disappearance, one.seconds, one.truly, one.kept] for row in rows.values() for one in row]
             for name, rows in found.items()
         }
         out.write_text(json.dumps(kept, indent=1), encoding="utf-8")
 
 
-def measure(chosen: dict[str, Settings], seeds: int) -> dict[str, dict[tuple[Hiding, float], list[Event]]]:
+def measure(chosen: dict[str, Settings], seeds: int) -> dict[str, dict[tuple[Disappearance, float], list[Event]]]:
     """Events by what holds tracks, kind and time; all see the same scenes."""
-    found: dict[str, dict[tuple[Hiding, float], list[Event]]] = {name: defaultdict(list) for name in chosen}
+    found: dict[str, dict[tuple[Disappearance, float], list[Event]]] = {name: defaultdict(list) for name in chosen}
     embedder = build.embedder(next(iter(chosen.values())).embedder)
     scenes = hidden_scenes(TIMES, seeds=seeds)
-    for scene in track(scenes, total=len(Hiding) * len(TIMES) * seeds, description="scenes", transient=True):
-        seen = see(scene, embedder)
+    for scene in track(scenes, total=len(Disappearance) * len(TIMES) * seeds, description="scenes", transient=True):
+        seen = unmasked(see(scene, embedder))
         for name, one in chosen.items():
             for event in events(seen, build.tracker(one.tracker)):
-                found[name][event.hiding, event.seconds].append(event)
+                found[name][event.disappearance, event.seconds].append(event)
     return found
 
 
-def table(found: dict[str, dict[tuple[Hiding, float], list[Event]]]) -> Table:
+def table(found: dict[str, dict[tuple[Disappearance, float], list[Event]]]) -> Table:
     """Ids kept of those hidden."""
     shown = Table(title="ids kept / times hidden")
     shown.add_column("hold")
-    for hiding in Hiding:
+    for disappearance in Disappearance:
         for seconds in TIMES:
-            shown.add_column(f"{hiding} {seconds:g} s", justify="right")
+            shown.add_column(f"{disappearance} {seconds:g} s", justify="right")
     shown.add_column("up to 1 s", justify="right")
     shown.add_column("3 s", justify="right")
     for name, rows in found.items():
-        cells = [_share(rows[hiding, seconds]) for hiding in Hiding for seconds in TIMES]
+        cells = [_share(rows[disappearance, seconds]) for disappearance in Disappearance for seconds in TIMES]
         short = [one for (_, seconds), row in rows.items() if seconds <= 1 for one in row]
         long = [one for (_, seconds), row in rows.items() if seconds == TIMES[-1] for one in row]
         shown.add_row(name, *cells, _percent(short), _percent(long))

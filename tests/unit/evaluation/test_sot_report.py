@@ -12,11 +12,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from pipeline.cli import app, main
+from pipeline.cli import app
 from pipeline.evaluation.sidecars import FollowInfo
 from pipeline.evaluation.sot import Followed, Truth, evaluate
 from pipeline.evaluation.sot_files import TargetResult
 from pipeline.evaluation.sot_report import curves_plot, to_dict, to_table
+from tests.integration.command import call_main
 
 RUNNER = CliRunner()
 PNG = b"\x89PNG"
@@ -129,12 +130,9 @@ def test_evaluate_sot_of_two_files(tmp_path: Path) -> None:
     assert shown.output.split()[-7:] == ["park.2", "14.3", "15.0", "15.0", "15.0", "100.0", "20"]
 
 
-def test_bad_files_end_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_files_end_with_one_line(tmp_path: Path) -> None:
     truth, boxes = clips(tmp_path)
     (boxes / "park.2.txt").write_text("50,5,10,10\n50,5,-10,10\n")
-    with pytest.raises(SystemExit) as end:
-        main(["evaluate", "sot", "--truth", str(truth), "--boxes", str(boxes)])
-    assert end.value.code == 2
-    assert "park.2.txt, line 2: column 3 (width) is -10, not a length from 0" in " ".join(
-        capsys.readouterr().err.split()
-    )
+    done = call_main("evaluate", "sot", "--truth", truth, "--boxes", boxes, folder=tmp_path)
+    assert done.code == 2
+    assert "park.2.txt, line 2: column 3 (width) is -10, not a length from 0" in " ".join(done.err.split())

@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.errors import ModelError
 from pipeline.models import onnx_models, openvino_models
-from pipeline.models.embed import NetworkEmbedder, crop_bounds, cut, split, unit_length
-from pipeline.models.inputs import PLAIN
+from pipeline.models.embed import NetworkEmbedder, cut, split, unit_length
+from pipeline.models.inputs import PLAIN, crop_bounds
 from tests.unit.models.tiny_onnx import brightness_times, channel_means, frame
 from trackers.structures import Detections, Frame
 

@@ -16,7 +16,7 @@ from pipeline.target_settings import SiameseSettings
 from pipeline.training.onnx_weights import with_metadata
 from tests.unit.trackers.target_scenes import moving
 from trackers.geometry import iou_pairs
-from trackers.targets import LOST
+from trackers.targets import LOST_SCORE
 
 BUNDLED = Path(resolved("bundled:siamese"))
 STARTS, STEPS = np.array([[40.0, 50.0], [200.0, 120.0]]), np.array([[2.5, 1.25], [-2.0, 0.5]])
@@ -36,7 +36,7 @@ def test_two_targets_are_followed_and_missed_when_they_are_gone() -> None:
     assert np.mean(overlaps) > 0.65
     assert iou_pairs(pictures.boxes[0], pictures.boxes[17]).max() < 0.2  # it would not do to stay
     seen, gone = np.array(scores[:17]), np.array(scores[17:])
-    assert seen.min() > LOST
+    assert seen.min() > LOST_SCORE
     assert gone.max() < seen.min()
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torchvision.ops import FrozenBatchNorm2d
 
 from pipeline.errors import ModelError
-from pipeline.models.catalog import COCO
+from pipeline.models.label_names import COCO
 from pipeline.models.torchvision_models import DETECTORS, TorchvisionDetector, open_embedder
 from pipeline.models.torchvision_weights import build, class_count
 from tests.unit.models.tiny_onnx import frame
@@ -69,7 +69,7 @@ def test_a_file_of_torchvisions_form_gives_torchvisions_results(
     torch.save(faster_state, path)
     theirs = torchvision.models.get_model(FASTER, weights=weights, box_score_thresh=0.0).eval()
     assert any(isinstance(module, FrozenBatchNorm2d) for module in theirs.modules())
-    ours = TorchvisionDetector(FASTER, weights="default", min_score=0.0, max_detections=100)
+    ours = TorchvisionDetector(FASTER, weights=path, min_score=0.0, max_detections=100)
     picture = noise()
     with torch.inference_mode():
         expected = theirs([torch.from_numpy(picture.image[..., ::-1].copy()).permute(2, 0, 1) / 255])[0]
@@ -128,12 +128,12 @@ def test_frames_of_two_sizes_do_not_change_each_other() -> None:
 
 
 def test_without_network_the_error_says_where_to_put_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    for variable in ("https_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nobody listens there
-    with pytest.raises(ModelError, match=r"download https://download\.pytorch\.org/.* put it at .*checkpoints"):
+    monkeypatch.setenv("SIGHTLINE_MODELS", str(tmp_path))
+    monkeypatch.setenv("SIGHTLINE_NO_NETWORK", "1")
+    with pytest.raises(ModelError, match=r"https://download\.pytorch\.org/\S+ .*to \S+") as caught:
         TorchvisionDetector(SMALL)
-    assert not list((tmp_path / "hub" / "checkpoints").iterdir())
+    assert str(tmp_path) in str(caught.value)
+    assert not list(tmp_path.rglob("*.pth"))
 
 
 class Touch:

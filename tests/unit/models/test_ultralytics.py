@@ -16,7 +16,7 @@ import torch
 
 from pipeline.errors import ModelError
 from pipeline.models import yolo
-from pipeline.models.catalog import COCO
+from pipeline.models.label_names import COCO
 from pipeline.models.yolo import YoloDetector
 from tests.unit.models.tiny_onnx import channel_means, frame
 

@@ -7,13 +7,13 @@ import math
 import pytest
 import torch
 
-from pipeline.training.siamese_loss import SiameseLoss, cell_middles, giou
+from pipeline.training.siamese_loss import SiameseLoss, giou, search_cells
 
 NOWHERE = torch.full((1, 4), math.nan)
 
 
 def test_cells_look_where_the_tracker_takes_them_to_look() -> None:
-    cells = cell_middles()
+    cells = search_cells()
     assert cells.shape == (2, 16, 16)
     assert cells[:, 8, 8].tolist() == [127, 127]
     assert cells[:, 0, 15].tolist() == [127 + 7 * 16, 127 - 8 * 16]  # x, y of the first row's last cell
@@ -43,7 +43,7 @@ def test_a_perfect_answer_costs_nothing_and_a_wrong_one_more() -> None:
     loss = SiameseLoss(4, 0)
     box = torch.tensor([[100.0, 90, 160, 170]])
     there, _ = loss.labels(box)
-    cells = cell_middles()
+    cells = search_cells()
     distances = torch.cat([cells - box[0, :2, None, None], box[0, 2:, None, None] - cells])[None]
     logits = torch.where(there, 30.0, -30.0)
     perfect = loss((logits, distances), box, (), ())

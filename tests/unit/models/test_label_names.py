@@ -1,4 +1,4 @@
-"""pipeline.models.catalog: which names the label numbers have."""
+"""pipeline.models.label_names: which names the label numbers have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.models.catalog import (
+from pipeline.models.label_names import (
     CALIBRATION,
     COCO,
     calibration_text,

@@ -1,0 +1,100 @@
+"""Light Mask R-CNN: MobileNetV3 with a feature pyramid, and heads for a processor without a graphics card."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Self
+
+from torch import nn
+from torchvision.models import mobilenet_v3_large
+from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.rpn import RPNHead
+from torchvision.ops import MultiScaleRoIAlign
+
+from pipeline.errors import ModelError
+
+ARCHITECTURE = "mask_rcnn_mobilenet_v3_fpn"
+LEVELS = {"6": "0", "12": "1", "16": "2"}  # MobileNetV3's blocks that the pyramid is built on, and its levels
+STRIDES = (8, 16, 32)  # pixels a cell of each level; a fourth one, of 64, is a quarter of the last one's cells
+_CHANNELS = (40, 112, 480)  # of those blocks; the last ones are half of the paper's (its `reduced tail`)
+_ANCHORS = ((16, 26), (42, 68), (110, 180), (270, 420))  # square roots of the areas, pixels, by level
+_MOST = 4096  # of whatever a plan counts
+_MOMENTUM = 0.03  # of running means and variances; theirs, 0.01, is for trainings of hundreds of thousands of steps
+_SHAPES = (0.5, 1.0, 2.0)  # height by width
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRcnnPlan:
+    """All that decides the shape of the network; it goes into the metadata of the network's file."""
+
+    classes: tuple[str, ...] = ("person", "vehicle", "bicycle")  # without the background
+    channels: int = 96  # of the pyramid and of the mask head
+    hidden: int = 256  # of the box head
+    mask_layers: int = 4  # convolutions of the mask head
+    shortest: int = 320  # pixels a picture's shorter side is made
+    longest: int = 640  # unless the other one would be longer than this
+
+    def __post_init__(self) -> None:
+        counts = (len(self.classes), self.channels, self.hidden, self.mask_layers, self.shortest, self.longest)
+        if min(counts) < 1 or len(set(self.classes)) != len(self.classes) or self.longest < self.shortest:
+            raise ModelError(f"a Mask R-CNN cannot be built as {self}")
+        if max(counts) > _MOST:  # a file that says so would fill the memory before anybody saw that it is wrong
+            raise ModelError(f"a Mask R-CNN cannot be built as {self}")
+
+    def to_text(self) -> str:
+        """As JSON, for a file's metadata."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read `to_text`. Raises ModelError where it is none."""
+        try:
+            values = json.loads(text)
+            known = {field.name for field in fields(cls)}
+            if not isinstance(values, dict) or set(values) != known:
+                raise ValueError(f"it must have exactly the keys {', '.join(sorted(known))}")
+            names = values.pop("classes")
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise ValueError("`classes` is no list of names")
+            return cls(tuple(names), **{key: int(value) for key, value in values.items()})
+        except (ValueError, TypeError, OverflowError) as error:
+            raise ModelError(f"{text[:80]!r} describes no Mask R-CNN of ours: {error}") from error
+
+
+def light_mask_rcnn(plan: MaskRcnnPlan) -> MaskRCNN:
+    """Mask R-CNN (He et al. 2017) on a feature pyramid (Lin et al. 2017) over MobileNetV3 (Howard et al. 2019), with
+    random numbers. Label 0 is the background.
+
+    What is smaller than torchvision's: half of the last stage, pyramid and mask head of `plan.channels` in place of
+    256, box head of `plan.hidden` in place of 1024, proposals in place of 2000 and 1000.
+    """
+    count, channels = len(plan.classes) + 1, plan.channels
+    trunk = mobilenet_v3_large(weights=None, reduced_tail=True).features
+    for layer in trunk.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = _MOMENTUM
+    names = list(LEVELS.values())
+    return MaskRCNN(
+        BackboneWithFPN(trunk, LEVELS, list(_CHANNELS), channels),
+        min_size=plan.shortest,
+        max_size=plan.longest,
+        rpn_anchor_generator=AnchorGenerator(_ANCHORS, (_SHAPES,) * len(_ANCHORS)),
+        rpn_head=RPNHead(channels, len(_SHAPES) * len(_ANCHORS[0])),
+        rpn_pre_nms_top_n_train=400,
+        rpn_post_nms_top_n_train=200,
+        rpn_pre_nms_top_n_test=300,
+        rpn_post_nms_top_n_test=200,
+        rpn_batch_size_per_image=128,
+        box_roi_pool=MultiScaleRoIAlign(names, 7, 2),
+        box_head=TwoMLPHead(channels * 49, plan.hidden),
+        box_predictor=FastRCNNPredictor(plan.hidden, count),
+        box_batch_size_per_image=64,
+        mask_roi_pool=MultiScaleRoIAlign(names, 14, 2),
+        mask_head=MaskRCNNHeads(channels, (channels,) * plan.mask_layers, 1),
+        mask_predictor=MaskRCNNPredictor(channels, channels, count),
+    )

@@ -1,0 +1,197 @@
+"""MaskRcnnTraining: a light Mask R-CNN learns boxes and masks, from labelled pictures to a file that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.roi_heads import fastrcnn_loss, maskrcnn_loss
+
+from pipeline.errors import TrainingError
+from pipeline.models.mask_rcnn import MaskRcnnPlan
+from pipeline.training.backbone_distillation import normalised, trunk_type
+from pipeline.training.folder import TrainingFolder
+from pipeline.training.labelled import LabelledPicture
+from pipeline.training.learning import BEST, Course, Learned, Learning, Watcher
+from pipeline.training.mask_lessons import MaskLesson, MaskLessons
+from pipeline.training.mask_rcnn_file import digest_of, read_mask_rcnn, to_safetensors
+from pipeline.training.picture_views import ViewChange
+from pipeline.training.precision import mixed_type, mixing
+from pipeline.training.random_state import seed_generators
+
+MODEL = "mask-rcnn.safetensors"  # the best epoch's network, for the product: half as large as `BEST`
+_MOST_MASKS = 96  # regions of a batch that the mask head learns from
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRcnnSettings:
+    """What decides the result, beside the pictures and the network at the start."""
+
+    side: int = 320  # pixels of the views
+    pictures: int = 2000  # an epoch
+    batch: int = 8
+    epochs: int = 20
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.02
+    patience: int = 0
+    amp: bool = True
+    seed: int = 0
+    change: ViewChange = field(default_factory=ViewChange)
+
+
+class Segmenting:
+    """The exercise of a Mask R-CNN (see `learning.Exercise`): the losses of He et al. 2017, section 3.
+
+    Proposals and boxes learn from all objects, masks from those whose mask is known.
+    """
+
+    def __init__(self, network: MaskRCNN, plan: MaskRcnnPlan, course: Course) -> None:
+        self._network, self._plan, self._course = network, plan, course
+
+    def loss(self, batch: MaskLesson) -> Tensor:
+        """Objectness and boxes of the proposals, classes, boxes and masks of the regions, added up."""
+        network, device = self._network, self._course.device
+        targets = [{name: values.to(device) for name, values in one.items()} for one in batch.targets]
+        pictures = normalised(batch.pictures.to(device), network)
+        with mixing(device, trunk_type(self._course)):
+            maps = network.backbone(pictures)
+        images = ImageList(pictures, [(pictures.shape[2], pictures.shape[3])] * len(pictures))
+        maps = {name: level.float() for name, level in maps.items()}  # torchvision reckons coordinates in their numbers
+        proposals, proposing = network.rpn(images, maps, targets)
+        regional = self._of_regions(maps, proposals, images.image_sizes, targets)
+        return torch.stack([*proposing.values(), *regional]).sum()
+
+    def content(self) -> bytes:
+        """The network as it is."""
+        return to_safetensors(self._network, self._plan)
+
+    def _of_regions(
+        self,
+        maps: dict[str, Tensor],
+        proposals: list[Tensor],
+        sizes: list[tuple[int, int]],
+        targets: list[dict[str, Tensor]],
+    ) -> list[Tensor]:
+        """Losses of classes, boxes and masks of regions drawn from the proposals."""
+        heads = self._network.roi_heads
+        proposals, matched, labels, wanted = heads.select_training_samples(proposals, targets)
+        described = heads.box_head(heads.box_roi_pool(maps, proposals, sizes))
+        logits, moves = heads.box_predictor(described)
+        of_class, of_box = fastrcnn_loss(logits, moves, labels, wanted)
+        return [of_class, of_box, self._of_masks(maps, proposals, sizes, targets, matched, labels)]
+
+    def _of_masks(
+        self,
+        maps: dict[str, Tensor],
+        proposals: list[Tensor],
+        sizes: list[tuple[int, int]],
+        targets: list[dict[str, Tensor]],
+        matched: list[Tensor],
+        labels: list[Tensor],
+    ) -> Tensor:
+        """Loss of the masks of regions that show an object whose mask is known, evenly from all pictures."""
+        heads, most = self._network.roi_heads, max(1, _MOST_MASKS // len(targets))
+        chosen = []
+        for target, objects, kinds in zip(targets, matched, labels, strict=True):
+            known = target["masked"][objects] if len(target["masked"]) else torch.zeros_like(kinds, dtype=torch.bool)
+            rows = torch.where((kinds > 0) & known)[0]
+            chosen.append(rows[torch.randperm(len(rows), device=rows.device)[:most]])
+        regions = [one[picked] for one, picked in zip(proposals, chosen, strict=True)]
+        if not sum(map(len, regions)):
+            return maps["0"].sum() * 0
+        pooled = heads.mask_roi_pool(maps, regions, sizes)
+        with mixing(self._course.device, self._course.mixed):
+            logits = heads.mask_predictor(heads.mask_head(pooled))
+        masks, classes = [one["masks"] for one in targets], [one["labels"] for one in targets]
+        found: Tensor = maskrcnn_loss(
+            logits.float(), regions, masks, classes, [one[picked] for one, picked in zip(matched, chosen, strict=True)]
+        )
+        return found
+
+
+class MaskRcnnTraining:
+    """One training."""
+
+    def __init__(
+        self,
+        network: MaskRCNN,
+        plan: MaskRcnnPlan,
+        settings: MaskRcnnSettings,
+        *,
+        learned: Sequence[LabelledPicture],
+        validated: Sequence[LabelledPicture],
+        device: torch.device,
+        said: Mapping[str, object],
+    ) -> None:
+        """`said`: of the data, for settings.yaml; where it differs, a training is not gone on with.
+
+        Raises TrainingError where no picture has masks.
+        """
+        if not any(one.shapes for one in learned):
+            raise TrainingError("none of the pictures has masks; name a COCO json with `segmentation`")
+        seed_generators(settings.seed)
+        self._network, self._plan, self._settings = network, plan, settings
+        self._course = Course(
+            epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            patience=settings.patience,
+            device=device,
+            mixed=mixed_type(device, wanted=settings.amp),
+        )
+        self._lessons = MaskLessons(
+            learned,
+            validated,
+            plan.classes,
+            side=settings.side,
+            pictures=settings.pictures,
+            batch=settings.batch,
+            change=settings.change,
+            seed=settings.seed,
+        )
+        self._said = {**said, "plan": plan.to_text(), "weights": digest_of(network, plan)}
+        self._learning: Learning | None = None
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End soon; what finished epochs learned is kept. Safe in a signal handler."""
+        self._stopping = True
+        if self._learning is not None:
+            self._learning.stop()
+
+    def run(self, out: Path, *, resume: bool, watcher: Watcher | None = None) -> Learned:
+        """Learn, and leave the best epoch's network in `out`: BEST, and MODEL with float16 weights.
+
+        Raises TrainingError where the folder does not fit or the loss is no number, OutputError.
+        """
+        settings = {**asdict(self._settings), **self._course.said, **self._said}
+        if resume:
+            folder, state = TrainingFolder.resume(out, settings)
+        else:
+            folder, state = TrainingFolder.begin(out, settings), {}
+        self._network.requires_grad_(True)
+        exercise = Segmenting(self._network, self._plan, self._course)
+        self._learning = Learning(self._network, nn.Module(), self._course, exercise=exercise, watcher=watcher)
+        if state:
+            self._learning.restore(state)
+        if self._stopping:
+            self._learning.stop()
+        learned = self._learning.run(self._lessons, folder)
+        if learned.best_epoch:
+            folder.write_bytes(MODEL, to_safetensors(*read_mask_rcnn(out / BEST), half=True))
+            folder.write_report(self._report(folder, learned))
+        return learned
+
+    def _report(self, folder: TrainingFolder, learned: Learned) -> dict[str, object]:
+        return {
+            "model": MODEL,
+            "parameters": sum(one.numel() for one in self._network.parameters()),
+            "epochs": learned.epochs,
+            "best epoch": folder.rows[learned.best_epoch - 1],
+            "stopped": learned.stopped,
+        }
