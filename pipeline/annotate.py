@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import supervision as sv
 
-from trackers.structures import Evidence, FloatArray, Frame, ImageArray, IntArray, Tracks
+from trackers.structures import Evidence, FloatArray, Frame, ImageArray, IntArray, Masks, Tracks
 
 # Far apart in hue and lightness, none near the grey of streets; neighbours in the list differ most.
 COLOURS = (
@@ -18,6 +18,7 @@ COLOURS = (
 )  # fmt: skip
 PATH_FRAMES = 40  # length of the path behind a track
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TINT = 0.4  # share of a track's colour in the pixels of its mask
 _DARK, _LIGHT = sv.Color(18, 18, 18), sv.Color(255, 255, 255)
 
 
@@ -34,7 +35,7 @@ def to_supervision(tracks: Tracks, classes: Sequence[str]) -> sv.Detections:
 
 
 class Annotator:
-    """Draws one stream's confirmed tracks: box, label, and the path behind them; and the time in the corner.
+    """Draws one stream's confirmed tracks: mask, box, label, and the path behind them; and the time in the corner.
 
     A colour belongs to an id. Boxes that come from a detection are drawn whole, those that are carried or predicted
     only by their corners. State over frames is the path alone.
@@ -51,7 +52,7 @@ class Annotator:
         self._text_scale = min(1.2, max(0.3, size / 1500))
         self._text_thickness = 1 if self._text_scale < 0.7 else 2
         self._padding = max(1, round(size / 240))
-        palette = sv.ColorPalette.from_hex(list(COLOURS))
+        palette = self._palette = sv.ColorPalette.from_hex(list(COLOURS))
         lookup = sv.ColorLookup.TRACK
         self._boxes = sv.BoxAnnotator(palette, thickness, lookup)
         self._corners = sv.BoxCornerAnnotator(palette, thickness, max(4, size // 60), lookup)
@@ -70,10 +71,12 @@ class Annotator:
         """Let the paths go through a frame that is not drawn. `boxes`: (n, 4) pixels. `ids`: (n,) of tracks."""
         self._paths.trace.put(sv.Detections(xyxy=boxes.astype(np.float32).reshape(-1, 4), tracker_id=ids.astype(int)))
 
-    def draw(self, frame: Frame, tracks: Tracks) -> ImageArray:
-        """A new picture; the frame's own stays untouched."""
+    def draw(self, frame: Frame, tracks: Tracks, masks: Masks | None = None) -> ImageArray:
+        """A new picture; the frame's own stays untouched. `masks`: of the frame's detections, by `Tracks.rows`."""
         picture: ImageArray = frame.image.copy()
         tracks = tracks.confirmed
+        if masks is not None:
+            self._tint(picture, tracks, masks)
         seen = tracks.evidence == Evidence.DETECTED
         everything = to_supervision(tracks, self._classes)
         picture = self._paths.annotate(picture, everything)
@@ -81,6 +84,17 @@ class Annotator:
         picture = self._corners.annotate(picture, everything[~seen])
         picture = self._labels.annotate(picture, everything, labels=self._texts(everything))
         return self._stamp(picture, frame)
+
+    def _tint(self, picture: ImageArray, tracks: Tracks, masks: Masks) -> None:
+        """Colour the pixels of each track. Supervision's annotators would take a whole picture for each mask."""
+        for track, row in zip(tracks.ids.tolist(), tracks.rows.tolist(), strict=True):
+            if row < 0 or masks.crops[row].size == 0:
+                continue
+            (x, y), crop = masks.origins[row].tolist(), masks.crops[row]
+            inside = crop[max(0, -y) : max(0, picture.shape[0] - y), max(0, -x) : max(0, picture.shape[1] - x)]
+            part = picture[max(0, y) :, max(0, x) :][: inside.shape[0], : inside.shape[1]]
+            colour = np.array(self._palette.by_idx(track).as_bgr(), np.float32)
+            part[inside] = part[inside] * (1 - _TINT) + colour * _TINT
 
     def _texts(self, detections: sv.Detections) -> list[str]:
         names = detections.data["class_name"]

@@ -288,7 +288,11 @@ def _sharing(settings: Settings, workers: int) -> Settings:
     return settings.model_copy(
         update={
             name: section.model_copy(update={"threads": section.threads or threads})
-            for name, section in (("detector", settings.detector), ("embedder", settings.embedder))
+            for name, section in (
+                ("detector", settings.detector),
+                ("segmenter", settings.segmenter),
+                ("embedder", settings.embedder),
+            )
         }
     )
 

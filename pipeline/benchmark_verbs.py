@@ -7,9 +7,9 @@ from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.errors import ConfigError
+from pipeline.progress_line import steps
 from pipeline.target_benchmark_verb import benchmark_targets
 from pipeline.tracker_names import TrackerName
 
@@ -81,17 +81,8 @@ def benchmark_trackers(
         refine=refine,
     )
     console = Console()
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("asking who is there", total=None)
-        done = -1  # a step is said when it begins
-
-        def advanced(what: str) -> None:
-            nonlocal done
-            done += 1
-            progress.update(task, completed=done, description=what)
-
-        summary = run_benchmark(plan, out, begun=lambda steps: progress.update(task, total=steps), advanced=advanced)
+    with steps(console, "asking who is there") as (counted, begun):
+        summary = run_benchmark(plan, out, begun=counted, advanced=begun)
     if summary.timings:
         console.print(speed_table(summary))
     if summary.groups:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 PREFIX = "bundled:"
 FOLDER = Path(__file__).parent / "bundled"
-_SUFFIX = ".onnx"
+_SUFFIXES = (".onnx", ".safetensors")
 
 
 def bundled_names() -> list[str]:
     """The models that are there."""
-    return sorted(file.stem for file in FOLDER.glob(f"*{_SUFFIX}"))
+    return sorted(_files())
 
 
 def resolved(weights: str) -> str:
@@ -27,4 +27,15 @@ def resolved(weights: str) -> str:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {PREFIX}{near[0]}?" if near else f"there are: {', '.join(known) or 'none'}"
         raise ValueError(f"no model {name!r} comes with Sightline; {hint}")
-    return str(FOLDER / f"{name}{_SUFFIX}")
+    return str(_files()[name])
+
+
+def bundled_name(weights: str | Path) -> str | None:
+    """`bundled:NAME` for the path of such a file; None for any other."""
+    path = Path(weights).absolute()
+    return next((f"{PREFIX}{name}" for name, file in _files().items() if file.absolute() == path), None)
+
+
+def _files() -> dict[str, Path]:
+    """By name."""
+    return {file.stem: file for file in FOLDER.iterdir() if file.suffix in _SUFFIXES}

@@ -31,7 +31,9 @@ from pipeline.benchmark_verbs import benchmark_app
 from pipeline.composite_verb import composite
 from pipeline.distill_verbs import distill_app
 from pipeline.errors import ConfigError, SightlineError
+from pipeline.explain_verb import explain
 from pipeline.follow_verb import follow, resume_following
+from pipeline.model_verbs import models_app
 from pipeline.recording_verbs import recordings_app
 from pipeline.redaction import redact
 from pipeline.run_verbs import DatabaseOption, RunArgument, SetOption
@@ -56,7 +58,9 @@ app.add_typer(alerts_app, name="alerts")
 app.add_typer(recordings_app, name="recordings")
 app.add_typer(distill_app, name="distill")
 app.add_typer(train_app, name="train")
+app.add_typer(models_app, name="models")
 app.command()(composite)
+app.command()(explain)
 app.command()(follow)
 
 WorkersOption = Annotated[int, typer.Option(min=1, max=256, help="Processes that share the sources.")]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,9 +22,12 @@ from pydantic import (
 )
 
 from pipeline.bundled_models import resolved
+from pipeline.detector_settings import FusionSettings, LightSettings, NmsName
 from pipeline.errors import ConfigError
 from pipeline.rule_settings import AnalyticsSettings
 from pipeline.section import ImageSize, Names, Seconds, Section, Share
+from pipeline.segmenter_settings import SegmenterSettings
+from pipeline.shipped import config_folders
 from pipeline.tracker_settings import DeepSortSettings, TrackerSettings
 
 DATABASE_VARIABLE = "SIGHTLINE_DATABASE"  # environment: the database's address, which may hold a password
@@ -69,7 +71,9 @@ class DetectorSettings(Section):
         "auto", description="auto: by the weights file; .xml and .onnx run in OpenVINO, .pt and .yaml in ultralytics"
     )
     weights: Weights | None = Field(
-        None, description="file, or bundled:NAME; for torchvision also 'default' (download) or 'none' (random)"
+        None,
+        description="file, name of a model (`sightline models list`), or bundled:NAME; for torchvision also 'default' "
+        "(fetched) or 'none' (random)",
     )
     architecture: str = Field("fasterrcnn_mobilenet_v3_large_320_fpn", description="torchvision: name of the model")
     decoder: str | None = Field(None, description="form of the network's output; found from the file where empty")
@@ -78,6 +82,12 @@ class DetectorSettings(Section):
     input_size: ImageSize | None = Field(None, description="height, width in pixels, where the file leaves it open")
     min_score: Share = Field(0.1, description="weaker boxes are dropped and not stored")
     nms_iou: Share = Field(0.65, description="of two boxes of a class that overlap more the weaker one is dropped")
+    nms: NmsName = Field(
+        "class-wise",
+        description="agnostic: also of different classes; soft-linear, soft-gaussian: it is believed less; wbf: both "
+        "become their mean",
+    )
+    nms_sigma: PositiveFloat = Field(0.5, description="soft-gaussian: how far boxes may overlap; less is stricter")
     max_detections: PositiveInt = Field(300, description="most boxes a frame")
     batch: PositiveInt = Field(1, description="frames given to the network at once")
     every: Annotated[int, Field(ge=1, le=1000)] = Field(
@@ -89,6 +99,8 @@ class DetectorSettings(Section):
     device: str = Field("CPU", description="as the backend names it: CPU, GPU, cuda:0")
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
     motion: MotionSettings = MotionSettings()
+    light: LightSettings = LightSettings()
+    fuse: FusionSettings | None = Field(None, description="a second detector, whose boxes are fused with these")
 
     @model_validator(mode="after")
     def _needs_weights(self) -> DetectorSettings:
@@ -99,7 +111,7 @@ class DetectorSettings(Section):
                 "backend motion takes no weights; use --config motion, or set detector.backend=auto to use the file"
             )
         if self.backend == "motion":
-            _refuse_unused(self, "motion", ("backend", "keep", "min_score", "max_detections", "motion"))
+            _refuse_unused(self, "motion", ("backend", "keep", "min_score", "max_detections", "motion", "light"))
         return self
 
 
@@ -110,7 +122,9 @@ class EmbedderSettings(Section):
         "auto", description="auto: by the weights file, none without one; colour: histograms, no weights"
     )
     weights: Weights | None = Field(
-        None, description="file, or bundled:NAME; for torchvision also 'default' (download) or 'none' (random)"
+        None,
+        description="file, name of a model (`sightline models list`), or bundled:NAME; for torchvision also 'default' "
+        "(fetched) or 'none' (random)",
     )
     architecture: str = Field("resnet18", description="torchvision: name of the backbone")
     recipe: Literal["auto", "plain", "imagenet"] = Field(
@@ -120,6 +134,11 @@ class EmbedderSettings(Section):
     )
     input_size: ImageSize | None = Field(None, description="height, width in pixels, where the file leaves it open")
     min_score: Share = Field(0.3, description="weaker detections are not described")
+    background: Literal["keep", "suppress"] = Field(
+        "keep",
+        description="suppress: pixels outside an object's mask are of one colour; where it was tried, people were told "
+        "apart less well so (docs/segmentation.md)",
+    )
     precision: Literal["auto", "f32", "bf16", "f16"] = Field(
         "auto", description="openvino: arithmetic; auto: the fastest the device is good at, f32: the same everywhere"
     )
@@ -135,7 +154,7 @@ class EmbedderSettings(Section):
                 f"backend {self.backend} takes no weights; set embedder.weights=null, or backend=auto to use the file"
             )
         if self.backend in ("none", "colour"):
-            _refuse_unused(self, self.backend, ("backend", "min_score"))
+            _refuse_unused(self, self.backend, ("backend", "min_score", "background"))
         return self
 
 
@@ -175,6 +194,7 @@ class Settings(Section):
     source: SourceSettings = SourceSettings()
     detector: DetectorSettings = DetectorSettings()
     embedder: EmbedderSettings = EmbedderSettings()
+    segmenter: SegmenterSettings = SegmenterSettings()
     tracker: TrackerSettings = DeepSortSettings()
     refine: RefineSettings = RefineSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
@@ -244,11 +264,6 @@ def find_config(name: str | Path) -> Path:
             return candidate
     known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
     raise ConfigError(f"no config file {name}; give a path or one of: {', '.join(known) or '(none found)'}")
-
-
-def config_folders() -> list[Path]:
-    """Where the shipped configs lie: beside the packages, or under the environment's share folder once installed."""
-    return [Path(__file__).parent.parent / "configs", Path(sys.prefix) / "share" / "sightline" / "configs"]
 
 
 def parse(values: Mapping[str, Any], kind: type[_Section]) -> _Section:

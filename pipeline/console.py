@@ -215,6 +215,8 @@ def resumed_lines(start: SourceStart) -> list[str]:
 def outcome_lines(outcome: RunOutcome) -> list[str]:
     """What ran, and where everything is."""
     lines = [f"detector  {outcome.detector}", f"embedder  {outcome.embedder}"]
+    if outcome.segmenter != "none":
+        lines.insert(1, f"segmenter {outcome.segmenter}")
     lines.append(f"database  {outcome.database}")
     if outcome.public_id is not None:
         lines.append(f"run       {outcome.public_id}")

@@ -11,7 +11,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from pipeline.distill_backbone_verb import distill_backbone
 from pipeline.distill_embedder_verb import distill_embedder
+from pipeline.distill_masks_verb import distill_masks
 from pipeline.errors import ConfigError, SourceError
 from pipeline.run_verbs import INCOMPLETE, SetOption
 from pipeline.stopping import INTERRUPTED
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 distill_app = typer.Typer(help="Teach a small model what a large one knows.", no_args_is_help=True)
 distill_app.command("embedder")(distill_embedder)
+distill_app.command("masks")(distill_masks)
+distill_app.command("backbone")(distill_backbone)
 
 
 @distill_app.callback()

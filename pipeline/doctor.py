@@ -20,6 +20,7 @@ from rich.text import Text
 
 from pipeline.config import load_settings
 from pipeline.errors import SightlineError
+from pipeline.models.model_cache import ModelCache
 from pipeline.run_record import media_folder
 from pipeline.store.database import check_database
 
@@ -209,7 +210,12 @@ def _has_codec(codec: Callable[[str, str], object], name: str, mode: str) -> boo
 
 
 def _places() -> list[Finding]:
-    folders = (("current folder", Path.cwd()), ("temporary folder", Path(tempfile.gettempdir())))
+    models = ModelCache.of(os.environ).folder
+    folders = (
+        ("current folder", Path.cwd()),
+        ("temporary folder", Path(tempfile.gettempdir())),
+        ("models folder", models.absolute()),
+    )
     return [_place(subject, folder) for subject, folder in folders]
 
 

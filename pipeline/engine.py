@@ -1,4 +1,4 @@
-"""Engine: streams of frames through detector, embedder, trackers and sinks, each stage in its own thread."""
+"""Engine: streams of frames through detector, segmenter, embedder, trackers and sinks, each stage in its own thread."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 from pipeline.channel import Cancelled, Channel
 from pipeline.errors import DamagedSourceError, SourceError
 from pipeline.events import Analyst
-from pipeline.models.base import Detector, Embedder
+from pipeline.models.base import Detector, Embedder, Segmenter
 from pipeline.report import EngineReport, StreamReport
 from pipeline.schedule import Schedule
 from pipeline.sinks.base import ChunkEnd, Result, Sink
 from pipeline.sources.base import Source
-from pipeline.stages import Follower, describe
+from pipeline.stages import Follower, describe, outline
 from trackers.structures import Detections, Frame, MultiObjectTracker
 
 SIGNAL_INTERVAL = 0.1  # seconds; a waiting main thread runs signal handlers this often, wherever the signal arrived
@@ -65,6 +65,7 @@ class Engine:
         streams: Sequence[Stream],
         detector: Detector,
         *,
+        segmenter: Segmenter | None = None,
         embedder: Embedder | None = None,
         batch: int = 1,
         capacity: int = 4,
@@ -83,7 +84,7 @@ class Engine:
             raise ValueError("an engine needs at least one stream, one frame a batch and one frame a chunk")
         self._streams = tuple(streams)
         self._detector = detector
-        self._embedder = embedder
+        self._segmenter, self._embedder = segmenter, embedder
         self._batch = batch
         self._chunk = chunk
         self._progress = progress
@@ -250,12 +251,14 @@ class Engine:
     def _embed(self) -> None:
         for batch in self._detected:
             looked = [item for item in batch if item.looked]
+            frames, found = [item.frame for item in looked], [item.detections for item in looked]
+            if self._segmenter is not None and looked:
+                with self.report.stages["segment"].busy(len(looked)):
+                    found = [*outline(self._segmenter, frames, found)]
             if self._embedder is not None and looked:
                 with self.report.stages["embed"].busy(len(looked)):
-                    frames, found = [item.frame for item in looked], [item.detections for item in looked]
-                    described = describe(self._embedder, frames, found)
-                batch = _filled(batch, described)
-            self._embedded.put(batch)
+                    found = [*describe(self._embedder, frames, found)]
+            self._embedded.put(_filled(batch, found))
         self._embedded.close()
 
     def _track(self) -> None:

@@ -1,4 +1,4 @@
-"""What the `sightline` command does to see how good a model is: evaluate detector, evaluate reid."""
+"""What the `sightline` command does to see how good a model is: evaluate detector, masks, reid."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from pipeline.errors import ConfigError
+from pipeline.evaluate_masks_verb import evaluate_masks
 from pipeline.input_size import parse_size
 from pipeline.progress_line import counting
 from pipeline.run_verbs import SetOption
@@ -92,6 +93,9 @@ def evaluate_detector(
         write_whole(plot, precision_recall_plot(result))
     if calibration_out is not None:
         write_whole(calibration_out, _calibration(result).encode())
+
+
+evaluate_app.command("masks")(evaluate_masks)
 
 
 @evaluate_app.command("reid")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +15,9 @@ from pipeline.errors import ConfigError
 from pipeline.evaluate_verbs import ClassesOption, ImageSizeOption
 from pipeline.export_model import ModelOrder, export_model_file
 from pipeline.input_size import parse_size
+from pipeline.models.catalog import VARIABLE as CATALOG
+from pipeline.models.catalog import load_catalog
+from pipeline.models.named import named_file
 from pipeline.run_verbs import DatabaseOption
 
 if TYPE_CHECKING:
@@ -106,6 +110,8 @@ def export(
         what = resolved(what)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    if what in load_catalog(os.environ.get(CATALOG)):
+        what = named_file(what, tasks=("detect", "embed"), setting="what to export")
     track_words = {"--reviewed": reviewed or None, "--source": source}
     if Path(what).suffix.lower() not in _MODELS:
         _refuse(model_words, f"{what} is a run")

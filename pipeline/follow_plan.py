@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -11,9 +12,10 @@ from pipeline import build
 from pipeline.config import Settings, SourceSettings, digest
 from pipeline.follow_settings import StoredFollowSettings, follow_digest, kept_follow_settings, limited, target_digest
 from pipeline.models.base import ModelCard
+from pipeline.models.licences import joined
 from pipeline.outputs import Outputs
 from pipeline.run_plan import look_at, refuse_unreadable, without_finished
-from pipeline.run_record import MODELS, OUTPUTS, inputs, media_folder, model_keys
+from pipeline.run_record import LICENCES, MODELS, OUTPUTS, inputs, media_folder, model_keys
 from pipeline.runs import project_scope, refuse_changes, refuse_resume
 from pipeline.store.database import Database
 from pipeline.store.records import RunRecord, SourceRecord
@@ -49,7 +51,8 @@ class FollowPlan:
         (self._seen,) = look_at([address], settings.source)
         refuse_unreadable([self._seen])
         self.embedder = build.embedder(settings.embedder)
-        self.card = _card(settings)
+        self._models = build.target_models(settings.target)
+        self.card = self._card()
         self._database = database
         self._outputs = outputs
         self._record = self._recorded()
@@ -107,22 +110,30 @@ class FollowPlan:
         return RunWriter.resume(self._database, run.public_id, beaten_at=run.heartbeat_at, media_folder=self.media)
 
     def _recorded(self) -> RunRecord:
-        models = model_keys(*(card for card in (self.card, self.embedder and self.embedder.card) if card))
+        cards = [self.card] if self.embedder is None else [self.card, self.embedder.card]
+        models = model_keys(*cards)
         kept = kept_follow_settings(self.settings)
         kept[OUTPUTS] = {name: str(path.resolve()) for name, path in self._outputs.by_name.items()}
         kept[MODELS] = models
-        hashed = digest({FOLLOW: follow_digest(self.settings), MODELS: list(models.values())})
+        if licences := {card.task: card.licence for card in cards if card.licence is not None}:
+            kept[LICENCES] = licences
+        hashed = digest({FOLLOW: follow_digest(self.settings, self._files), MODELS: list(models.values())})
         return RunRecord(FOLLOW, kept, hashed, version("sightline"))
 
+    def _card(self) -> ModelCard:
+        """The target's tracker as what finds the boxes of the run: its class names the track."""
+        return ModelCard(
+            name=self.settings.target.name,
+            task="detect",
+            version=f"sightline {version('sightline')}",
+            sha256=target_digest(self.settings, self._files),
+            runtime="target tracker",
+            input_size=None,
+            classes=(self.settings.follow.label,),
+            licence=joined([None if model is None else model.entry.licence for model in self._models.values()]),
+        )
 
-def _card(settings: StoredFollowSettings) -> ModelCard:
-    """The target's tracker as what finds the boxes of the run: its class names the track."""
-    return ModelCard(
-        name=settings.target.name,
-        task="detect",
-        version=f"sightline {version('sightline')}",
-        sha256=target_digest(settings),
-        runtime="target tracker",
-        input_size=None,
-        classes=(settings.follow.label,),
-    )
+    @property
+    def _files(self) -> dict[str, Sequence[Path]]:
+        """Of the models that the target's tracker is told by their names."""
+        return {name: model.paths for name, model in self._models.items() if model is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from pipeline.config import (
     parse,
     read_yaml,
 )
+from pipeline.deciding import WHERE_AND_HOW, as_before
 from pipeline.errors import ConfigError
 from pipeline.section import Section
 from pipeline.target_settings import FollowSettings
@@ -27,8 +28,9 @@ from trackers.geometry import from_xywh
 from trackers.structures import FloatArray
 
 LABEL = "target"  # what a target is called where nobody says it
-_FILES = ("backbone", "head", "weights")  # settings of target trackers that name files
-_WHERE_AND_HOW = {"weights", "device", "threads"}  # of the embedder; its card tells better what it is
+_FILES = ("backbone", "head", "weights", "embedder", "detector")  # settings of target trackers that name files
+
+Models = Mapping[str, Sequence[Path]]  # the files of models that `target` names, by the setting
 
 
 class TargetBox(Section):
@@ -80,15 +82,18 @@ def read_kept(kept: Mapping[str, Any], database: str) -> StoredFollowSettings:
     return parse({**values, "store": {**values.get("store", {}), "database": database}}, StoredFollowSettings)
 
 
-def follow_digest(settings: StoredFollowSettings) -> str:
-    """Of everything that decides what comes out; files count by their content."""
-    deciding = settings.model_dump(mode="json", exclude={"store": True, "embedder": _WHERE_AND_HOW})
-    return digest({**deciding, "target": _with_files(deciding["target"], _checksum)})
+def follow_digest(settings: StoredFollowSettings, models: Models) -> str:
+    """Of everything that decides what comes out; files and models that have names count by their content.
+
+    Raises ConfigError for a file that cannot be read.
+    """
+    deciding = settings.model_dump(mode="json", exclude={"store": True, "embedder": WHERE_AND_HOW})
+    return digest({**as_before(deciding), "target": _by_content(deciding["target"], models)})
 
 
-def target_digest(settings: StoredFollowSettings) -> str:
-    """Of the target's tracker alone, and what it calls what it follows."""
-    target = _with_files(settings.target.model_dump(mode="json"), _checksum)
+def target_digest(settings: StoredFollowSettings, models: Models) -> str:
+    """Of the target's tracker alone, and what it calls what it follows. Raises ConfigError, likewise."""
+    target = _by_content(settings.target.model_dump(mode="json"), models)
     return digest({"target": target, "label": settings.follow.label})
 
 
@@ -108,6 +113,18 @@ def parse_box(text: str) -> tuple[float, float, float, float]:
     return x, y, width, height
 
 
+def _by_content(target: Mapping[str, Any], models: Models) -> dict[str, Any]:
+    """Settings of a target tracker, whatever its files and models are called."""
+    own = _with_files(target, lambda file: _checksum(_whole(file)))
+    return own | {name: _checksum(files) for name, files in models.items()}
+
+
+def _whole(file: Path) -> Sequence[Path]:
+    """With the weights beside an IR of OpenVINO."""
+    weights = file.with_suffix(".bin")
+    return (file, weights) if file.suffix.lower() == ".xml" and weights.is_file() else (file,)
+
+
 def _with_files(values: Mapping[str, Any], told: Callable[[Path], str]) -> dict[str, Any]:
     """Settings of a target tracker, nested ones too, with what is `told` of each file in place of its path."""
     changed: dict[str, Any] = {}
@@ -120,7 +137,13 @@ def _with_files(values: Mapping[str, Any], told: Callable[[Path], str]) -> dict[
     return changed
 
 
-def _checksum(file: Path) -> str:
+def _checksum(files: Sequence[Path]) -> str:
+    """Of one file, or of several in their order."""
+    each = [_sha256(file) for file in files]
+    return each[0] if len(each) == 1 else hashlib.sha256(" ".join(each).encode()).hexdigest()
+
+
+def _sha256(file: Path) -> str:
     try:
         with file.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()

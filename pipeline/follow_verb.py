@@ -183,7 +183,8 @@ def _follow(order: _Order, done: _Done) -> None:
     opened = limited(order.settings.source, target.start_frame) if plan is None else plan.source_settings()
     with ExitStack() as stack:
         video = stack.enter_context(build.source(order.source, opened, first_frame=target.start_frame))
-        work = done.work = Following(video, build.target_tracker(tracker), target.corners)
+        follower = build.target_tracker(tracker, frame_rate=video.fps)
+        work = done.work = Following(video, follower, target.corners)
         # The files are left first: where they cannot be completed, the run has failed and can be gone on with.
         stored = done.stored = None if plan is None else stack.enter_context(StoredTarget(plan, work, video))
         with (

@@ -11,8 +11,7 @@ import numpy as np
 from pipeline.errors import ConfigError, DamagedSourceError, SourceError
 from pipeline.sources.base import Source
 from trackers.structures import CONFIRMED, LOST, Evidence, FloatArray, Frame, Tracks
-from trackers.targets import LOST as LOST_SCORE
-from trackers.targets import TargetTracker
+from trackers.targets import LOST_SCORE, TargetTracker
 
 PAUSE_INTERVAL = 0.05  # seconds between two looks whether a pause is over
 

@@ -15,10 +15,10 @@ from pipeline.live.intake import Intake
 from pipeline.live.lane import Batch, Item, Lane, LiveStream
 from pipeline.live.storing import CLOSING, Storing
 from pipeline.live.tolerant import Tolerant
-from pipeline.live_report import LiveReport, StageMeter
-from pipeline.models.base import Detector, Embedder, Learner
+from pipeline.live_report import LIVE_STAGES, LiveReport, StageMeter
+from pipeline.models.base import Detector, Embedder, Learner, Segmenter
 from pipeline.sinks.base import Result
-from pipeline.stages import describe
+from pipeline.stages import describe, outline
 from trackers.structures import Detections, Frame, Gap
 
 IN_FLIGHT = 2  # batches between the cameras and the sinks
@@ -49,6 +49,7 @@ class LiveEngine:
         self,
         detector: Detector,
         *,
+        segmenter: Segmenter | None = None,
         embedder: Embedder | None = None,
         batch: int = 4,
         max_wait: float = 0.01,
@@ -70,7 +71,7 @@ class LiveEngine:
         if batch < 1 or chunk < 1 or max_wait < 0 or store_seconds <= 0 or hang_seconds <= 0:
             raise ValueError("a live engine needs a frame a batch, a frame a chunk, and times above 0")
         self._detector = detector
-        self._embedder = embedder
+        self._segmenter, self._embedder = segmenter, embedder
         self._hang_seconds = hang_seconds
         self._stream_failed = stream_failed
         self._stream_ended = stream_ended
@@ -78,13 +79,14 @@ class LiveEngine:
         self._intake = Intake(max_wait=max_wait, give_up=self._give_up)
         self._batch, self._every = batch, every
         self._detecting = Tolerant("detector", self._found, self._give_up)
+        self._segmenting = Tolerant("segmenter", self._outlined, self._give_up)
         self._embedding = Tolerant("embedder", self._described, self._give_up)
         self._storing = Storing(chunk=chunk, store_seconds=store_seconds, clock=clock, give_up=self._give_up)
         self._permits = Channel[int](IN_FLIGHT)
         self._detected = Channel[Batch](IN_FLIGHT)
         self._embedded = Channel[Batch](IN_FLIGHT)
         self._results = Channel[tuple[Lane, Result | None]](4 * batch)  # None: the lane's last one was before
-        self._meters = {name: StageMeter(name) for name in ("detect", "embed", "track", "write")}
+        self._meters = {name: StageMeter(name) for name in LIVE_STAGES}
         self._batches: Counter[int] = Counter()
         self._lock = threading.Lock()  # of the lanes; a signal handler takes none
         self._failure: BaseException | None = None
@@ -178,6 +180,7 @@ class LiveEngine:
         """How it is doing now. From any thread."""
         queues = {
             "detect": self._intake.waiting,
+            "segment": 0,  # the thread of `embed` does it
             "embed": self._detected.waiting,
             "track": self._embedded.waiting,
             "write": self._results.waiting,
@@ -192,6 +195,11 @@ class LiveEngine:
 
     def _hanging(self, after: float) -> tuple[str, ...]:
         return tuple(stuck for meter in self._meters.values() if (stuck := meter.stuck(after)))
+
+    def _stuck(self, stage: str) -> list[str]:
+        """What the thread of a stage is busy with, in words."""
+        names = ("segment", "embed") if stage == "embed" else (stage,)
+        return [stuck for name in names if (stuck := self._meters[name].stuck(0.0))]
 
     def _guard(self, name: str, work: Callable[[], None]) -> None:
         """Run one stage; its failure ends all others."""
@@ -228,7 +236,7 @@ class LiveEngine:
             self._close_soon(lane)
         front = [threads[name] for name in FRONT]
         _join(front, until=began + FRONT_SECONDS)
-        hung = [stuck for name in FRONT if threads[name].is_alive() and (stuck := self._meters[name].stuck(0.0))]
+        hung = [stuck for name in FRONT if threads[name].is_alive() for stuck in self._stuck(name)]
         if hung:
             self._cancel_front()
         else:  # what still runs waits for the sinks
@@ -303,7 +311,7 @@ class LiveEngine:
 
     def _most(self) -> int:
         """Frames of the next batch: no more than the networks do in BATCH_SECONDS, or they would be old by then."""
-        pace = max(self._meters["detect"].pace, self._meters["embed"].pace)
+        pace = max(self._meters["detect"].pace, self._meters["segment"].pace + self._meters["embed"].pace)
         return self._batch if pace * self._batch <= BATCH_SECONDS else max(1, int(BATCH_SECONDS / pace))
 
     def _found(self, items: Sequence[Item]) -> list[Detections]:
@@ -312,11 +320,17 @@ class LiveEngine:
 
     def _embed(self) -> None:
         for batch in self._detected:
+            if self._segmenter is not None and batch.items:
+                with self._meters["segment"].busy(_looked(batch.items), _names(batch)):
+                    batch = replace(batch, items=self._segmenting.through(batch.items))
             if self._embedder is not None and batch.items:
                 with self._meters["embed"].busy(_looked(batch.items), _names(batch)):
                     batch = replace(batch, items=self._embedding.through(batch.items))
             self._embedded.put(batch)
         self._embedded.close()
+
+    def _outlined(self, items: Sequence[Item]) -> Sequence[Detections]:
+        return outline(self._segmenter, [item.frame for item in items], [item.detections for item in items])
 
     def _described(self, items: Sequence[Item]) -> Sequence[Detections]:
         return describe(self._embedder, [item.frame for item in items], [item.detections for item in items])

@@ -16,7 +16,7 @@ from trackers.structures import Tracks
 REMEMBERED = 1024  # latest values that percentiles are of
 RATE_SECONDS = 5.0  # over which frames a second are counted
 _NEWEST = 0.2  # weight of the newest batch in the pace
-LIVE_STAGES = ("detect", "embed", "track", "write")
+LIVE_STAGES = ("detect", "segment", "embed", "track", "write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class LiveStreamReport:
 
 @dataclass(frozen=True, slots=True)
 class LiveStageReport:
-    """One stage. Detector and embedder take batches, the others frames."""
+    """One stage. The networks take batches, the others frames."""
 
     busy: Percentiles  # seconds with one batch
     frames: int

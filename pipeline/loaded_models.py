@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pipeline import build
 from pipeline.config import Settings
-from pipeline.models.base import Detector, Embedder
+from pipeline.models.base import Detector, Embedder, Segmenter
 from pipeline.tracker_settings import calibrated
 
 _Settings = TypeVar("_Settings", bound=Settings)
@@ -19,11 +19,14 @@ class Models:
 
     detector: Detector
     embedder: Embedder | None
+    segmenter: Segmenter | None = None
 
     @classmethod
     def load(cls, settings: Settings) -> Models:
         """Raises ModelError, ConfigError."""
-        return cls(build.detector(settings.detector), build.embedder(settings.embedder))
+        detector = build.detector(settings.detector)
+        segmenter = build.segmenter(settings.segmenter, detector.card.classes)
+        return cls(detector, build.embedder(settings.embedder), segmenter)
 
     def completed(self, settings: _Settings) -> _Settings:
         """Settings that also say what the models know of themselves, so that they say all that decides a run."""

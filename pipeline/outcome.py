@@ -59,6 +59,7 @@ class RunOutcome:
     sources: list[SourceOutcome] = field(default_factory=list)
     skipped: list[SkippedSource] = field(default_factory=list)
     seconds: float = 0.0  # wall time spent on the sources
+    segmenter: str = "none"  # name and runtime
 
     @property
     def frames(self) -> int:

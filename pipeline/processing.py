@@ -75,6 +75,8 @@ class Processor:
     def register_models(self) -> None:
         """Tell the store which networks look at the sources."""
         self._writer.register_model(self._models.detector.card)
+        if self._models.segmenter is not None:
+            self._writer.register_model(self._models.segmenter.card)
         if self._models.embedder is not None:
             self._embedder_id = self._writer.register_model(self._models.embedder.card)
 
@@ -179,7 +181,7 @@ class Processor:
             self._writer,
             job.run_source_id,
             source,
-            detect_hash=detect_hash(settings, source, models.detector, models.embedder),
+            detect_hash=detect_hash(settings, source, models.detector, models.embedder, segmenter=models.segmenter),
             embedder_id=self._embedder_id,
             pictures=BestPictures(),
         )
@@ -205,6 +207,7 @@ class Processor:
         return Engine(
             [Stream(source, tracker, sinks, first_frame, analyst)],
             models.detector,
+            segmenter=models.segmenter,
             embedder=models.embedder,
             batch=settings.detector.batch,
             capacity=settings.engine.capacity,

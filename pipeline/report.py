@@ -11,7 +11,7 @@ from pipeline.errors import DamagedSourceError
 from pipeline.sinks.base import Result
 from pipeline.tally import TrackTally
 
-STAGES = ("read", "detect", "embed", "track", "write")
+STAGES = ("read", "detect", "segment", "embed", "track", "write")
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class StageReport:
 
     seconds: float = 0.0  # busy: in the stage's own code, not waiting for its neighbours
     frames: int = 0
-    high_water: int = 0  # most items that waited in front of the stage; 0 for reading
+    high_water: int = 0  # most items that waited in front of the stage; 0 for reading and segmenting
 
     @contextmanager
     def busy(self, frames: int) -> Iterator[None]:

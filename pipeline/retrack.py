@@ -14,6 +14,7 @@ import numpy as np
 
 from pipeline import build
 from pipeline.config import Settings, change_settings, digest
+from pipeline.deciding import as_before
 from pipeline.errors import ConfigError
 from pipeline.events import Analyst, Events
 from pipeline.heart import Heart
@@ -159,7 +160,7 @@ class Retrack:
         if self._own:
             kept[CAMERAS] = {name: _told(own) for name, own in self._own.items()}
         deciding = {name: kept.get(name) for name in (*_ALLOWED, CAMERAS)}
-        hashed = digest({"parent": parent.settings_hash, **deciding})
+        hashed = digest({"parent": parent.settings_hash, **as_before(deciding)})
         record = RunRecord(RETRACK, kept, hashed, version("sightline"), parent=parent.public_id)
         return with_drawn(record, self._drawn)
 

@@ -6,30 +6,50 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from pipeline.config import Settings, digest, parse
-from pipeline.models.base import Detector, Embedder, ModelCard
+from pipeline.config import DetectorSettings, EmbedderSettings, Settings, digest, parse
+from pipeline.deciding import DETECTOR_WHERE_AND_HOW, WHERE_AND_HOW, as_before
+from pipeline.detector_settings import FusionSettings
+from pipeline.models.base import Detector, Embedder, ModelCard, Segmenter
 from pipeline.outputs import Outputs
 from pipeline.rule_settings import DrawnRule, RuleKind
+from pipeline.segmenter_settings import SegmenterSettings
 from pipeline.sources.base import DECODING, Source, microseconds
 from pipeline.store.engines import read_address
 from pipeline.store.records import RunRecord, SourceRecord
 from pipeline.tracker_settings import Calibration
 
-WHERE_AND_HOW = {"weights", "device", "threads"}  # settings of a model that its card tells better: content, runtime
 # what stands beside the settings in a record
 OUTPUTS, MODELS, CODE = "outputs", "models", "code"
-SCORES = "score_calibration"  # what the detector's file says its scores are worth
+SCORES = "score_calibration"  # what the detector's file or the catalogue says its scores are worth
+LICENCES = "licences"  # of the models that the catalogue knows, by task
 DRAWN = "drawn"  # zones and lines that were drawn in the page: source's address -> rules, as the run began with them
 
 OF_A_SERVICE = ("cameras", "record", "service", "secrets_file", "made_by")  # what a run over files has not
 
-_CHANGES_NOTHING = ("engine", "store.media", "detector.threads", "embedder.threads")
+_CHANGES_NOTHING = (
+    "engine",
+    "store.media",
+    "detector.threads",
+    "segmenter.threads",
+    "embedder.threads",
+    f"{LICENCES}.",
+)
 
 
-def run_record(settings: Settings, detector: Detector, embedder: Embedder | None, outputs: Outputs) -> RunRecord:
+_NamesFile = TypeVar("_NamesFile", DetectorSettings, SegmenterSettings, EmbedderSettings, FusionSettings)
+
+
+def run_record(
+    settings: Settings,
+    detector: Detector,
+    embedder: Embedder | None,
+    outputs: Outputs,
+    *,
+    segmenter: Segmenter | None = None,
+) -> RunRecord:
     """What is kept of the settings, and the hash of what decides results.
 
     The database's address stays out: it may hold a password. So do alerts: who knows the address of a chat's webhook
@@ -44,16 +64,20 @@ def run_record(settings: Settings, detector: Detector, embedder: Embedder | None
             "engine": True,
             "refine": True,
             "store": {"database", "media"},
-            "detector": WHERE_AND_HOW,
+            "detector": DETECTOR_WHERE_AND_HOW,
+            "segmenter": WHERE_AND_HOW if segmenter is not None else True,
             "embedder": WHERE_AND_HOW,
         },
     )
-    models = _model_keys(detector, embedder)
+    models = _model_keys(detector, segmenter, embedder)
     kept[OUTPUTS] = {name: str(path.resolve()) for name, path in outputs.by_name.items()}
     kept[MODELS] = models
     if detector.card.calibration is not None:
         kept[SCORES] = [list(pair) for pair in detector.card.calibration]
-    return RunRecord("files", kept, digest(deciding | {MODELS: list(models.values())}), version("sightline"))
+    cards = [one.card for one in (detector, segmenter, embedder) if one is not None]
+    if licences := {card.task: card.licence for card in cards if card.licence is not None}:
+        kept[LICENCES] = licences
+    return RunRecord("files", kept, digest(as_before(deciding) | _told(detector, models)), version("sightline"))
 
 
 def stored_settings(kept: Mapping[str, Any], database: str) -> Settings:
@@ -67,11 +91,17 @@ def stored_settings(kept: Mapping[str, Any], database: str) -> Settings:
 def stored_values(kept: Mapping[str, Any], database: str) -> dict[str, Any]:
     """What a settings file would say for a stored run."""
     values = {
-        name: value for name, value in kept.items() if name not in (OUTPUTS, MODELS, SCORES, DRAWN, *OF_A_SERVICE)
+        name: value
+        for name, value in kept.items()
+        if name not in (OUTPUTS, MODELS, SCORES, LICENCES, DRAWN, *OF_A_SERVICE)
     }
     values["store"] = {**values.get("store", {}), "database": database}
     defaults = Settings().model_dump(mode="json")
-    for section in ("detector", "embedder"):  # they refuse what their backend does not look at, also said by default
+    for section in (
+        "detector",
+        "segmenter",
+        "embedder",
+    ):  # they refuse what their backend does not look at, also said by default
         said = values.get(section, {})
         values[section] = {key: value for key, value in said.items() if value != defaults[section].get(key)}
     return values
@@ -104,7 +134,7 @@ def stored_drawn(kept: Mapping[str, Any]) -> dict[str, list[DrawnRule]]:
 
 def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between the kept settings of two runs and decides what they write: "key.path: old -> new"."""
-    before, after = _flat(stored), _flat(now)
+    before, after = _flat(_compared(stored)), _flat(_compared(now))
     changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     return [
         f"{key}: {before.get(key)} -> {after.get(key)}"
@@ -132,40 +162,57 @@ def database_file(settings: Settings) -> Path | None:
     return Path(address.database) if address.get_backend_name() == "sqlite" and address.database else None
 
 
-def detect_hash(settings: Settings, source: Source, detector: Detector, embedder: Embedder | None) -> str:
-    """Key of everything but the source's content that decides its raw detections and their features."""
+def detect_hash(
+    settings: Settings,
+    source: Source,
+    detector: Detector,
+    embedder: Embedder | None,
+    *,
+    segmenter: Segmenter | None = None,
+) -> str:
+    """Key of everything but the source's content that decides its raw detections, their masks and their features."""
     values = {
         "decoding": DECODING,
         "rate": source.fps if source.time_base is None else None,  # pictures have no times of their own
-        "detector": settings.detector.model_dump(mode="json", exclude=WHERE_AND_HOW),
-        "embedder": settings.embedder.model_dump(mode="json", exclude=WHERE_AND_HOW),
-        "models": list(_model_keys(detector, embedder).values()),
     }
-    return digest(values)
+    return digest(values | _of_models(settings, detector, segmenter, embedder))
 
 
-def camera_detect_hash(settings: Settings, detector: Detector, embedder: Embedder | None) -> str:
+def camera_detect_hash(
+    settings: Settings, detector: Detector, embedder: Embedder | None, *, segmenter: Segmenter | None = None
+) -> str:
     """Likewise for what a camera shows, which never comes again."""
-    return digest(
-        {
-            "detector": settings.detector.model_dump(mode="json", exclude=WHERE_AND_HOW),
-            "embedder": settings.embedder.model_dump(mode="json", exclude=WHERE_AND_HOW),
-            "models": list(_model_keys(detector, embedder).values()),
-        }
-    )
+    return digest(_of_models(settings, detector, segmenter, embedder))
+
+
+def _of_models(
+    settings: Settings, detector: Detector, segmenter: Segmenter | None, embedder: Embedder | None
+) -> dict[str, Any]:
+    """What the models decide; without a segmenter as it was before there were any."""
+    sections = ("detector", "embedder") if segmenter is None else ("detector", "segmenter", "embedder")
+    elsewhere = {"detector": DETECTOR_WHERE_AND_HOW, "segmenter": WHERE_AND_HOW, "embedder": WHERE_AND_HOW}
+    said = settings.model_dump(mode="json", include=set(sections), exclude=elsewhere)
+    return as_before(said) | _told(detector, _model_keys(detector, segmenter, embedder))
 
 
 def inputs(settings: Settings) -> dict[Path, str]:
     """Files that no output may overwrite, and what they are."""
-    files = {}
-    for section, weights in (("detector", settings.detector.weights), ("embedder", settings.embedder.weights)):
+    files: dict[Path, str] = {}
+    for section in ("detector", "segmenter", "embedder"):
+        weights = getattr(settings, section).weights
         if weights is not None:
-            files[Path(weights)] = f"{section}.weights"
-            files[Path(weights).with_suffix(".bin")] = f"{section}.weights"
+            files |= _weights_files(weights, f"{section}.weights")
+    if settings.detector.fuse is not None:
+        files |= _weights_files(settings.detector.fuse.weights, "detector.fuse.weights")
     if (database := database_file(settings)) is not None:
         for suffix in ("", "-wal", "-shm"):
             files[Path(f"{database}{suffix}")] = "the database"
     return files
+
+
+def _weights_files(weights: str, setting: str) -> dict[Path, str]:
+    """A network's file and the one that may stand beside it."""
+    return {Path(weights): setting, Path(weights).with_suffix(".bin"): setting}
 
 
 def source_record(source: Source) -> SourceRecord:
@@ -186,24 +233,42 @@ def source_record(source: Source) -> SourceRecord:
 
 def _placed(settings: Settings) -> Settings:
     """The same files and folders, whatever folder one is in. Crops beside a SQLite file move with it."""
-    models = {
-        name: section.model_copy(update={"weights": str(Path(section.weights).absolute())})
-        for name, section in (("detector", settings.detector), ("embedder", settings.embedder))
-        if section.weights is not None and Path(section.weights).exists()  # torchvision's "default" is none
-    }
+    detector = _with_whole_path(settings.detector)
+    if detector.fuse is not None:
+        detector = detector.model_copy(update={"fuse": _with_whole_path(detector.fuse)})
+    segmenter, embedder = _with_whole_path(settings.segmenter), _with_whole_path(settings.embedder)
+    models = {"detector": detector, "segmenter": segmenter, "embedder": embedder}
     if settings.store.media is None and database_file(settings) is not None:
         return settings.model_copy(update=models)
     store = settings.store.model_copy(update={"media": media_folder(settings).absolute()})
     return settings.model_copy(update={**models, "store": store})
 
 
-def _model_keys(detector: Detector, embedder: Embedder | None) -> dict[str, list[str]]:
-    return model_keys(*(one.card for one in (detector, embedder) if one is not None))
+def _with_whole_path(section: _NamesFile) -> _NamesFile:
+    """With an absolute path, where `weights` names a file: torchvision's "default" and a model's name do not."""
+    if section.weights is None or not Path(section.weights).exists():
+        return section
+    return section.model_copy(update={"weights": str(Path(section.weights).absolute())})
+
+
+def _told(detector: Detector, keys: Mapping[str, list[str]]) -> dict[str, Any]:
+    """The models as hashes have them; before detectors had masks, the same files gave boxes alone."""
+    return {MODELS: list(keys.values())} | ({"masks": True} if detector.card.masks else {})
+
+
+def _model_keys(detector: Detector, segmenter: Segmenter | None, embedder: Embedder | None) -> dict[str, list[str]]:
+    return model_keys(*(one.card for one in (detector, segmenter, embedder) if one is not None))
 
 
 def model_keys(*cards: ModelCard) -> dict[str, list[str]]:
     """What is kept of the models of a run under MODELS, by task."""
     return {card.task: [card.name, card.version, card.sha256, card.runtime] for card in cards}
+
+
+def _compared(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Kept settings as every version has them; those of a segmenter that is not there decide nothing."""
+    without = () if "segment" in kept.get(MODELS, {}) else ("segmenter",)
+    return as_before({name: value for name, value in kept.items() if name not in without})
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

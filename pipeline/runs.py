@@ -16,7 +16,7 @@ from pipeline.config import Settings
 from pipeline.errors import ConfigError, OutputError, SightlineError, StoreError
 from pipeline.heart import Heart
 from pipeline.loaded_models import Models
-from pipeline.models.base import Detector, Embedder
+from pipeline.models.base import Detector, Embedder, Segmenter
 from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome
 from pipeline.outputs import Outputs, check_outputs
 from pipeline.processing import Job, Processor, one_line, tell_failure
@@ -158,9 +158,10 @@ class Run:
             refuse_unreadable(seen)
         models = Models.load(settings)
         settings = self._settings = models.completed(settings)
-        record = run_record(settings, models.detector, models.embedder, self._outputs)
+        record = run_record(settings, models.detector, models.embedder, self._outputs, segmenter=models.segmenter)
         with open_database(settings.store.database) as database:
             outcome = RunOutcome(None, database.name, _described(models.detector), _described(models.embedder))
+            outcome.segmenter = _described(models.segmenter)
             scope = project_scope(database)
             drawn = drawn_rules(database, scope, seen) if self._resumed is None else self._drawn
             self._analytics = {place: build.merged(settings.analytics, rules) for place, rules in drawn.items()}
@@ -379,7 +380,7 @@ def project_scope(database: Database) -> Scope | None:
             return None
 
 
-def _described(model: Detector | Embedder | None) -> str:
+def _described(model: Detector | Segmenter | Embedder | None) -> str:
     return "none" if model is None else f"{model.card.name} ({model.card.runtime})"
 
 

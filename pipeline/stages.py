@@ -1,4 +1,4 @@
-"""What both engines do with a frame between detector and sinks: describe, track, watch zones and lines."""
+"""What both engines do with a frame between detector and sinks: outline, describe, track, watch zones and lines."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.events import Analyst, Events
-from pipeline.models.base import Embedder
-from trackers.structures import Detections, Frame, MultiObjectTracker, State, Tracks
+from pipeline.models.base import Embedder, Segmenter
+from trackers.structures import Detections, Frame, Masks, MultiObjectTracker, State, Tracks
 
 ANALYTICS = "analytics."  # prefix of the analyst's arrays in a stream's state
 
@@ -52,6 +52,28 @@ class Follower:
                 wanted.take_over(earlier)
             self._watching = wanted
         return Events.empty() if wanted is None else wanted.update(frame, tracks)
+
+
+def outline(
+    segmenter: Segmenter | None, frames: Sequence[Frame], detections: Sequence[Detections]
+) -> Sequence[Detections]:
+    """The detections (one a frame) with their masks; as they are without a segmenter.
+
+    Where the segmenter sees nothing of a box, the mask that the detector gave stays.
+    """
+    if segmenter is None or not frames:
+        return detections
+    masks = segmenter.segment(frames, detections)
+    return [replace(found, masks=_either(some, found.masks)) for found, some in zip(detections, masks, strict=True)]
+
+
+def _either(masks: Masks, others: Masks | None) -> Masks:
+    if others is None:
+        return masks
+    seen = np.array([bool(crop.any()) for crop in masks.crops], bool)
+    origins = np.where(seen[:, None], masks.origins, others.origins)
+    pairs = zip(seen.tolist(), masks.crops, others.crops, strict=True)
+    return Masks(origins, tuple(own if here else other for here, own, other in pairs))
 
 
 def describe(

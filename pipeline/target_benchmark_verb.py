@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.errors import OutputError
+from pipeline.progress_line import steps
 
 FIGURES, PICTURE = "targets.json", "targets.png"  # in the folder of results
 
@@ -78,19 +78,8 @@ def benchmark_targets(
     except OSError as error:
         raise OutputError(f"{out}: cannot be made: {error.strerror}; name another with --out") from error
     console = Console()
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("asking who is there", total=None)
-        done = -1  # a step is said when it begins
-
-        def advanced(what: str) -> None:
-            nonlocal done
-            done += 1
-            progress.update(task, completed=done, description=what)
-
-        summary = run_target_benchmark(
-            plan, out, begun=lambda steps: progress.update(task, total=steps), advanced=advanced
-        )
+    with steps(console, "asking who is there") as (counted, begun):
+        summary = run_target_benchmark(plan, out, begun=counted, advanced=begun)
     write_text(out / FIGURES, json.dumps(summary_to_dict(summary), indent=2) + "\n")
     write_success_plot(out / PICTURE, summary)
     console.print(scores_table(summary))

@@ -10,6 +10,7 @@ from pipeline.config import SourceSettings, Weights
 from pipeline.section import Section, Share
 
 BUNDLED_SIAMESE = "bundled:siamese"
+NONE = "none"  # in place of a network
 InnerShare = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -54,13 +55,12 @@ class CorrelationSettings(Section):
         return self
 
 
-class SiameseSettings(Section):
-    """Siamese networks: a file of ours, or NanoTrack v2's two."""
+class NetworkSettings(Section):
+    """Which Siamese networks: a file of ours, or NanoTrack v2's two."""
 
-    name: Literal["siamese"] = "siamese"
     weights: Weights | None = Field(
         None,
-        description="ONNX file of `sightline train siamese`, or bundled:NAME; "
+        description="ONNX file of `sightline train siamese`, a model's name (nanotrack_v2), or bundled:NAME; "
         "bundled:siamese where no backbone and head are given",
     )
     backbone: str | None = Field(None, description="NanoTrack v2: ONNX file of the network that looks at pictures")
@@ -76,7 +76,7 @@ class SiameseSettings(Section):
         return {**value, "weights": BUNDLED_SIAMESE} if isinstance(value, dict) and not told else value
 
     @model_validator(mode="after")
-    def _one_or_two(self) -> SiameseSettings:
+    def _one_or_two(self) -> NetworkSettings:
         if (self.backbone is None) != (self.head is None):
             given, missing = ("head", "backbone") if self.backbone is None else ("backbone", "head")
             raise ValueError(f"NanoTrack has two networks; set target.{missing}, too, or leave target.{given} out")
@@ -85,12 +85,20 @@ class SiameseSettings(Section):
         return self
 
 
+class SiameseSettings(NetworkSettings):
+    """Siamese networks: a file of ours, or NanoTrack v2's two."""
+
+    name: Literal["siamese"] = "siamese"
+
+
 class MdNetSettings(Section):
     """Classifiers that learn while they track, on the first blocks of a detector."""
 
     name: Literal["mdnet"] = "mdnet"
     weights: Weights = Field(
-        "bundled:person-vehicle-bicycle", description="YOLOv8 detector as ONNX, or bundled:NAME", validate_default=True
+        "bundled:person-vehicle-bicycle",
+        description="YOLOv8 detector as ONNX: file, name of a model, or bundled:NAME",
+        validate_default=True,
     )
     candidates: Annotated[int, Field(ge=16)] = Field(256, description="boxes looked at in a picture")
     lost_odds: Annotated[float, Field(ge=-10, le=10)] = Field(
@@ -116,16 +124,27 @@ class FlowSettings(Section):
         return self
 
 
-class AutoSettings(SiameseSettings):
+class AutoSettings(NetworkSettings):
     """Siamese networks and a correlation filter that check each other; what is lost is searched in the picture."""
 
-    name: Literal["auto"] = "auto"  # type: ignore[assignment]  # all else is as for the networks alone
+    name: Literal["auto"] = "auto"
+    embedder: Weights = Field(
+        "bundled:person-reid",
+        description="file, name of a model, or bundled:NAME, that targets are known again by, too; none: by the "
+        "backbone alone",
+        validate_default=True,
+    )
+    detector: Weights = Field(
+        "bundled:person-vehicle-bicycle",
+        description="file, name of a model, or bundled:NAME, whose boxes a lost target is looked for among, too; none: "
+        "without",
+        validate_default=True,
+    )
     sure: InnerShare = Field(0.6, description="score from which the filter's box counts, too, which is the more exact")
     lost_share: InnerShare = Field(0.35, description="likeness, in shares of the usual, below which it is lost")
     back_share: InnerShare = Field(0.65, description="likeness from which a lost one is taken up again elsewhere")
-    patience: Annotated[int, Field(ge=0)] = Field(10, description="pictures without it after which it is searched")
+    patience: Annotated[float, Field(ge=0)] = Field(0.4, description="seconds without it after which it is searched")
     places: Annotated[int, Field(ge=1)] = Field(4, description="places looked at in a picture while it is away")
-    frame_rate: PositiveFloat = Field(25.0, description="pictures a second: how far it may be when it comes back")
 
     @model_validator(mode="after")
     def _in_order(self) -> AutoSettings:

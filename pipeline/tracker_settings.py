@@ -94,6 +94,15 @@ class DeepSortSettings(Section):
     )
     duplicate_overlap: Share = Field(0.8, description="a detection that overlaps a located track more starts none")
     covered_share: Share = Field(0.5, description="from this share of its box on a track is hidden by one in front")
+    mask_weight: Share = Field(
+        0.0, description="share of 1 - IoU of the masks in the overlap's cost, where a segmenter tells them"
+    )
+    cover_by: Literal["boxes", "masks"] = Field(
+        "masks", description="what tells which share of a track is hidden; boxes where no segmenter tells masks"
+    )
+    points_in: Literal["boxes", "masks"] = Field(
+        "masks", description="where `flow` follows points of a track; boxes where no segmenter tells masks"
+    )
     shadow_seconds: Seconds = Field(0.4, description="a hidden track is where it is predicted for so long")
     shadowed_lost_seconds: Seconds = Field(3.0, description="a hidden track ends when unseen for longer")
     confirm_seconds: Seconds = Field(0.1, description="a track is confirmed when it was matched for so long")

@@ -39,7 +39,7 @@ def train_siamese(
     weights: Annotated[
         str,
         typer.Option(
-            metavar="FILE|none",
+            metavar="FILE|NAME|none",
             help="Start from a .safetensors or .onnx of this command, or from the first layers of a detector, as "
             "bundled:person-vehicle-bicycle. none: random numbers.",
         ),
@@ -138,13 +138,16 @@ def train_siamese(
 
 
 def _start(weights: str) -> Path | None:
-    """The file to start from; None for random numbers. Raises ConfigError."""
+    """The file to start from; None for random numbers. Raises ConfigError, ModelError."""
+    from pipeline.models.named import named_file
+
     if weights == _NO_WEIGHTS:
         return None
     try:
-        return Path(resolved(weights))
+        start = resolved(weights)
     except ValueError as error:
         raise ConfigError(f"--weights {weights}: {error}") from error
+    return Path(named_file(start, tasks=("target", "detect"), setting="--weights"))
 
 
 def _teacher(backbone: Path | None, head: Path | None) -> tuple[SiameseNetworks | None, list[str]]:

@@ -15,6 +15,7 @@ from pipeline.progress_line import counting
 from pipeline.stopping import INTERRUPTED, stopping
 from pipeline.train_display import TrainDisplay
 from pipeline.train_embedder_verb import train_embedder
+from pipeline.train_mask_rcnn_verb import train_mask_rcnn
 from pipeline.train_siamese_verb import train_siamese
 
 train_app = typer.Typer(help="Train models of your own.", no_args_is_help=True, rich_markup_mode="markdown")
@@ -75,6 +76,7 @@ def train_detector(
 
     Exit code 0: done. 2: bad input, or the loss is no number. 130: ended by Ctrl-C; `--resume` goes on.
     """
+    from pipeline.models.named import named_file
     from pipeline.training.data_parallel import joined_ranks
     from pipeline.training.detector_settings import NO_WEIGHTS, OF_WEIGHTS, DetectorSettings, parse_library
     from pipeline.training.detector_training import DetectorTraining, Place
@@ -83,6 +85,8 @@ def train_detector(
         start = resolved(weights)
     except ValueError as error:
         raise ConfigError(f"--weights {weights}: {error}") from error
+    if start != NO_WEIGHTS:
+        start = named_file(start, tasks=("detect",), setting="--weights")
     chosen = DetectorSettings(
         architecture=architecture or ("yolo11n" if weights == NO_WEIGHTS else OF_WEIGHTS),
         weights=start,
@@ -117,3 +121,4 @@ def train_detector(
 
 train_app.command("embedder")(train_embedder)
 train_app.command("siamese")(train_siamese)
+train_app.command("mask-rcnn")(train_mask_rcnn)

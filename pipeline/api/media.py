@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import Connection
 
-from pipeline.api.failures import not_found
+from pipeline.api.failures import not_found, refused
 from pipeline.api.files import answer_file
 from pipeline.api.scopes import reading
 from pipeline.api.services import Services
@@ -34,7 +34,7 @@ Moment = Annotated[int | None, Query(description="microseconds since 1970, UTC",
 
 
 def media_routes(services: Services) -> APIRouter:
-    """/media, /objects/.../clip.mp4, frame.jpg, crop.jpg, /runs/.../preview.jpg, /api/sources/.../picture."""
+    """/media, /objects/.../clip.mp4, frame.jpg, crop.jpg, explanation.png, /runs/.../preview.jpg, /api/sources/..."""
     router = APIRouter(tags=["pictures"])
     folder, limits = services.media_folder, services.limits
     cache = FileCache(folder / "clips", limit=limits.cache_bytes, makers=limits.cuts)
@@ -96,6 +96,25 @@ def media_routes(services: Services) -> APIRouter:
     def crop(public_id: UUID, request: Request, at: Moment = None) -> Response:
         """What a track looked like nearest to a moment, or best."""
         return cut(request, "image/jpeg", lambda scope: cutter.crop(scope, public_id, at=at))
+
+    @router.head("/objects/{public_id}/explanation.png", include_in_schema=False)
+    @router.get("/objects/{public_id}/explanation.png")
+    def explanation(public_id: UUID, request: Request, at: Moment = None) -> Response:
+        """Why a track was found where it was seen nearest to a moment, or best. Takes seconds when first asked for."""
+        explainer = services.explanations
+        if explainer is None:
+            raise refused("nothing is explained here; `sightline explain` does it for a box in a video")
+        return cut(
+            request,
+            "image/png",
+            lambda scope: cutter.explanation(
+                scope,
+                public_id,
+                lambda frame, box, run: explainer.explain(frame, box, scope, run=run),
+                networks=lambda run: explainer.networks(scope, run=run),
+                at=at,
+            ),
+        )
 
     @router.head("/runs/{public_id}/preview.jpg", include_in_schema=False)
     @router.get("/runs/{public_id}/preview.jpg")

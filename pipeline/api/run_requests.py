@@ -20,14 +20,15 @@ from pipeline.redaction import redact
 
 # Settings that change how a run sees, not where it reads or writes. `store.database=/etc/passwd` would be neither.
 SECTIONS = ("tracker.", "detector.motion.", "source.", "target.")
-SETTINGS = frozenset(
-    f"detector.{name}"
-    for name in ("backend", "decoder", "classes", "keep", "input_size", "min_score", "nms_iou", "max_detections")
-) | {"detector.precision", "embedder.backend", "embedder.recipe", "embedder.input_size", "embedder.min_score"}
+_OF = {
+    "detector": "backend decoder classes keep input_size min_score nms_iou max_detections precision",
+    "segmenter": "backend when every overlap weak_score classes min_score match_iou input_size precision",
+    "embedder": "backend recipe input_size min_score",
+}
+SETTINGS = frozenset(f"{section}.{name}" for section, names in _OF.items() for name in names.split())
 STREAMS = ("rtsp://", "rtsps://", "http://", "https://")
-WEIGHTS = frozenset(
-    {"detector.weights", "embedder.weights"}
-)  # files of the allowed folders, or models that come with Sightline
+# files of the allowed folders, or models that come with Sightline
+WEIGHTS = frozenset({"detector.weights", "segmenter.weights", "embedder.weights"})
 TARGET_FILES = ("weights", "backbone", "head")  # likewise, of whatever follows a target
 _KEY = re.compile(r"[a-z_]+(\.[a-z_]+)*")  # what reads settings may strip more than this compares
 

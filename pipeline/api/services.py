@@ -12,7 +12,7 @@ from pipeline.store.database import Database
 from pipeline.store.filters import EVERYTHING, ObjectFilter, Scope
 from pipeline.store.states import RequestedState
 from pipeline.tracker_names import TargetName
-from trackers.structures import FloatArray, ImageArray
+from trackers.structures import FloatArray, Frame, ImageArray
 
 if TYPE_CHECKING:
     from pipeline.store.search import Hit, SearchModel
@@ -76,6 +76,16 @@ class Pictures(Protocol):
         """(d,) float32 of unit length. `picture`: (height, width, 3) BGR. Raises SightlineError."""
 
 
+class Explanations(Protocol):
+    """Says why a track was found; see track_explanation.py."""
+
+    def networks(self, scope: Scope, *, run: UUID) -> str:
+        """Letters and digits that are others where a run used other networks. Raises SightlineError."""
+
+    def explain(self, frame: Frame, box: FloatArray, scope: Scope, *, run: UUID) -> bytes:
+        """A PNG. `box`: (4,) x1 y1 x2 y2 in the frame, where the run saw it. Raises SightlineError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much anybody may ask for."""
@@ -104,6 +114,7 @@ class Services:
     runs: RunController
     similarity: Similarity
     pictures: Pictures
+    explanations: Explanations | None = None  # None: nothing is explained
     password: str | None = None  # None: this machine alone, see page/access.py
     host: str = "127.0.0.1"  # where the server listens
     projects: tuple[str, ...] = ("default",)  # whose rows are shown

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from pipeline.clips.cache import FileCache
-from pipeline.clips.cutting import DRAWING, cut_clip, cut_crop, cut_frame
+from pipeline.clips.cutting import DRAWING, cut_clip, cut_crop, cut_explanation, cut_frame
 from pipeline.clips.originals import Originals
 from pipeline.clips.recorded import RecordedCameras
 from pipeline.clips.seen import Seen, row_to_show, seen_in, window
@@ -19,6 +20,9 @@ from pipeline.store.filters import Scope
 from pipeline.store.footage_queries import footage_rows, local_ids
 from pipeline.store.queries import find_object, observations_of_object
 from pipeline.store.rows import ObjectRow
+from trackers.structures import FloatArray, Frame
+
+Explain = Callable[[Frame, FloatArray, UUID], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,32 @@ class ClipCutter:
         footage, files = self._open(scope, seen, *seen.around(row))
         key = _key("crop", seen, [int(seen.at[row]), *seen.boxes[row].tolist(), *files])
         return Cut(self._cache.get(key, ".jpg", lambda part: cut_crop(part, footage, seen, row=row)), key)
+
+    def explanation(
+        self,
+        scope: Scope,
+        public_id: UUID,
+        explain: Explain,
+        *,
+        networks: Callable[[UUID], str],
+        at: int | None = None,
+    ) -> Cut | None:
+        """Why an object was found (PNG) where it was seen nearest to `at`, microseconds UTC; else at its best.
+
+        `explain`: draws it of a frame, a box (4,) and the run that saw it. `networks`: says which ones a run used.
+        """
+        found = self._seen(scope, public_id, at=at)
+        if found is None:
+            return None
+        seen, row = found
+        footage, files = self._open(scope, seen, *seen.around(row))
+        run = seen.footage.run
+        key = _key("explanation", seen, [networks(run), int(seen.at[row]), *seen.boxes[row].tolist(), *files])
+
+        def make(part: Path) -> None:
+            cut_explanation(part, footage, seen, row=row, explain=lambda frame, box: explain(frame, box, run))
+
+        return Cut(self._cache.get(key, ".png", make), key)
 
     def _open(self, scope: Scope, seen: Seen, from_at: int, to_at: int) -> tuple[Footage, tuple[str, ...]]:
         """The pictures of a source, and the files of a recording that they come from; none of these for an original."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -54,6 +55,13 @@ def cut_crop(path: Path, footage: Footage, seen: Seen, *, row: int) -> None:
     """Write what an observation's box shows, and a little around it, as JPEG."""
     image = around(_frame_at(footage, seen, row).image, seen.boxes[row])
     _write_jpeg(path, scaled(image, min(1.0, CROP_SIDE / max(image.shape[:2]))))
+
+
+def cut_explanation(
+    path: Path, footage: Footage, seen: Seen, *, row: int, explain: Callable[[Frame, FloatArray], bytes]
+) -> None:
+    """Write what `explain` says of the whole frame of an observation and its box, a PNG."""
+    path.write_bytes(explain(_frame_at(footage, seen, row), seen.boxes[row]))
 
 
 def around(image: ImageArray, box: FloatArray) -> ImageArray:

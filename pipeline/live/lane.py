@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ class Lane:
         self.leaving = False  # no more frames are taken
         self.leave_by = np.inf  # monotonic seconds: then it leaves, whether or not its feed is closed
         self.left_intake = False  # its last frame has been passed on
-        self.odd = 0  # frames in a row on which a network failed
+        self.odd: Counter[str] = Counter()  # network -> frames in a row on which it failed
         self.last: tuple[int, int] | None = None  # index and capture (microseconds) of the last frame tracked
         self.failure: Exception | None = None
         self.broken = False  # a sink failed: nothing more is given to any

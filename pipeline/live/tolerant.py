@@ -61,7 +61,7 @@ class Tolerant:
         done = [(item, replace(item, detections=rows)) for item, rows in zip(items, found, strict=True)]
         self._failed = 0
         for item in items:
-            item.lane.odd = 0
+            item.lane.odd[self._name] = 0  # of this network alone: another one may fail on all that this one passes on
         return done
 
     def _note(self, item: Item, error: Exception) -> None:
@@ -70,11 +70,11 @@ class Tolerant:
         meter.odd_frames += 1
         meter.odd_error = f"{self._name}: {error}"
         self._failed += 1
-        lane.odd += 1
+        lane.odd[self._name] += 1
         if self._failed >= IN_A_ROW:
             error.add_note(
                 f"so on {self._failed} frames in a row; the last one is frame {item.frame.index} of {lane.name}"
             )
             raise error
-        if lane.odd >= IN_A_ROW:
+        if lane.odd[self._name] >= IN_A_ROW:
             self._give_up(lane, error)

@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 import gradio as gr
 
 from pipeline.page import look
-from pipeline.page.events import Updates, ids, on, troubles_told, word
 from pipeline.page.process_form import ConfigChoice, process_form
+from pipeline.page.run_watch import RunWatch
 from pipeline.page.runs_view import RunsView
-
-SECONDS = 1.0  # between two looks at a run that goes on
 
 
 class ProcessTab:
@@ -19,35 +17,14 @@ class ProcessTab:
 
     def __init__(self, view: RunsView, configs: Sequence[ConfigChoice], ask: Callable[[gr.EventData], None]) -> None:
         """`ask`: passes on what is wanted of a run."""
-        self._view, self._pass_on = view, ask
-        self.watched = gr.State("")  # public id of the run that is shown
         with gr.Row(elem_classes="sl-halves"):
             with gr.Column():
                 self._form = gr.HTML(
                     str(process_form(configs)), js_on_load=look.script("process"), apply_default_css=False
                 )
             with gr.Column():
-                self.live = gr.HTML(js_on_load=look.script("runs"), apply_default_css=False)
-        self.timer = gr.Timer(SECONDS, active=False)
-        self.outputs = [self.watched, self.live, self.timer]
+                self.run = RunWatch("runs", newest=view.newest_alive, shown=view.live, ask=ask)
 
     def wire(self) -> None:
         """What this tab does by itself."""
-        on(self.timer.tick, self.show, [self.watched], self.outputs)
-        on(self._form.started, self._started, [], self.outputs)  # the script's own event
-        on(self.live.control, self._control, [self.watched], self.outputs)
-
-    def show(self, watched: str) -> Updates:
-        """`watched`: a run, empty for the newest one that goes on."""
-        with troubles_told():
-            found = ids(watched)
-            run = found[0] if found else self._view.newest_alive()
-            html, going_on = self._view.live(run)
-        return {self.watched: str(run or ""), self.live: html, self.timer: gr.Timer(active=going_on)}
-
-    def _started(self, event: gr.EventData) -> Updates:
-        return self.show(word(event, "run"))
-
-    def _control(self, event: gr.EventData, watched: str) -> Updates:
-        self._pass_on(event)
-        return self.show(watched)
+        self.run.wire(self._form)

@@ -82,13 +82,13 @@ class Site:
         self.blocks.queue(default_concurrency_limit=8)
 
     def _wire(self) -> None:
-        runs, tracks, track, search, process = self.runs, self.tracks, self.track, self.search, self.process
+        runs, tracks, track, search = self.runs, self.tracks, self.track, self.search
         for event in (self.blocks.load, self.refresh.click):  # apart, so that no tab waits for what another shows
             shown = on(event, tracks.show, [tracks.pager.number, *tracks.filters], tracks.outputs)
             on(event, runs.show, [runs.pager.number], runs.outputs)
             on(event, track.show, [track.chosen], track.outputs)
-            on(event, process.show, [process.watched], process.outputs)
-            on(event, self.follow.show, [self.follow.watched], self.follow.outputs)
+            for run in (self.process.run, self.follow.run):
+                on(event, run.show, [run.watched], run.outputs)
             chosen = [tracks.form.run, search.form.run]
             on(
                 shown.then,
@@ -97,9 +97,9 @@ class Site:
                 [*runs.choice_outputs, *tracks.choice_outputs, *search.choice_outputs],
             )
         on(runs.cards.open, self._open_run, [], [self.tabs, *tracks.filters, *tracks.outputs])
-        on(process.live.open, self._open_run, [], [self.tabs, *tracks.filters, *tracks.outputs])
+        on(self.process.run.live.open, self._open_run, [], [self.tabs, *tracks.filters, *tracks.outputs])
         on(self.cameras.cards.tracks, self._open_source, [], [self.tabs, *tracks.filters, *tracks.outputs])
-        for cards in (tracks.cards, track.near, search.cards, self.analytics.panel, self.follow.live):
+        for cards in (tracks.cards, track.near, search.cards, self.analytics.panel, self.follow.run.live):
             on(cards.open, self._open_track, [], [self.tabs, *track.outputs])
         on(track.card.follow, self._show_follow, [], [self.tabs])
         on(track.card.similar, self._search, search.form.fields, [self.tabs, *search.outputs])

@@ -52,6 +52,8 @@ def track_page(track: TrackFacts) -> Markup:
         '<article class="sl-track" data-track="{id}" data-clips="{clips}" data-label="{label}"'
         ' data-names="{names}"><div class="sl-top">{clip}<div class="sl-facts">'
         "<header><h2>{name}</h2>{verdict}</header>{tools}{facts}</div></div>"
+        '<section class="sl-explained" hidden><h3>Why it was found</h3><p class="sl-why" role="status"></p>'
+        '<img alt="Heat maps of detector and embedder over the track" hidden></section>'
         "<section><h3>Timeline <small>a click goes to that moment</small></h3>{timeline}</section>"
         '<div class="sl-columns"><section><h3>Path</h3>{paths}</section>'
         "<section><h3>Over time</h3>{crops}{members}{history}</section></div></article>"
@@ -135,6 +137,7 @@ def _tools(track: TrackFacts) -> Markup:
                 _protecting(track.row),
                 split,
                 _following(track),
+                _explaining(track),
                 Markup(
                     '<button type="button" class="sl-button" data-similar="1" data-key="f">Find similar'
                     "<kbd>f</kbd></button>"
@@ -155,6 +158,16 @@ def _following(track: TrackFacts) -> Markup:
         '<button type="button" class="sl-button" data-follow="{}" data-class="{}" title="Follow what its box '
         'shows from the moment of the clip on, as a track of its own">Follow from here</button>'
     ).format(next(iter(sources)), track.row.class_name)
+
+
+def _explaining(track: TrackFacts) -> Markup:
+    """A button that shows why the track was found at the moment of the clip, where its pictures can be looked at."""
+    if track.gone is not None:
+        return Markup()
+    return Markup(
+        '<button type="button" class="sl-button" data-explain="1" title="Why the detector saw it at the moment of '
+        'the clip, and what makes it look as it does">Explain</button>'
+    )
 
 
 def _facts(track: TrackFacts) -> list[tuple[str, object]]:

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from pipeline.events import Events
+from pipeline.store import mask_rle
 from pipeline.store.chunk import NO_PTS, FrameDetections, GapColumns, ObservationColumns, SessionStart
 from trackers.structures import Detections, FloatArray, Frame, Gap, IntArray, Tracks
 
@@ -54,6 +55,17 @@ class Gathering:
             scores=np.concatenate([one.scores for one in self.tracks]),
             evidence=np.concatenate([one.evidence for one in self.tracks]),
             det_rows=np.concatenate([one.rows for one in self.tracks]),
+            mask_rle=self._masks(),
+        )
+
+    def _masks(self) -> tuple[bytes | None, ...] | None:
+        """Of each observation's detection; None where no detector gave any."""
+        if all(found.masks is None for found in self.detections):
+            return None
+        return tuple(
+            None if row < 0 or found.masks is None else mask_rle.encode_row(found.masks, row)
+            for tracks, found in zip(self.tracks, self.detections, strict=True)
+            for row in tracks.rows.tolist()
         )
 
     def features(self) -> FloatArray:

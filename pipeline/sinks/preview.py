@@ -60,7 +60,7 @@ class PreviewSink:
         self._due = now + INTERVAL
         frame = result.frame
         annotator = Annotator(self._classes, frame.width, frame.height)
-        annotated = annotator.draw(frame, result.tracks)
+        annotated = annotator.draw(frame, result.tracks, result.detections.masks)
         if self._board is not None:
             annotated = self._board.draw(annotated)
         picture = _encoded(_shrunk(annotated), frame)

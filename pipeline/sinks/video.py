@@ -68,7 +68,7 @@ class VideoSink:
             self._annotator = Annotator(self._classes, frame.width, frame.height)
             for boxes in self._before:
                 self._annotator.follow(boxes.boxes, boxes.ids)
-        picture = self._annotator.draw(frame, result.tracks)
+        picture = self._annotator.draw(frame, result.tracks, result.detections.masks)
         if self._board is not None:
             self._board.count(result.events)
             picture = self._board.draw(picture)

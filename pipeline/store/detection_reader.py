@@ -40,9 +40,7 @@ class DetectionReader:
         for here, detections in self._by_frame(frames, det_rows):
             if detections.masks is not None:
                 for i in here.tolist():
-                    row = int(det_rows[i])
-                    x, y = detections.masks.origins[row].tolist()
-                    found[i] = mask_rle.encode((x, y), detections.masks.crops[row])
+                    found[i] = mask_rle.encode_row(detections.masks, int(det_rows[i]))
         return found
 
     def _by_frame(self, frames: IntArray, det_rows: IntArray) -> Iterator[tuple[IntArray, Detections]]:

@@ -1,11 +1,11 @@
-"""One mask as run lengths: what `observations.mask_rle` holds."""
+"""Masks as run lengths: what `observations.mask_rle` holds."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from pipeline.errors import StoreError
-from trackers.structures import BoolArray, IntArray
+from trackers.structures import BoolArray, IntArray, Masks
 
 _HEADER_WORDS = 4  # x y of the crop's top left corner, height, width
 
@@ -19,6 +19,15 @@ def encode(origin: tuple[int, int], crop: BoolArray) -> bytes:
     turns = np.flatnonzero(np.diff(flat, prepend=False)) if len(flat) else np.zeros(0, np.int64)
     runs = np.diff(turns, prepend=0, append=len(flat))
     return np.concatenate([np.array([*origin, *crop.shape]), runs]).astype("<i4").tobytes()
+
+
+def encode_row(masks: Masks, row: int) -> bytes | None:
+    """One of several masks, as `encode` gives it; None where it has no pixel: nothing was seen, or nobody asked."""
+    crop = masks.crops[row]
+    if not crop.any():
+        return None
+    x, y = masks.origins[row].tolist()
+    return encode((x, y), crop)
 
 
 def decode(payload: bytes) -> tuple[tuple[int, int], BoolArray]:

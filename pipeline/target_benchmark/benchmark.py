@@ -21,10 +21,10 @@ from pipeline.evaluation.sidecars import FollowInfo
 from pipeline.evaluation.sot import Followed, Truth, evaluate
 from pipeline.evaluation.sot_files import TargetResult
 from pipeline.peer_process.worker import Missing, TrackerError
+from pipeline.target_benchmark.absence_plan import plan_absences
 from pipeline.target_benchmark.clips import ClipPictures, TargetClip, clip_pictures, find_clips
 from pipeline.target_benchmark.hiding import hide
 from pipeline.target_benchmark.line_up import line_up, networks_of
-from pipeline.target_benchmark.schedule import plan_absences
 from pipeline.target_benchmark.worker import TargetContestant, open_target_contest
 from trackers.geometry import to_xywh
 from trackers.structures import FloatArray

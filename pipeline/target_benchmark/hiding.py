@@ -9,9 +9,9 @@ import numpy as np
 
 from pipeline.evaluation.absences import Absence, HiddenTruth, Hiding
 from pipeline.evaluation.sot import Truth
+from pipeline.target_benchmark.absence_plan import SLIDE
 from pipeline.target_benchmark.background import Backgrounds, Region
 from pipeline.target_benchmark.cover import Cover
-from pipeline.target_benchmark.schedule import SLIDE
 from trackers.structures import FloatArray, ImageArray
 
 _MARGIN = np.array([0.2, 0.15, 0.2, 0.2])  # of a box's sides, on the left, top, right and bottom: hair, feet, shadow

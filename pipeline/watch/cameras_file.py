@@ -10,6 +10,8 @@ from pipeline.camera_settings import WatchSettings
 from pipeline.config import change_settings, read_yaml
 from pipeline.errors import ConfigError
 
+_MODELS = ("detector", "segmenter", "embedder")
+
 
 def load_watch_settings(path: Path, overrides: Iterable[str] = ()) -> WatchSettings:
     """Settings of a cameras file, changed by `key.path=value` strings. Raises ConfigError.
@@ -36,7 +38,7 @@ def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     placed = dict(values)
     if isinstance(secrets := placed.get("secrets_file"), str):
         placed["secrets_file"] = str(folder / secrets)
-    for section, key in (("detector", "weights"), ("embedder", "weights"), ("store", "database"), ("store", "media")):
+    for section, key in (*((name, "weights") for name in _MODELS), ("store", "database"), ("store", "media")):
         inner = placed.get(section)
         if isinstance(inner, dict) and isinstance(inner.get(key), str):
             placed[section] = {**inner, key: _from(folder, inner[key], whole=key != "weights")}

@@ -155,7 +155,7 @@ class Watch:
         cameras = enrolments(database, scope or Scope(()), settings.cameras, made_by=made_by)
         if scope is not None:
             adopt_orphans(database, media, [camera.name for camera in cameras])
-        record = run_record(settings, models.detector, models.embedder, Outputs())
+        record = run_record(settings, models.detector, models.embedder, Outputs(), segmenter=models.segmenter)
         record = replace(record, kind=LIVE, settings={**record.settings, MADE_BY: made_by}, parent=parent)
         writer = RunWriter.begin(database, record, media_folder=media, public_id=self._options.public_id)
         self._patience.insist(lambda: enrol(database, writer.public_id, cameras))
@@ -167,6 +167,8 @@ class Watch:
         """What all cameras have in common; the store knows the models then."""
         writer.alerts = build.alert_targets(self._settings.alerts)
         writer.register_model(models.detector.card)
+        if models.segmenter is not None:
+            writer.register_model(models.segmenter.card)
         embedder_id = None if models.embedder is None else writer.register_model(models.embedder.card)
         return Means(
             settings=self._settings,
@@ -175,6 +177,7 @@ class Watch:
             writer=writer,
             patience=self._patience,
             detector=models.detector,
+            segmenter=models.segmenter,
             embedder=models.embedder,
             embedder_id=embedder_id,
             media_folder=media_folder(self._settings).absolute(),
@@ -188,6 +191,7 @@ class Watch:
         roster: Roster
         engine = LiveEngine(
             means.detector,
+            segmenter=means.segmenter,
             embedder=means.embedder,
             batch=service.batch,
             max_wait=service.max_wait_ms / 1000,

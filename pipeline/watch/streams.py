@@ -10,7 +10,7 @@ from pipeline import build
 from pipeline.camera_settings import CameraSettings, WatchSettings
 from pipeline.errors import ConfigError
 from pipeline.live_engine import LiveStream
-from pipeline.models.base import Detector, Embedder
+from pipeline.models.base import Detector, Embedder, Segmenter
 from pipeline.rule_settings import AnalyticsSettings
 from pipeline.run_record import camera_detect_hash, preview_file
 from pipeline.secrets import Secrets
@@ -40,6 +40,7 @@ class Means:
     writer: RunWriter
     patience: Patience
     detector: Detector
+    segmenter: Segmenter | None
     embedder: Embedder | None
     embedder_id: int | None
     media_folder: Path
@@ -55,7 +56,7 @@ def camera_stream(
         PatientWriter(means.writer, means.database, means.patience),
         key,
         FeedCounts(feed),
-        detect_hash=camera_detect_hash(means.settings, means.detector, means.embedder),
+        detect_hash=camera_detect_hash(means.settings, means.detector, means.embedder, segmenter=means.segmenter),
         embedder_id=means.embedder_id,
         pictures=BestPictures(),
     )

@@ -94,9 +94,30 @@ const followOn = async ({follow: source, class: label}) => {
   if (sightline.takeTarget) await sightline.takeTarget(wanted); else sightline.wantedTarget = wanted;  // it was never shown
 };
 
+// Why it was found at the moment the clip shows: the server runs the networks many times, and keeps what it drew.
+const explain = async () => {
+  const section = element.querySelector('.sl-explained');
+  const [said, picture] = [section.querySelector('p'), section.querySelector('img')];
+  section.hidden = false;
+  picture.hidden = true;
+  said.hidden = false;
+  said.textContent = 'The networks look at it with and without a grey patch. This takes some seconds.';
+  const answer = await fetch(`/objects/${page().dataset.track}/explanation.png?at=${now()}`).catch(() => null);
+  if (!answer?.ok) {
+    const {detail} = await answer?.json().catch(() => ({})) ?? {};
+    said.textContent = typeof detail === 'string' ? detail : 'It cannot be explained: the server gave no answer.';
+    return;
+  }
+  URL.revokeObjectURL(picture.src);
+  picture.src = URL.createObjectURL(await answer.blob());
+  picture.hidden = false;
+  said.hidden = true;
+};
+
 element.addEventListener('click', event => {
   const {target} = event;
-  const action = target.closest('[data-op], [data-step], [data-play], [data-similar], [data-at], [data-follow]');
+  const action = target.closest('[data-op], [data-step], [data-play], [data-similar], [data-at], [data-follow], [data-explain]');
+  if (action?.dataset.explain) return void explain();
   if (action?.dataset.follow) return void followOn(action.dataset).catch(error => { element.querySelector('.sl-clip .sl-why').textContent = error.message; element.querySelector('.sl-clip .sl-why').hidden = false; });
   if (action?.dataset.op) return edit(action.dataset.op);
   if (action?.dataset.similar) return trigger('similar', {track: page().dataset.track});

@@ -29,7 +29,7 @@ _THICK = 0.3  # metres of a wall
 _PLASTER: Colour = (150, 176, 190)
 
 
-class Hiding(StrEnum):
+class Disappearance(StrEnum):
     """Why somebody is not seen."""
 
     WALL = "wall"  # walks behind one
@@ -42,34 +42,34 @@ class HiddenScene:
     """A scene and what is to happen in it."""
 
     scene: Scene
-    hiding: Hiding
+    disappearance: Disappearance
     seconds: float  # for which somebody is hidden, about
     walkers: tuple[int, ...]  # ids, from 1, whom it is about
 
 
-def hidden_scene(hiding: Hiding, seconds: float, *, seed: int) -> HiddenScene:
+def hidden_scene(disappearance: Disappearance, seconds: float, *, seed: int) -> HiddenScene:
     """The scene of one kind and length; another for each seed. ValueError for a time that is not above 0."""
     if not seconds > 0:
         raise ValueError(f"hidden for {seconds} s: must be above 0")
-    chance = np.random.default_rng((seed, list(Hiding).index(hiding)))
+    chance = np.random.default_rng((seed, list(Disappearance).index(disappearance)))
     looks = draw_looks(5, chance)
-    match hiding:
-        case Hiding.WALL:
+    match disappearance:
+        case Disappearance.WALL:
             script, about, length = _behind_a_wall(looks, seconds, chance)
-        case Hiding.LOOK_ALIKE:
+        case Disappearance.LOOK_ALIKE:
             script, about, length = _look_alikes(looks, seconds, chance)
-        case Hiding.AWAY:
+        case Disappearance.AWAY:
             script, about, length = _away(looks, seconds, chance)
     scene = Scene(length, size=SIZE, fps=FPS, seed=seed, script=script)
-    return HiddenScene(scene, hiding, seconds, tuple(walker + 1 for walker in about))
+    return HiddenScene(scene, disappearance, seconds, tuple(walker + 1 for walker in about))
 
 
 def hidden_scenes(times: tuple[float, ...], *, seeds: int) -> Iterator[HiddenScene]:
     """`seeds` scenes of every kind and every time."""
-    for hiding in Hiding:
+    for disappearance in Disappearance:
         for seconds in times:
             for seed in range(seeds):
-                yield hidden_scene(hiding, seconds, seed=seed)
+                yield hidden_scene(disappearance, seconds, seed=seed)
 
 
 def _behind_a_wall(looks: list[Look], seconds: float, chance: np.random.Generator) -> tuple[Script, list[int], float]:

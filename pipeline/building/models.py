@@ -1,0 +1,245 @@
+"""Settings -> detectors and embedders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import DetectorSettings, EmbedderSettings
+from pipeline.detector_settings import FusionSettings, LightSettings
+from pipeline.errors import ConfigError
+from pipeline.models.base import Detector, Embedder
+from pipeline.models.catalog import Task
+from pipeline.models.catalogued import CataloguedDetector, CataloguedEmbedder
+from pipeline.models.fetching import Fetched
+from pipeline.models.foreground import ForegroundOnly
+from pipeline.models.fused import FusedDetector, Fusion
+from pipeline.models.inputs import IMAGENET, PLAIN, Recipe
+from pipeline.models.light import Light, LitDetector
+from pipeline.models.named import named_model
+from pipeline.models.selection import SelectedClasses, StrongOnly
+from pipeline.models.suppression import Limits, SuppressedDetector, Way
+from pipeline.segmenter_settings import SegmenterSettings
+
+_UNSUPPRESSED = 1000  # boxes a picture that a network gives for suppression behind it
+
+NamesModel = DetectorSettings | EmbedderSettings | SegmenterSettings
+
+
+def detector(settings: DetectorSettings, *, setting: str = "detector.weights") -> Detector:
+    """Load the detector; a named one is fetched first, where it is not here. `setting`: what names it, for errors.
+
+    Raises ModelError, ConfigError.
+    """
+    found = _suppressed(settings, setting)
+    if settings.fuse is not None:
+        found = _fused(found, settings, settings.fuse)
+    if settings.light.changes:
+        found = LitDetector(found, light(settings.light))
+    return found if settings.keep is None else SelectedClasses(found, settings.keep)
+
+
+def light(settings: LightSettings) -> Light:
+    """What is done to the pictures that the detector sees."""
+    gamma = None if settings.gamma == "auto" else settings.gamma
+    return Light(gamma, settings.brightness, settings.clahe, settings.tiles)
+
+
+def _fused(first: Detector, settings: DetectorSettings, fuse: FusionSettings) -> Detector:
+    """The first detector and the second one that `fuse` names."""
+    kept = settings.model_dump(include={"min_score", "nms_iou", "nms", "nms_sigma", "max_detections", "batch"})
+    kept |= settings.model_dump(include={"precision", "device", "threads"})
+    second = DetectorSettings(weights=fuse.weights, input_size=fuse.input_size, **kept)
+    fusion = Fusion(fuse.shares, fuse.iou, fuse.skip, settings.min_score, settings.max_detections)
+    return FusedDetector(first, _suppressed(second, "detector.fuse.weights"), fusion, names=fuse.names)
+
+
+def _suppressed(settings: DetectorSettings, setting: str) -> Detector:
+    """One detector, with suppression of the kind that is wanted."""
+    if settings.nms == "class-wise":
+        return _catalogued(settings, setting)
+    most = max(_UNSUPPRESSED, settings.max_detections)
+    free = settings.model_copy(update={"nms_iou": 1.0, "max_detections": most})
+    score, count = settings.min_score, settings.max_detections
+    limits = Limits(Way(settings.nms), settings.nms_iou, settings.nms_sigma, score, count)
+    return SuppressedDetector(_catalogued(free, setting), limits)
+
+
+def _catalogued(settings: DetectorSettings, setting: str) -> Detector:
+    """One detector, by its file or by its name."""
+    known = named(settings, ("detect", "segment"), setting)
+    if known is None:
+        return _whole_detector(settings, setting)
+    whole = settings.model_copy(update=said_of(known, settings))
+    return CataloguedDetector(_whole_detector(whole, setting), known.entry)
+
+
+def embedder(settings: EmbedderSettings, *, setting: str = "embedder.weights") -> Embedder | None:
+    """Load the embedder, likewise; None where there is to be none. Raises ModelError, ConfigError."""
+    known = named(settings, ("embed",), setting)
+    if known is not None:
+        settings = settings.model_copy(update=said_of(known, settings))
+    found = _whole_embedder(settings, setting)
+    if found is not None and known is not None:
+        found = CataloguedEmbedder(found, known.entry)
+    if found is not None and settings.background == "suppress":
+        found = ForegroundOnly(found)
+    return None if found is None else StrongOnly(found, settings.min_score)
+
+
+def named(settings: NamesModel, tasks: Sequence[Task], setting: str) -> Fetched | None:
+    """The catalogue's model that the settings name; None where they name another file. Raises ModelError.
+
+    `setting`: what names it, for errors.
+    """
+    of_torchvision = settings.backend == "torchvision" and settings.weights in ("default", "none")
+    if settings.weights is None or of_torchvision:
+        return None
+    return named_model(settings.weights, tasks=tasks, setting=setting)
+
+
+def said_of(known: Fetched, settings: NamesModel) -> dict[str, Any]:
+    """What the catalogue says, in the words of the settings; what they say themselves counts more."""
+    entry = known.entry
+    said: dict[str, Any] = {"weights": str(known.paths[0])}
+    if settings.backend == "auto" and entry.backend is not None:
+        said["backend"] = entry.backend
+    if entry.architecture is not None:
+        said["architecture"] = entry.architecture
+    if entry.backend in ("openvino", "onnx"):  # files of the others say it themselves
+        said["input_size"] = settings.input_size or entry.input_size
+        if isinstance(settings, DetectorSettings):
+            said["classes"] = settings.classes or entry.classes or None
+    return said
+
+
+def _whole_detector(settings: DetectorSettings, setting: str) -> Detector:
+    """The detector with all its classes."""
+    weights = settings.weights or ""
+    limits = settings.model_dump(include={"min_score", "max_detections"})
+    common = limits | settings.model_dump(include={"classes", "nms_iou", "batch", "device", "threads"})
+    match _detector_backend(settings, setting):
+        case "motion":
+            from pipeline.models.motion import MotionDetector
+
+            return MotionDetector(**settings.motion.model_dump(), **limits)
+        case "ultralytics":
+            from pipeline.models.yolo import YoloDetector
+
+            return YoloDetector(weights, input_size=settings.input_size, **common)
+        case "torchvision":
+            return _of_torchvision(settings, common)
+        case "onnx":
+            from pipeline.models import onnx_models
+
+            return onnx_models.open_detector(
+                weights, decoder=settings.decoder, input_size=settings.input_size, **common
+            )
+        case _:
+            from pipeline.models import openvino_models
+
+            return openvino_models.open_detector(
+                weights,
+                decoder=settings.decoder,
+                input_size=settings.input_size,
+                precision=settings.precision,
+                **common,
+            )
+
+
+def _of_torchvision(settings: DetectorSettings, common: dict[str, Any]) -> Detector:
+    from pipeline.models.mask_rcnn_models import open_detector, takes
+    from pipeline.models.torchvision_models import TorchvisionDetector
+
+    weights = settings.weights or "default"
+    side = None if settings.input_size is None else min(settings.input_size)
+    if takes(settings.architecture, weights):
+        precision = settings.precision
+        return open_detector(settings.architecture, weights=weights, shortest_side=side, precision=precision, **common)
+    return TorchvisionDetector(settings.architecture, weights=weights, shortest_side=side, **common)
+
+
+def _whole_embedder(settings: EmbedderSettings, setting: str) -> Embedder | None:
+    """The embedder for all detections."""
+    weights, recipe = settings.weights or "", _recipe(settings)
+    common = settings.model_dump(include={"device", "threads"})
+    match _embedder_backend(settings, setting):
+        case "none":
+            return None
+        case "colour":
+            from pipeline.models.colour import ColourEmbedder
+
+            return ColourEmbedder()
+        case "torchvision":
+            from pipeline.models import torchvision_models
+
+            return torchvision_models.open_embedder(
+                settings.architecture,
+                weights=weights or "default",
+                recipe=recipe or IMAGENET,
+                input_size=settings.input_size or (256, 128),
+                **common,
+            )
+        case "onnx":
+            from pipeline.models import onnx_models
+
+            return onnx_models.open_embedder(weights, recipe=recipe, input_size=settings.input_size, **common)
+        case _:
+            from pipeline.models import openvino_models
+
+            return openvino_models.open_embedder(
+                weights, recipe=recipe, input_size=settings.input_size, precision=settings.precision, **common
+            )
+
+
+def _detector_backend(settings: DetectorSettings, setting: str) -> str:
+    if settings.backend != "auto":
+        return settings.backend
+    if settings.weights is None:
+        raise ConfigError(
+            "no detector is chosen; set detector.weights to a file (.xml, .onnx, .pt, .safetensors), or "
+            "detector.backend to motion (fixed camera, no weights) or torchvision"
+        )
+    match Path(settings.weights).suffix.lower():
+        case ".xml" | ".onnx":
+            return "openvino"
+        case ".pt" | ".yaml" | ".yml":
+            return "ultralytics"
+        case ".safetensors":
+            return "torchvision"
+        case suffix:
+            raise ConfigError(
+                f"{setting} {settings.weights}: no backend is known for {suffix or 'a file without suffix'}; use "
+                f".xml, .onnx, .pt, .yaml or .safetensors{_or_say('detector', setting)}"
+            )
+
+
+def _embedder_backend(settings: EmbedderSettings, setting: str) -> str:
+    if settings.backend != "auto":
+        return settings.backend
+    if settings.weights is None:
+        return "none"
+    suffix = Path(settings.weights).suffix.lower()
+    if suffix not in (".xml", ".onnx"):
+        raise ConfigError(
+            f"{setting} {settings.weights}: no backend is known for {suffix or 'a file without suffix'}; use .xml or "
+            f".onnx{_or_say('embedder', setting)}"
+        )
+    return "openvino"
+
+
+def _or_say(section: str, setting: str) -> str:
+    """What else helps where the setting has a backend beside it."""
+    return f", or set {section}.backend" if setting == f"{section}.weights" else ""
+
+
+def _recipe(settings: EmbedderSettings) -> Recipe | None:
+    """None: what is usual for the file."""
+    match settings.recipe:
+        case "plain":
+            return PLAIN
+        case "imagenet":
+            return IMAGENET
+        case "auto":
+            return None

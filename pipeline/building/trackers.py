@@ -1,0 +1,92 @@
+"""Settings -> trackers of many objects, and what goes over their tracks afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, cast
+
+from pipeline.building.targets import target_tracker
+from pipeline.config import RefineSettings
+from pipeline.target_settings import (
+    CorrelationSettings,
+    FlowSettings,
+    SiameseSettings,
+    TargetSettings,
+)
+from pipeline.tracker_settings import (
+    ByteTrackSettings,
+    DeepSortSettings,
+    Held,
+    OcSortSettings,
+    SortSettings,
+    TrackerSettings,
+)
+from trackers.structures import Evidence, MultiObjectTracker
+from trackers.targets import LOST_SCORE, ResumableTargets
+from trackers.track_rows import Refiner
+
+if TYPE_CHECKING:
+    from trackers.camera_motion import CameraMotion
+    from trackers.holding import Carrier
+
+
+def tracker(settings: TrackerSettings) -> MultiObjectTracker:
+    """A new tracker for one stream."""
+    values = settings.model_dump(exclude={"name"})
+    match settings:
+        case SortSettings():
+            from trackers.sort import Sort
+
+            return Sort(**values)
+        case ByteTrackSettings():
+            from trackers.bytetrack import ByteTrack
+
+            return ByteTrack(**values)
+        case OcSortSettings():
+            from trackers.ocsort import OcSort
+
+            return OcSort(**values)
+        case DeepSortSettings():
+            from trackers.calibration import ScoreCalibration
+            from trackers.deepsort import DeepSort
+            from trackers.holding import Holding
+
+            pairs = values.pop("calibration")
+            known = None if pairs is None else (tuple(score for score, _ in pairs), tuple(sure for _, sure in pairs))
+            holding = Holding(_carrier(values.pop("hold"), values.pop("hold_score")), _carrier(values.pop("between")))
+            camera = _camera_motion(values.pop("camera"))
+            return DeepSort(calibration=ScoreCalibration(known=known), camera=camera, holding=holding, **values)
+
+
+def refiner(settings: RefineSettings) -> Refiner:
+    """Hindsight with these settings."""
+    from trackers.refine import Refinement, refine
+
+    chosen = Refinement(**settings.model_dump())
+    return lambda rows, recording: refine(rows, chosen, recording=recording)
+
+
+def _camera_motion(model: Literal["none", "similarity", "affine"]) -> CameraMotion | None:
+    """What finds out how a camera moves."""
+    from trackers.camera_motion import CameraMotion
+
+    return None if model == "none" else CameraMotion(model=model)
+
+
+def _carrier(held: Held, least: float = LOST_SCORE) -> Carrier | None:
+    """What carries tracks without a detection; `least`: see Carrier."""
+    from trackers.holding import Carrier
+
+    match held:
+        case "none":
+            return None
+        case "flow":
+            return Carrier(_resumable(FlowSettings()), evidence=Evidence.FLOW, least=least)
+        case "correlation":
+            return Carrier(_resumable(CorrelationSettings(profile="fast")), evidence=Evidence.TARGET, least=least)
+        case "siamese":
+            return Carrier(_resumable(SiameseSettings()), evidence=Evidence.TARGET, least=least)
+
+
+def _resumable(settings: TargetSettings) -> ResumableTargets:
+    """A target tracker that can be saved."""
+    return cast("ResumableTargets", target_tracker(settings))

@@ -1,0 +1,49 @@
+"""Which values of settings stand in the hashes of what decides results, so that these last from version to version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# settings of a model that its card tells better: content, runtime
+WHERE_AND_HOW: dict[str, Any] = {"weights": True, "device": True, "threads": True}
+DETECTOR_WHERE_AND_HOW: dict[str, Any] = {**WHERE_AND_HOW, "fuse": {"weights": True}}  # the card covers both files
+
+# Settings that came after the first hashes were stored, with the values at which everything is as it was without them.
+# At these values they are left out. A new setting belongs here with the value that changes nothing: that is its
+# default of today, but it stays when the default changes. tests/unit/test_deciding.py fails until it stands here.
+_CAME_LATER: dict[str, dict[str, Any]] = {
+    "detector": {
+        "nms": "class-wise",
+        "nms_sigma": 0.5,
+        "light": {"clahe": 0.0, "tiles": 8, "gamma": 1.0, "brightness": 0.4},
+        "fuse": None,
+    },
+    "embedder": {"background": "keep"},
+    "tracker": {"mask_weight": 0.0, "cover_by": "masks", "points_in": "masks"},  # all nothing without masks
+}
+_OF_ITS_OWN = "cameras"  # a mapping of names to sections that are as those of a run
+
+
+def as_before(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Dumped settings, section by section, without what came later and is as it was before it came."""
+    told = {name: _without(section, _CAME_LATER.get(name, {})) for name, section in values.items()}
+    if isinstance(cameras := values.get(_OF_ITS_OWN), Mapping):
+        told[_OF_ITS_OWN] = {name: as_before(own) for name, own in cameras.items()}
+    return told
+
+
+def _without(section: Any, came_later: Mapping[str, Any]) -> Any:
+    """A section's values without those of `came_later`; a section in it goes when nothing of it is left."""
+    if not isinstance(section, Mapping) or not came_later:
+        return section
+    told = {}
+    for key, value in section.items():
+        if key not in came_later:
+            told[key] = value
+        elif isinstance(value, Mapping) and isinstance(came_later[key], Mapping):
+            if inner := _without(value, came_later[key]):
+                told[key] = inner
+        elif value != came_later[key]:
+            told[key] = value
+    return told
