@@ -10,8 +10,10 @@ demo: install
 	$(BIN)/sightline demo --out demo
 
 # Files in their order: the long ones of tests/integration first, so that the short ones of tests/unit fill up the end.
+# Hundreds of processes are started: what is compiled is kept.
+test: export PYTHONDONTWRITEBYTECODE =
 test: lint types
-	$(BIN)/python -m pytest -m "alone and not long"
+	$(BIN)/python -m pytest -m "alone and not long" $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
 	$(BIN)/python -m pytest -m "not alone and not long" -n 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 test-long: install
@@ -38,3 +40,4 @@ $(STAMP): pyproject.toml constraints.txt
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find pipeline trackers tests -name __pycache__ -prune -exec rm -rf {} +

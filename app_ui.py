@@ -24,15 +24,17 @@ from rich.console import Console
 from pipeline import logs
 from pipeline.api.app import make_app
 from pipeline.api.services import Limits, Services
-from pipeline.config import DATABASE_VARIABLE, Settings, StoreSettings, config_folders
+from pipeline.config import DATABASE_VARIABLE, Settings, StoreSettings
 from pipeline.errors import ConfigError, SightlineError
 from pipeline.page.access import check_host, read_login_hosts, read_media_roots, read_password
 from pipeline.page.process_form import ConfigChoice
 from pipeline.picture_search import PictureSearch
 from pipeline.run_control import RunControl
 from pipeline.run_record import media_folder
+from pipeline.shipped import config_folders
 from pipeline.store.database import open_database
 from pipeline.store.search import SimilarityIndex
+from pipeline.track_explanation import TrackExplainer
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: it would report to its makers
 BAD_INPUT = 2  # exit code: nothing was done
@@ -69,6 +71,7 @@ def serve(
             runs=RunControl(store, folder),
             similarity=SimilarityIndex(store),
             pictures=PictureSearch(store),
+            explanations=TrackExplainer(store),
             password=password,
             host=host,
             limits=Limits(
@@ -120,7 +123,8 @@ def build_app(services: Services) -> FastAPI:
 def configs() -> list[ConfigChoice]:
     """The configs that come with Sightline, each with the sentence it begins with; the default one first."""
     files = {file.stem: file for folder in reversed(config_folders()) for file in folder.glob("*.yaml")}
-    files.pop("cameras", None)  # a cameras file, for `sightline watch`
+    for other in ("cameras", "catalog"):  # for `sightline watch` and `sightline models`
+        files.pop(other, None)
     names = sorted(files, key=lambda name: (name != "default", name))
     return [ConfigChoice(name, _first_sentence(files[name])) for name in names]
 

@@ -24,7 +24,19 @@ from pipeline.sources.feed import CameraState, DropReason, FeedStatus
 from pipeline.store.filters import Scope
 from pipeline.store.states import RequestedState
 from pipeline.tracker_benchmark.peers.shots import Entry
-from trackers.structures import Detections, Evidence, FloatArray, Frame, Gap, ImageArray, Stage, State, Tracks
+from trackers.structures import (
+    Detections,
+    Evidence,
+    FloatArray,
+    Frame,
+    Gap,
+    ImageArray,
+    IntArray,
+    Masks,
+    Stage,
+    State,
+    Tracks,
+)
 
 START = datetime(2026, 11, 2, 8, 30, tzinfo=UTC)
 
@@ -267,6 +279,24 @@ class FakeEmbedder:
         if any(frame.index == self._fail_at for frame in frames):
             raise RuntimeError("the embedder broke")
         return [np.tile(np.eye(4, dtype=np.float32)[0], (len(found), 1)) for found in detections]
+
+
+class FakeSegmenter:
+    """Says that the whole of a box is the object's, cut at whole pixels."""
+
+    card = ModelCard("fake", "segment", "1", "0" * 64, "none", None)
+
+    def __init__(self, *, fail_at: int | None = None) -> None:
+        self._fail_at = fail_at
+
+    def segment(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[Masks]:
+        if any(frame.index == self._fail_at for frame in frames):
+            raise RuntimeError("the segmenter broke")
+        return [self._whole(found.boxes.astype(np.int64)) for found in detections]
+
+    def _whole(self, corners: IntArray) -> Masks:
+        sides = (corners[:, 2:] - corners[:, :2]).tolist()
+        return Masks(corners[:, :2], tuple(np.ones((height, width), bool) for width, height in sides))
 
 
 class FakeTracker:

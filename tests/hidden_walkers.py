@@ -1,6 +1,7 @@
 """Walkers who are hidden for a while, as a detector with faults sees them, and whether a tracker knows them again.
 
-Boxes are those of the truth with noise and misses; features are what an embedder says of the rendered pictures.
+Boxes are those of the truth with noise and misses, masks those of the truth; features are what an embedder says of the
+rendered pictures.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.models.base import Embedder
-from pipeline.synthetic.hiding import FPS, HiddenScene, Hiding
+from pipeline.synthetic.hidden_scenes import FPS, Disappearance, HiddenScene
 from pipeline.synthetic.scene import frames
 from pipeline.synthetic.truth import HIDDEN, Truth
 from trackers.geometry import clip_boxes, iou_matrix
@@ -25,7 +26,10 @@ MISSED = 0.1  # share of the boxes that are missed by chance
 BURST, LONGEST_BURST = 0.01, 6  # chance a frame that a walker is missed for some frames, and for how many at most
 MEETING = 0.1  # IoU of two who look alike from which they are crossing
 SAME = 0.5  # IoU of a track's box with the walker's from which it is the walker's
-BEFORE, AFTER = (1.2, 0.2), (0.4, 1.4)  # seconds before and after the hiding, from and to, in which ids are compared
+BEFORE, AFTER = (
+    (1.2, 0.2),
+    (0.4, 1.4),
+)  # seconds before and after it, from and to, in which ids are compared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +46,7 @@ class Seen:
 class Event:
     """One walker was hidden once."""
 
-    hiding: Hiding
+    disappearance: Disappearance
     seconds: float  # for which the scene was made
     truly: float  # seconds hidden by the truth
     kept: bool  # whether the walker has the same id after it
@@ -61,6 +65,11 @@ def see(scene: HiddenScene, embedder: Embedder | None) -> Seen:
     return Seen(scene, pictures, truths, found)
 
 
+def unmasked(seen: Seen) -> Seen:
+    """As a detector without masks sees it."""
+    return replace(seen, detections=[replace(one, masks=None) for one in seen.detections])
+
+
 def events(seen: Seen, tracker: MultiObjectTracker) -> Iterator[Event]:
     """What a new tracker makes of the hidings in a scene."""
     ids: list[tuple[IntArray, FloatArray]] = []
@@ -72,7 +81,7 @@ def events(seen: Seen, tracker: MultiObjectTracker) -> Iterator[Event]:
         for first, end in _hidings(walker, seen):
             before = _usual(own[max(first - round(BEFORE[0] * FPS), 0) : first - round(BEFORE[1] * FPS)])
             after = _usual(own[end + round(AFTER[0] * FPS) : end + round(AFTER[1] * FPS)])
-            yield Event(seen.scene.hiding, seen.scene.seconds, (end - first) / FPS, before == after != 0)
+            yield Event(seen.scene.disappearance, seen.scene.seconds, (end - first) / FPS, before == after != 0)
 
 
 def _detected(truth: Truth, missing: dict[int, int], size: tuple[int, int], chance: np.random.Generator) -> Detections:
@@ -90,7 +99,8 @@ def _detected(truth: Truth, missing: dict[int, int], size: tuple[int, int], chan
     boxes += chance.normal(0, NOISE, boxes.shape) * sides
     kept &= (boxes[:, 2:] - boxes[:, :2] > 2).all(axis=1)
     scores = chance.uniform(0.7, 0.98, len(truth)).astype(np.float32)
-    return Detections(boxes.astype(np.float32), scores, np.zeros(len(truth), np.int64))[kept]
+    labels = np.zeros(len(truth), np.int64)
+    return Detections(boxes.astype(np.float32), scores, labels, masks=truth.masks)[kept]
 
 
 def _track_of(walker: int, truth: Truth, ids: IntArray, boxes: FloatArray) -> int:
@@ -110,7 +120,7 @@ def _usual(ids: list[int]) -> int:
 
 
 def _hidings(walker: int, seen: Seen) -> list[tuple[int, int]]:
-    """First frame of each hiding of a walker, and the first one after it; with frames before and after."""
+    """First frame of each disappearance of a walker, and the first one after it; with frames before and after."""
     hidden = np.array([_is_hidden(walker, truth, seen.scene) for truth in seen.truths])
     edges = np.flatnonzero(np.diff(np.concatenate([[False], hidden, [False]]).astype(int))).reshape(-1, 2)
     joined: list[list[int]] = []
@@ -126,7 +136,7 @@ def _is_hidden(walker: int, truth: Truth, scene: HiddenScene) -> bool:
     row = np.flatnonzero(truth.ids == walker)
     if len(row) == 0:
         return True
-    if scene.hiding is Hiding.LOOK_ALIKE:
+    if scene.disappearance is Disappearance.LOOK_ALIKE:
         other = np.isin(truth.ids, scene.walkers) & (truth.ids != walker)
         return bool((iou_matrix(truth.boxes[row], truth.boxes[other]) >= MEETING).any())
     return bool(truth.visibility[row[0]] <= HIDDEN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from pipeline.cli import main
-from tests.conftest import ROOT
+from tests.conftest import ROOT, logging_as_before
 
 MOTION = ("--config", "motion")  # whatever moves: quick, and blind to what it is
 SHOWN = {"COLUMNS": "200", "NO_COLOR": "1"}  # a wide terminal, no colours
@@ -48,7 +47,7 @@ def call_main(*words: object, folder: Path) -> Finished:
 
     Also what libraries write past Python is in `out` and `err`.
     """
-    with chdir(folder), _shown(), _logging_as_before(), _caught(1) as out, _caught(2) as err:
+    with chdir(folder), _shown(), logging_as_before(), _caught(1) as out, _caught(2) as err:
         with redirect_stdout(out), redirect_stderr(err):
             code = _code(words)
         return Finished(code, _text(out), _text(err))
@@ -79,19 +78,6 @@ def _shown() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def _logging_as_before() -> Iterator[None]:
-    """A command sets up logging for its process."""
-    loggers = [logging.getLogger(), logging.getLogger("pipeline")]
-    before = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
-    try:
-        yield
-    finally:
-        for logger, level, handlers in before:
-            logger.setLevel(level)
-            logger.handlers[:] = handlers
 
 
 @contextmanager

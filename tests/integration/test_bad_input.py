@@ -88,7 +88,7 @@ def test_malicious_pickle_is_refused_and_never_runs(clip: Path, tmp_path: Path) 
 
     torch.save({"model": Attack()}, tmp_path / "bad.pt")
     options = ["--config", "people", "--set", "detector.weights=bad.pt"]
-    refused(sightline("run", clip, *options, folder=tmp_path), "bad.pt", folder=tmp_path, left={"clip.mp4", "bad.pt"})
+    refused(call_main("run", clip, *options, folder=tmp_path), "bad.pt", folder=tmp_path, left={"clip.mp4", "bad.pt"})
 
 
 @pytest.mark.parametrize("option", ["--mot-out", "--csv-out", "--video-out"])
@@ -143,7 +143,7 @@ def test_track_and_evaluate_name_file_and_line(tmp_path: Path) -> None:
 def test_truncated_video_keeps_what_came_before_and_says_so(pets: Path, tmp_path: Path) -> None:
     whole = write_faststart(pets / "video.mp4", tmp_path / "whole.mp4", count=240)
     (tmp_path / "cut.mp4").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    done = sightline("run", *MOTION, "cut.mp4", "--mot-out", "out.txt", "--video-out", "out.mp4", folder=tmp_path)
+    done = call_main("run", *MOTION, "cut.mp4", "--mot-out", "out.txt", "--video-out", "out.mp4", folder=tmp_path)
     assert done.code == 1, done.err
     assert "damaged" in done.out
     assert (tmp_path / "out.txt").stat().st_size > 0

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.sot_files import evaluate_targets, find_targets
-from tests.integration.command import sightline
+from tests.integration.command import call_main, sightline
 from tests.peer_environment import OPENCV, install, make_environment
 
 FRAMES = 100  # at 25 a second
@@ -68,7 +68,7 @@ def test_ours_and_others_are_scored_timed_and_tried_with_absences(clips: Path, t
 
 def test_bad_input_is_told(clips: Path, tmp_path: Path) -> None:
     def told(*words: object) -> str:
-        done = sightline("benchmark", "targets", *words, folder=tmp_path)
+        done = call_main("benchmark", "targets", *words, folder=tmp_path)
         assert done.code == 2
         return done.err
 

@@ -27,7 +27,7 @@ from pipeline.tracker_benchmark.contest import open_contest
 from pipeline.tracker_benchmark.frame_file import write_frames
 from pipeline.tracker_benchmark.peers.shots import Entry
 from pipeline.tracker_benchmark.worker import Worker, peer_worker
-from tests.integration.command import sightline
+from tests.integration.command import call_main, sightline
 from tests.peer_environment import LAP, ROBOFLOW, install, make_environment
 
 LENGTH = 20  # frames
@@ -117,7 +117,7 @@ def test_without_others_ours_are_measured_alone(tmp_path: Path) -> None:
 
 def test_bad_input_is_told_before_anything_is_measured(two_walkers: Path, tmp_path: Path) -> None:
     def told(*words: object) -> str:
-        done = sightline("benchmark", "trackers", *words, folder=tmp_path)
+        done = call_main("benchmark", "trackers", *words, folder=tmp_path)
         assert done.code == 2
         return done.err
 

@@ -22,7 +22,7 @@ from tests.integration.command import call_main, sightline
 from tests.unit.trackers.target_scenes import Pictures, moving
 from trackers.geometry import from_xywh, iou_pairs, to_xywh
 from trackers.mosse import Mosse
-from trackers.targets import LOST
+from trackers.targets import LOST_SCORE
 
 NAMES = ("mosse", "correlation", "flow")
 
@@ -84,7 +84,7 @@ def test_a_classifier_on_the_bundled_detector_follows(clip: Path, pictures: Pict
     rows = np.loadtxt(tmp_path / "b.txt", delimiter=",")
     assert iou_pairs(from_xywh(rows[:, :4]), pictures.boxes[:8, 0]).min() > 0.6
     assert iou_pairs(pictures.boxes[0], pictures.boxes[7])[0] < 0.3  # it would not do to stay
-    assert rows[:, 4].min() > LOST
+    assert rows[:, 4].min() > LOST_SCORE
     info = json.loads((tmp_path / "b.txt.json").read_text())
     assert (info["tracker"], info["settings"]["candidates"]) == ("mdnet", 128)
 

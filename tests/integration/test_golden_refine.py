@@ -47,10 +47,18 @@ def percent(scores: Scores) -> tuple[float, float, float]:
 @pytest.mark.parametrize(
     ("data", "camera_motion", "tracker", "least", "loss"),
     [
-        pytest.param("mot17-val", "gmc.txt", "deepsort", (59.9, 73.4, 67.7), 0.0, id="mot17 deepsort, camera motion"),
+        pytest.param(
+            "mot17-val",
+            "gmc.txt",
+            "deepsort",
+            (59.9, 73.4, 67.7),
+            0.0,
+            id="mot17 deepsort, camera motion",
+            marks=pytest.mark.long,
+        ),
         pytest.param("mot17-val", None, "deepsort", (58.1, 70.2, 68.0), 0.0, id="mot17 deepsort"),
         pytest.param("mot17-val", None, "bytetrack", (57.2, 69.0, 70.2), 0.0, id="mot17 bytetrack"),
-        pytest.param("mot15", None, "deepsort", (40.8, 52.8, 39.2), 0.8, id="mot15 deepsort"),
+        pytest.param("mot15", None, "deepsort", (40.8, 52.8, 39.2), 0.8, id="mot15 deepsort", marks=pytest.mark.long),
         pytest.param("mot15", None, "bytetrack", (39.6, 51.7, 35.7), 2.5, id="mot15 bytetrack", marks=pytest.mark.long),
     ],
 )

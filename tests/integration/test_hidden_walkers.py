@@ -6,14 +6,16 @@ import pytest
 
 from pipeline import build
 from pipeline.config import load_settings
-from pipeline.synthetic.hiding import Hiding, hidden_scene
-from tests.hidden_walkers import AS_SAID, events, see
+from pipeline.synthetic.hidden_scenes import Disappearance, hidden_scene
+from tests.hidden_walkers import AS_SAID, events, see, unmasked
 
 
-@pytest.mark.parametrize(("hiding", "seconds"), [(Hiding.WALL, 1.0), (Hiding.WALL, 3.0), (Hiding.AWAY, 3.0)])
-def test_who_comes_back_is_known(hiding: Hiding, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("disappearance", "seconds"), [(Disappearance.WALL, 1.0), (Disappearance.WALL, 3.0), (Disappearance.AWAY, 3.0)]
+)
+def test_who_comes_back_is_known(disappearance: Disappearance, seconds: float) -> None:
     settings = load_settings("default", [f"tracker.calibration={AS_SAID}"])
-    seen = see(hidden_scene(hiding, seconds, seed=1), build.embedder(settings.embedder))
+    seen = unmasked(see(hidden_scene(disappearance, seconds, seed=1), build.embedder(settings.embedder)))
     found = list(events(seen, build.tracker(settings.tracker)))
     assert len(found) == len(seen.scene.walkers)
     assert all(abs(one.truly - seconds) < 0.7 for one in found)
@@ -25,5 +27,5 @@ def test_who_waits_too_briefly_does_not_know() -> None:
     settings = load_settings(
         "default", [f"tracker.calibration={AS_SAID}", "tracker.lost_seconds=0.2", "tracker.shadowed_lost_seconds=0.2"]
     )
-    seen = see(hidden_scene(Hiding.WALL, 1.0, seed=1), None)
+    seen = see(hidden_scene(Disappearance.WALL, 1.0, seed=1), None)
     assert not any(one.kept for one in events(seen, build.tracker(settings.tracker)))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.command import MOTION, call_main, sightline
+from tests.integration.command import MOTION, call_main
 from tests.integration.rules import RULES
 from tests.integration.stored import count, rows_of_run
 
@@ -23,7 +23,7 @@ def tracked(pets: Path, people: list[str], tmp_path_factory: pytest.TempPathFact
     """A folder with a store, in which 100 frames of PETS were tracked with networks, in three chunks."""
     folder = tmp_path_factory.mktemp("tracked")
     options = ["--max-frames", 100, "--set", "store.chunk=40", *NOTHING_HELD, *OUTPUTS]
-    done = sightline("run", pets / "video.mp4", *people, *RULES, *options, folder=folder)
+    done = call_main("run", pets / "video.mp4", *people, *RULES, *options, folder=folder)
     assert done.code == 0, done.err
     return folder
 
@@ -35,7 +35,7 @@ def folder(tracked: Path, tmp_path: Path) -> Path:
 
 
 def test_the_same_settings_give_the_same_rows_and_files(folder: Path) -> None:
-    done = sightline("retrack", "last", folder=folder)
+    done = call_main("retrack", "last", folder=folder)
     assert done.code == 0, done.err
     database = folder / "runs" / "sightline.db"
     first, second = rows_of_run(database, 1), rows_of_run(database, 2)
@@ -68,9 +68,9 @@ def test_nothing_is_held_and_that_is_said(folder: Path) -> None:
 
 def test_frames_nobody_looked_at_are_carried_again(pets: Path, tmp_path: Path) -> None:
     words = ["--set", "detector.every=3", "--set", "tracker.between=none", *NOTHING_HELD]
-    done = sightline("run", pets / "video.mp4", *words, "--max-frames", 60, folder=tmp_path)
+    done = call_main("run", pets / "video.mp4", *words, "--max-frames", 60, folder=tmp_path)
     assert done.code == 0, done.err
-    assert sightline("retrack", "last", folder=tmp_path).code == 0
+    assert call_main("retrack", "last", folder=tmp_path).code == 0
     database = tmp_path / "runs" / "sightline.db"
     first, second = rows_of_run(database, 1), rows_of_run(database, 2)
     assert len(first.observations) > 100
@@ -105,7 +105,7 @@ def test_runs_that_cut_differently_share_detections(pets: Path, tmp_path: Path) 
     """37 frames in chunks of 10 by one run, then 90 in chunks of 25 by another: each frame once."""
     for frames, chunk in ((37, 10), (90, 25)):
         options = ["--max-frames", frames, "--set", f"store.chunk={chunk}", *NOTHING_HELD]
-        assert sightline("run", *MOTION, pets / "video.mp4", *options, folder=tmp_path).code == 0
+        assert call_main("run", *MOTION, pets / "video.mp4", *options, folder=tmp_path).code == 0
     done = call_main("retrack", "last", folder=tmp_path)
     assert done.code == 0, done.err
     database = tmp_path / "runs" / "sightline.db"

@@ -127,6 +127,7 @@ def test_exports_of_a_run_with_networks(real_run: RealRun, tmp_path: Path) -> No
         assert (tmp_path / wanted).read_bytes() == (real_run.folder / wanted).read_bytes()
 
 
+@pytest.mark.long
 def test_queues_and_chunks_change_nothing_in_the_files(pets: Path, exact: list[str], tmp_path: Path) -> None:
     """Video is encoded chunk by chunk, so its bytes depend on them."""
     texts, videos = [], []
@@ -181,7 +182,7 @@ def test_several_sources_share_a_run_and_name_their_files(pets: Path, tmp_path: 
     with av.open(str(pets / "video.mp4")) as container:
         for number, frame in zip(range(12), container.decode(video=0), strict=False):
             cv2.imwrite(str(pictures / f"{number}.png"), frame.to_ndarray(format="bgr24"))
-    done = sightline(
+    done = call_main(
         "run", *MOTION, pets / "video.mp4", pictures, "--max-frames", 20, "--mot-out", "{name}.txt", folder=tmp_path
     )
     assert done.code == 0, done.err

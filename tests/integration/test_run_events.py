@@ -18,7 +18,7 @@ from pipeline.store.database import open_database
 from pipeline.store.filters import scope_of
 from pipeline.store.rules import add_rule
 from pipeline.store.run_queries import list_sources
-from tests.integration.command import MOTION, Finished, call_main, sightline
+from tests.integration.command import MOTION, Finished, call_main
 from tests.integration.rules import RULES
 from tests.integration.stored import count, rows_of_run
 
@@ -41,7 +41,7 @@ def folder(watched: Path, tmp_path: Path) -> Path:
 
 
 def run(pets: Path, folder: Path, *words: object) -> Finished:
-    return sightline("run", *MOTION, *NOTHING_HELD, pets / "video.mp4", "--max-frames", 150, *words, folder=folder)
+    return call_main("run", *MOTION, *NOTHING_HELD, pets / "video.mp4", "--max-frames", 150, *words, folder=folder)
 
 
 def asked(folder: Path, *words: object) -> Result:

@@ -19,7 +19,7 @@ from pipeline.store.database import open_database
 from pipeline.store.filters import scope_of
 from pipeline.store.queries import page_objects
 from tests.clips import write_clip
-from tests.integration.command import MOTION, Finished, call_main, sightline
+from tests.integration.command import MOTION, Finished, call_main
 
 FRAMES = 120
 FORMATS = {"mot": "txt", "csv": "csv", "coco": "json", "parquet": "parquet"}
@@ -48,7 +48,7 @@ def made(pets: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
         ["--mot-out", "one.txt", "--csv-out", "one.csv"],
         ["--mot-out", "two.txt", "--set", "tracker.name=bytetrack"],
     ):
-        done = sightline(*common, *words, folder=folder)
+        done = call_main(*common, *words, folder=folder)
         assert done.code == 0, done.err
     place = Place(folder, [])
     listed = json.loads(place.call("runs", "--json").out)
@@ -68,7 +68,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Place:
     folder = tmp_path_factory.mktemp("several")
     for number, name in enumerate(("left", "right")):
         write_clip(folder / f"{name}.mp4", count=20 + number)
-    done = sightline(
+    done = call_main(
         *(
             "run",
             *MOTION,

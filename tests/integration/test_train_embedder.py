@@ -101,7 +101,7 @@ def test_it_learns_and_the_product_takes_the_result(plaza: Path, tmp_path: Path)
 def test_what_was_stopped_goes_on_to_the_bit(plaza: Path, tmp_path: Path) -> None:
     plan = EmbedderPlan(input_size=(64, 32), dimension=32, widths=(8, 16, 24, 32))
     settings = EmbedderSettings(plan, loss="arcface", people=4, crops=8, epochs=3)
-    crops = read_folder(plaza, (64, 32), most=16)
+    crops = read_folder(plaza, (64, 32), most=8)
     EmbedderTraining(crops, settings, device=CPU).run(tmp_path / "whole", resume=False)
     stopped = EmbedderTraining(crops, settings, device=CPU)
     ended = stopped.run(tmp_path / "parts", resume=False, watcher=StopsIn(stopped, 2))

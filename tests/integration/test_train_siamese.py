@@ -82,11 +82,13 @@ def no_answer(templates: FloatArray, maps: FloatArray) -> tuple[FloatArray, Floa
 TEACHER = SiameseNetworks(template=quadrants, search=quadrants, compare=no_answer)
 
 
-def training(labelled: Path, *, epochs: int, teacher: SiameseNetworks | None = None) -> SiameseTraining:
+def training(
+    labelled: Path, *, epochs: int, pairs: int = 24, judged: int = 8, teacher: SiameseNetworks | None = None
+) -> SiameseTraining:
     data = read_detection_data(labelled)
     torch.manual_seed(0)
     settings = SiameseSettings(
-        drawing=Drawing(pairs=160, batch=4, seed=1), judged=24, epochs=epochs, amp=False, learning_rate=4e-3
+        drawing=Drawing(pairs=pairs, batch=4, seed=1), judged=judged, epochs=epochs, amp=False, learning_rate=4e-3
     )
     return SiameseTraining(
         SiameseNetwork(TINY),
@@ -100,7 +102,8 @@ def training(labelled: Path, *, epochs: int, teacher: SiameseNetworks | None = N
 
 @pytest.mark.long
 def test_it_learns_where_the_target_is_and_what_a_teacher_sees(labelled: Path, tmp_path: Path) -> None:
-    learned = training(labelled, epochs=4, teacher=TEACHER).run(tmp_path / "out", resume=False)
+    taught = training(labelled, epochs=4, pairs=160, judged=24, teacher=TEACHER)
+    learned = taught.run(tmp_path / "out", resume=False)
     assert (learned.epochs, learned.stopped) == (4, False)
     rows = read_state(tmp_path / "out")["log"]
     assert rows[-1]["loss"] < 0.6 * rows[0]["loss"]
@@ -174,7 +177,8 @@ def test_the_command_makes_a_file_that_follow_takes(labelled: Path, plaza: Path,
         (["{labelled}", "--freeze", "2"], "give --weights"),
         (["{labelled}", "--freeze", "9", "--weights", "bundled:person-vehicle-bicycle"], "the trunk has 7"),
         (["{labelled}", "--weights", "bundled:person"], "did you mean bundled:person"),
-        (["{labelled}", "--weights", "bundled:person-reid"], "neither a Siamese network of ours nor a detector"),
+        (["{labelled}", "--weights", "bundled:person-reid"], "--weights: model 'bundled:person-reid' is for 'embed'"),
+        (["{labelled}", "--weights", "yolo11q"], "--weights: there is no file and no model 'yolo11q'; did you mean"),
         (["{labelled}", "--weights", "absent.safetensors"], "cannot be read as safetensors"),
         (["{labelled}", "--teacher-head", "a.onnx"], "give both --teacher-backbone and --teacher-head"),
         (["{labelled}", "--teacher-head", "a.onnx", "--teacher-backbone", "b.onnx"], "b.onnx"),

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.annotate import Annotator, to_supervision
 from tests.fakes import make_frame, make_tracks
-from trackers.structures import Detections, Evidence, Frame, Stage, Tracks
+from trackers.structures import Detections, Evidence, Frame, Masks, Stage, Tracks
 
 
 def grey(index: int = 0, *, width: int = 640, height: int = 480) -> Frame:
@@ -79,3 +79,26 @@ def test_colours_belong_to_ids() -> None:
     assert first.draw(grey(1), tracks())[250, 200].tolist() == second.draw(grey(1), tracks())[250, 200].tolist()
     other = first.draw(grey(2), replace(tracks(), ids=np.array([2])))[250, 200].tolist()
     assert other != first.draw(grey(3), tracks())[250, 200].tolist()
+
+
+def test_the_pixels_of_a_mask_are_tinted_and_no_others() -> None:
+    crop = np.zeros((40, 20), bool)
+    crop[10:30, 5:15] = True
+    masks = Masks(np.array([[220, 250]]), (crop,))
+    drawn = Annotator(["person"], 640, 480).draw(grey(), tracks(), masks)
+    plain = Annotator(["person"], 640, 480).draw(grey(), tracks())
+    tinted = np.zeros((480, 640), bool)
+    tinted[260:280, 225:235] = True
+    np.testing.assert_array_equal((drawn != plain).any(axis=2), tinted)
+    carried = replace(tracks(), rows=np.array([-1]))
+    np.testing.assert_array_equal(
+        Annotator(["person"], 640, 480).draw(grey(), carried, masks),
+        Annotator(["person"], 640, 480).draw(grey(), carried),
+    )
+
+
+def test_a_mask_beyond_the_border_is_cut() -> None:
+    masks = Masks(np.array([[630, -10]]), (np.ones((30, 30), bool),))
+    frame, carried = grey(), tracks()
+    drawn = Annotator(["person"], 640, 480).draw(frame, carried, masks)
+    assert (drawn != Annotator(["person"], 640, 480).draw(frame, carried)).any(axis=2).sum() == 20 * 10

@@ -12,12 +12,12 @@ import pytest
 from pipeline import build
 from pipeline.errors import ConfigError
 from pipeline.following import Following
-from pipeline.target_settings import AutoSettings, FlowSettings, SiameseSettings
+from pipeline.target_settings import NONE, AutoSettings, FlowSettings, SiameseSettings
 from tests.fakes import FakeSource, make_frame
 from tests.unit.trackers.target_scenes import Pictures, moving
 from trackers.geometry import iou_pairs
 from trackers.structures import Frame
-from trackers.targets import TargetTracker
+from trackers.targets import LOST_SCORE, TargetTracker
 
 PICTURES = moving(12, starts=np.array([[40.0, 50.0]]), steps=np.array([[2.0, 1.0]]))
 
@@ -48,6 +48,18 @@ def test_in_a_picture_of_another_size_the_target_is_lost(tracker: TargetTracker)
     for step in steps[5:8]:
         np.testing.assert_array_equal(step.box, steps[4].box)
     assert iou_pairs(steps[-1].box[None], PICTURES.boxes[-1])[0] > 0.6  # and found again
+
+
+@pytest.mark.parametrize(("frame_rate", "pictures"), [(5.0, 2), (25.0, 10)])
+def test_seconds_are_as_many_pictures_as_the_source_has_in_them(frame_rate: float, pictures: int) -> None:
+    """What leaps out of the networks' sight is found as soon as it is searched: after 0.4 s."""
+    leap = moving(2, starts=np.array([[40.0, 50.0]]), steps=np.array([[110.0, 0.0]]))
+    tracker = build.target_tracker(AutoSettings(detector=NONE, embedder=NONE), frame_rate=frame_rate)
+    tracker.add(leap.frames[0], leap.boxes[0])
+    for _ in range(pictures + 1):
+        assert tracker.update(leap.frames[1]).scores[0] < LOST_SCORE
+    assert tracker.update(leap.frames[1]).scores[0] > 0.5
+    assert iou_pairs(tracker.boxes, leap.boxes[1])[0] > 0.8
 
 
 @pytest.mark.parametrize("colour", [0, 255])

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.camera_settings import WatchSettings
-from pipeline.config import load_settings, parse
+from pipeline.config import Settings, load_settings, parse
 from pipeline.outputs import Outputs
-from pipeline.run_record import differences, run_record, stored_outputs, stored_settings
+from pipeline.run_record import camera_detect_hash, differences, inputs, run_record, stored_outputs, stored_settings
 from tests.fakes import FakeDetector, FakeEmbedder
 
 
@@ -77,3 +77,36 @@ def test_outputs_come_back(tmp_path: pytest.TempPathFactory) -> None:
     outputs = Outputs(mot=tmp_path / "a.txt", video=tmp_path / "{name}.mp4")  # type: ignore[operator]
     record = run_record(load_settings("default"), FakeDetector(), None, outputs)
     assert stored_outputs(record.settings) == outputs
+
+
+def test_the_second_detectors_file_is_an_input_like_the_first() -> None:
+    said = ["detector.weights=a.xml", "detector.fuse.weights=fz/second.onnx", "segmenter.weights=c.onnx"]
+    known = inputs(load_settings(None, said))
+    assert known[Path("fz/second.onnx")] == known[Path("fz/second.bin")] == "detector.fuse.weights"
+    assert known[Path("a.bin")] == "detector.weights"
+    assert known[Path("c.onnx")] == "segmenter.weights"
+    assert "detector.fuse.weights" not in inputs(load_settings(None)).values()
+
+
+def test_the_second_detectors_path_is_kept_whole_and_stands_in_no_hash(tmp_path: Path) -> None:
+    first, second, moved = (tmp_path / name for name in ("a.onnx", "b.onnx", "c.onnx"))
+    for file in (first, second, moved):
+        file.touch()
+
+    def fused(weights: Path | str, *more: str) -> Settings:
+        return load_settings(None, [f"detector.weights={first}", f"detector.fuse.weights={weights}", *more])
+
+    def hashes(settings: Settings) -> tuple[str, str]:
+        run = run_record(settings, FakeDetector(), None, Outputs()).settings_hash
+        return run, camera_detect_hash(settings, FakeDetector(), None)
+
+    near = fused(os.path.relpath(second))
+    kept = run_record(near, FakeDetector(), None, Outputs()).settings
+    whole = Path(kept["detector"]["fuse"]["weights"])
+    assert whole.is_absolute()
+    assert whole.samefile(second)
+    assert stored_settings(kept, "x.db").detector.fuse is not None
+    assert hashes(near) == hashes(fused(second)) == hashes(fused(moved))
+    assert hashes(near) != hashes(fused(second, "detector.fuse.iou=0.4"))
+    named = run_record(fused("yolox_nano"), FakeDetector(), None, Outputs()).settings
+    assert named["detector"]["fuse"]["weights"] == "yolox_nano"  # a model of the catalogue is no file

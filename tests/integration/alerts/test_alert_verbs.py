@@ -16,7 +16,7 @@ from pipeline.store.database import open_database
 from pipeline.store.deliveries import AlertTarget, claim, mark_refused
 from tests.integration.alerts.receiver import Reply, WebhookReceiver, free_port
 from tests.integration.alerts.telling import Camera, event_ids
-from tests.integration.command import Finished, sightline
+from tests.integration.command import Finished, call_main
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def test_the_whole_way(place: Place) -> None:
 
 def test_what_cannot_be_sent_is_kept(place: Place) -> None:
     place.receiver.reply = lambda _: Reply(503 if len(place.receiver.requests) == 2 else 200)
-    sent = sightline("alerts", "send", "cameras.yaml", folder=place.folder)
+    sent = call_main("alerts", "send", "cameras.yaml", folder=place.folder)
     assert sent.code == 1
     assert sent.out.strip() == "hq: 1 arrived, 2 waiting, 0 refused; answered 503 Service Unavailable"
     assert asked("alerts", "send", "cameras.yaml").code == 0
@@ -91,7 +91,7 @@ def test_what_waits_is_forgotten(place: Place) -> None:
     assert "no terminal to ask whether to forget them; add --yes" in first.err
     done = asked("alerts", "drop", "hq", "--yes", "--database", "runs.db")
     assert (done.code, done.out.splitlines()) == (0, ["hq: 2 waiting, 1 refused", "hq: 3 forgotten"])
-    again = sightline("alerts", "drop", "hq", "--yes", "--database", "runs.db", folder=place.folder)
+    again = call_main("alerts", "drop", "hq", "--yes", "--database", "runs.db", folder=place.folder)
     assert again.code == 2
     assert "nothing waits for an alert 'hq'; something waits for: none" in again.err
 

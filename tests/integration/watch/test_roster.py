@@ -86,6 +86,7 @@ def kept(tmp_path: Path) -> Iterator[Kept]:
             writer=writer,
             patience=Patience(),
             detector=detector,
+            segmenter=None,
             embedder=None,
             embedder_id=None,
             media_folder=tmp_path / "media",

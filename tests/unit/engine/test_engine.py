@@ -15,7 +15,7 @@ import pytest
 from pipeline.engine import Engine, Stream
 from pipeline.errors import DamagedSourceError, SourceError
 from pipeline.sinks.base import ChunkEnd
-from tests.fakes import FakeDetector, FakeEmbedder, FakeSource, FakeTracker, RecordingSink
+from tests.fakes import FakeDetector, FakeEmbedder, FakeSegmenter, FakeSource, FakeTracker, RecordingSink
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +49,11 @@ def two_streams(sinks: tuple[RecordingSink, RecordingSink]) -> list[Stream]:
 def test_every_frame_reaches_every_sink_in_order() -> None:
     sinks = [RecordingSink(), RecordingSink()]
     tracker = FakeTracker()
-    report = Engine([Stream(FakeSource(50), tracker, sinks)], FakeDetector(), embedder=FakeEmbedder()).run()
+    stream = Stream(FakeSource(50), tracker, sinks)
+    report = Engine([stream], FakeDetector(), segmenter=FakeSegmenter(), embedder=FakeEmbedder()).run()
     for sink in sinks:
         assert [result.frame.index for result in sink.results] == list(range(50))
+        assert all(len(result.detections.masks or ()) == len(result.detections) for result in sink.results)
         assert sink.ending == "finished"
     assert tracker.times == [index / 10 for index in range(50)]
     assert all(rows is not None and rows.shape == (i % 4, 4) for i, rows in enumerate(tracker.features))
@@ -240,8 +242,12 @@ def test_an_interrupt_in_the_caller_ends_everything() -> None:
         seconds_each=0.002,
         on_write=lambda result: os.kill(os.getpid(), signal.SIGINT) if result.frame.index == 5 else None,
     )
-    with pytest.raises(KeyboardInterrupt):
-        Engine([Stream(FakeSource(10_000), FakeTracker(), [sink])], FakeDetector()).run()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Engine([Stream(FakeSource(10_000), FakeTracker(), [sink])], FakeDetector()).run()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert sink.ending == "taken back"
 
 

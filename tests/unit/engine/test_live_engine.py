@@ -19,7 +19,7 @@ from pipeline.live_engine import LiveEngine, LiveStream
 from pipeline.models.base import Detector
 from pipeline.sinks.base import ChunkEnd, Result
 from pipeline.sources.feed import CameraState
-from tests.fakes import FakeDetector, FakeEmbedder, FakeFeed, FakeTracker, RecordingSink
+from tests.fakes import FakeDetector, FakeEmbedder, FakeFeed, FakeSegmenter, FakeTracker, RecordingSink
 from trackers.deepsort import DeepSort
 from trackers.structures import Detections, Frame, Gap, State, Tracks
 
@@ -121,10 +121,11 @@ def test_every_frame_of_a_batch_feed_comes_through_in_order_described_and_marked
     feed, sink, tracker = FakeFeed(policy="batch", mark=7), RecordingSink(), FakeTracker()
     for number in range(30):
         feed.push(seconds=number / 10)
-    with running(embedder=FakeEmbedder()) as one:
+    with running(segmenter=FakeSegmenter(), embedder=FakeEmbedder()) as one:
         one.add(3, feed, sink, tracker=tracker)
         until(lambda: len(sink.results) == 30)
     assert indices(sink) == list(range(30))
+    assert all(len(result.detections.masks or ()) == len(result.detections) for result in sink.results)
     assert {result.frame.stream for result in sink.results} == {3}
     assert set(tracker.marks) == {7}
     assert all(features is not None for features in tracker.features)
@@ -571,6 +572,29 @@ def test_a_camera_of_which_every_frame_is_odd_ends_alone() -> None:
     good, bad = FakeFeed("good", policy="batch"), FakeFeed("bad", policy="batch", mark=66)
     sinks = RecordingSink(), RecordingSink()
     with running(Odd(66), batch=2) as one:
+        one.add(0, good, sinks[0])
+        one.add(1, bad, sinks[1])
+        for number in range(12):
+            good.push()
+            if number < 8:
+                bad.push()
+            until(lambda number=number: len(sinks[0].results) == number + 1)
+        until(lambda: [number for number, _ in one.failed] == [1])
+    assert sinks[0].ending == "finished"
+
+
+def test_a_camera_on_whose_frames_the_embedder_alone_fails_ends_too() -> None:
+    """The detector before it is well each time, which must not make the embedder's failures forgotten."""
+
+    class OddEmbedder(FakeEmbedder):
+        def embed(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[Any]:
+            if any(frame.image[0, 0, 0] == 66 for frame in frames):
+                raise ModelError("too odd")
+            return super().embed(frames, detections)
+
+    good, bad = FakeFeed("good", policy="batch"), FakeFeed("bad", policy="batch", mark=66)
+    sinks = RecordingSink(), RecordingSink()
+    with running(FakeDetector(), embedder=OddEmbedder(), batch=2) as one:
         one.add(0, good, sinks[0])
         one.add(1, bad, sinks[1])
         for number in range(12):

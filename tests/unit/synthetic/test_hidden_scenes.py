@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.synthetic.hiding import FPS, Hiding, hidden_scene
+from pipeline.synthetic.hidden_scenes import FPS, Disappearance, hidden_scene
 from pipeline.synthetic.looks import draw_looks
 from pipeline.synthetic.script import straight
 from pipeline.synthetic.truth import HIDDEN
 
 
-def seconds_hidden(hiding: Hiding, seconds: float, *, seed: int) -> list[float]:
+def seconds_hidden(disappearance: Disappearance, seconds: float, *, seed: int) -> list[float]:
     """For how long each of the walkers it is about is hidden or out of the picture, once it was seen."""
-    made = hidden_scene(hiding, seconds, seed=seed)
+    made = hidden_scene(disappearance, seconds, seed=seed)
     truths = [made.scene.truth(index) for index in range(len(made.scene))]
     found = []
     for walker in made.walkers:
@@ -23,15 +23,15 @@ def seconds_hidden(hiding: Hiding, seconds: float, *, seed: int) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("hiding", [Hiding.WALL, Hiding.AWAY])
+@pytest.mark.parametrize("disappearance", [Disappearance.WALL, Disappearance.AWAY])
 @pytest.mark.parametrize("seconds", [0.5, 3.0])
-def test_walkers_are_hidden_for_that_time(hiding: Hiding, seconds: float) -> None:
-    for found in seconds_hidden(hiding, seconds, seed=3):
+def test_walkers_are_hidden_for_that_time(disappearance: Disappearance, seconds: float) -> None:
+    for found in seconds_hidden(disappearance, seconds, seed=3):
         assert found == pytest.approx(seconds, abs=0.45)
 
 
 def test_look_alikes_cover_each_other_and_look_alike() -> None:
-    made = hidden_scene(Hiding.LOOK_ALIKE, 1.0, seed=0)
+    made = hidden_scene(Disappearance.LOOK_ALIKE, 1.0, seed=0)
     one, other = (made.scene._figures[walker - 1].look for walker in made.walkers)
     assert one == other
     covered = [float(made.scene.truth(index).covered.max(initial=0)) for index in range(len(made.scene))]
@@ -40,14 +40,14 @@ def test_look_alikes_cover_each_other_and_look_alike() -> None:
 
 
 def test_scenes_differ_by_seed_and_not_by_chance() -> None:
-    one, same, other = (hidden_scene(Hiding.WALL, 1.0, seed=seed).scene.frame(20).image for seed in (1, 1, 2))
+    one, same, other = (hidden_scene(Disappearance.WALL, 1.0, seed=seed).scene.frame(20).image for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
 
 
 def test_nobody_is_hidden_for_no_time() -> None:
     with pytest.raises(ValueError, match="must be above 0"):
-        hidden_scene(Hiding.WALL, 0.0, seed=1)
+        hidden_scene(Disappearance.WALL, 0.0, seed=1)
 
 
 def test_a_walk_is_as_fast_and_as_long_as_said() -> None:

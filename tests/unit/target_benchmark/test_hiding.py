@@ -9,9 +9,9 @@ import pytest
 from pipeline.errors import ConfigError
 from pipeline.evaluation.absences import Absence, Hiding
 from pipeline.evaluation.sot import Truth
+from pipeline.target_benchmark.absence_plan import plan_absences
 from pipeline.target_benchmark.benchmark import spread_boxes
 from pipeline.target_benchmark.hiding import hide
-from pipeline.target_benchmark.schedule import plan_absences
 from trackers.structures import ImageArray
 
 RATE = 10.0

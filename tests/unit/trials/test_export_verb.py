@@ -11,13 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline import build
-from pipeline.cli import app, main
+from pipeline.cli import app
 from pipeline.config import SourceSettings, load_settings
 from pipeline.errors import SourceError
 from pipeline.sources.base import Source
 from pipeline.trials.calibration_pictures import calibration_crops, calibration_frames
 from pipeline.trials.speed import milliseconds
 from tests.fakes import make_frame
+from tests.integration.command import call_main
 
 RUNNER = CliRunner()
 
@@ -77,14 +78,10 @@ def test_an_embedder_in_sixteen_bits_without_truth(shared: Path, tmp_path: Path)
         (["last", "--format", "onnx", "--out", "b.onnx"], "last is no file that ends in"),
     ],
 )
-def test_bad_words_are_refused(
-    words: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as end:
-        main(["export", *words])
-    assert end.value.code == 2
-    assert says in " ".join(capsys.readouterr().err.split())
+def test_bad_words_are_refused(words: list[str], says: str, tmp_path: Path) -> None:
+    done = call_main("export", *words, folder=tmp_path)
+    assert done.code == 2
+    assert says in " ".join(done.err.split())
     assert not any(tmp_path.iterdir())
 
 

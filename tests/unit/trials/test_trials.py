@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline import build
-from pipeline.cli import app, main
+from pipeline.cli import app
 from pipeline.config import SourceSettings, load_settings
 from pipeline.errors import ConfigError, FormatError, SourceError
 from pipeline.models.base import ModelCard
@@ -23,6 +23,7 @@ from pipeline.trials.mot_sequence import read_mot_sequence
 from pipeline.trials.trial_report import precision_recall_plot
 from pipeline.trials.truth_set import TruthSet, boxes_as_truth, unmarked
 from tests.fakes import make_frame
+from tests.integration.command import call_main
 from trackers.structures import Detections, Frame
 
 RUNNER = CliRunner()
@@ -178,11 +179,10 @@ def test_evaluate_detector(shared: Path, tmp_path: Path) -> None:
         (["reid", "nowhere", "--set", "embedder.backend=colour"], "nowhere has no pictures"),
     ],
 )
-def test_bad_words_are_refused(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(["evaluate", *words])
-    assert end.value.code == 2
-    assert says in " ".join(capsys.readouterr().err.split())
+def test_bad_words_are_refused(words: list[str], says: str, tmp_path: Path) -> None:
+    done = call_main("evaluate", *words, folder=tmp_path)
+    assert done.code == 2
+    assert says in " ".join(done.err.split())
 
 
 def test_evaluate_reid(shared: Path, tmp_path: Path) -> None:
