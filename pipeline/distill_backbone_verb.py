@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,13 @@ def distill_backbone(
         Path | None, typer.Option(metavar="FILE", help="Start from a .safetensors of ours, not from random numbers.")
     ] = None,
     image_size: Annotated[int, typer.Option(min=64, help="Side of the views of pictures, pixels; of 32.")] = 256,
+    zoom: Annotated[
+        str, typer.Option(metavar="LEAST,MOST", help="Size of a picture in its views; 1: the whole just fits.")
+    ] = "0.7,1.8",
+    width: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=2, help="Share of MobileNetV3-Large's channels; not with --weights. [default: 0.75]"),
+    ] = None,
     pictures: Annotated[int, typer.Option(min=1, help="An epoch.")] = 2000,
     epochs: Annotated[int, typer.Option(min=1, max=100_000, help="Times so many pictures are seen.")] = 20,
     batch: Annotated[int, typer.Option(min=2, max=4096, help="Pictures a step.")] = 16,
@@ -53,11 +61,15 @@ def distill_backbone(
     from pipeline.training.learning import BEST
     from pipeline.training.mask_rcnn_file import read_mask_rcnn
     from pipeline.training.neck_teacher import NeckTeacher
+    from pipeline.training.picture_views import ViewChange
     from pipeline.training.precision import training_device, use_threads
     from pipeline.training.random_state import seed_generators
 
     if image_size % _CELL:
         raise ConfigError(f"--image-size {image_size} is no multiple of {_CELL}; take {image_size // _CELL * _CELL}")
+    if weights is not None and width is not None:
+        raise ConfigError(f"--width {width:g} and --weights {weights} exclude each other: the file has its own width")
+    change = ViewChange.of_zoom(zoom)
     place = training_device(device)
     use_threads(threads)
     known = NeckTeacher(teacher)
@@ -65,6 +77,8 @@ def distill_backbone(
         held = read_detection_data(data, told)
     seed_generators(seed)
     plan = MaskRcnnPlan(classes=held.names)
+    if width is not None:
+        plan = replace(plan, width=width)
     network = light_mask_rcnn(plan)
     if weights is not None:
         network, plan = read_mask_rcnn(weights)
@@ -82,6 +96,7 @@ def distill_backbone(
         patience=patience,
         amp=amp,
         seed=seed,
+        change=change,
     )
     work = BackboneDistillation(
         network,

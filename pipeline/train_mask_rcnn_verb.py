@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +29,19 @@ def train_mask_rcnn(
         Path | None,
         typer.Option(metavar="FILE", help="Start from a .safetensors of this command or of `distill backbone`."),
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.onnx", help="A YOLO network whose maps the backbone imitates beside the labels."),
+    ] = None,
+    imitation: Annotated[float, typer.Option(min=0, max=100, help="Weight of that, with --teacher.")] = 1.0,
     image_size: Annotated[int, typer.Option(min=64, help="Side of the views of pictures, pixels; of 32.")] = 320,
+    zoom: Annotated[
+        str, typer.Option(metavar="LEAST,MOST", help="Size of a picture in its views; 1: the whole just fits.")
+    ] = "0.7,1.8",
+    width: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=2, help="Share of MobileNetV3-Large's channels; not with --weights. [default: 0.75]"),
+    ] = None,
     pictures: Annotated[int, typer.Option(min=1, help="An epoch.")] = 2000,
     epochs: Annotated[int, typer.Option(min=1, max=100_000, help="Times so many pictures are seen.")] = 20,
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Pictures a step.")] = 8,
@@ -57,17 +70,24 @@ def train_mask_rcnn(
     from pipeline.training.detection_data import read_detection_data
     from pipeline.training.mask_rcnn_file import read_mask_rcnn
     from pipeline.training.mask_rcnn_training import MODEL, MaskRcnnSettings, MaskRcnnTraining
+    from pipeline.training.neck_teacher import NeckTeacher
+    from pipeline.training.picture_views import ViewChange
     from pipeline.training.precision import training_device, use_threads
     from pipeline.training.random_state import seed_generators
 
     if image_size % _CELL:
         raise ConfigError(f"--image-size {image_size} is no multiple of {_CELL}; take {image_size // _CELL * _CELL}")
+    if weights is not None and width is not None:
+        raise ConfigError(f"--width {width:g} and --weights {weights} exclude each other: the file has its own width")
+    change = ViewChange.of_zoom(zoom)
     place = training_device(device)
     use_threads(threads)
     with counting("pictures looked at") as told:
         held = read_detection_data(data, told)
     seed_generators(seed)
     plan = MaskRcnnPlan(classes=held.names)
+    if width is not None:
+        plan = replace(plan, width=width)
     if weights is None:
         network = light_mask_rcnn(plan)
     else:
@@ -86,6 +106,8 @@ def train_mask_rcnn(
         patience=patience,
         amp=amp,
         seed=seed,
+        change=change,
+        imitation=imitation,
     )
     work = MaskRcnnTraining(
         network,
@@ -95,6 +117,7 @@ def train_mask_rcnn(
         validated=held.val,
         device=place,
         said={"data": held.digest},
+        teacher=None if teacher is None else NeckTeacher(teacher),
     )
     masks = sum(shape is not None for one in set(held.train) for shape in one.shapes)
     boxes = sum(len(one.labels) for one in set(held.train))

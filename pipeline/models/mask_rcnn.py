@@ -21,9 +21,9 @@ from pipeline.errors import ModelError
 ARCHITECTURE = "mask_rcnn_mobilenet_v3_fpn"
 LEVELS = {"6": "0", "12": "1", "16": "2"}  # MobileNetV3's blocks that the pyramid is built on, and its levels
 STRIDES = (8, 16, 32)  # pixels a cell of each level; a fourth one, of 64, is a quarter of the last one's cells
-_CHANNELS = (40, 112, 480)  # of those blocks; the last ones are half of the paper's (its `reduced tail`)
 _ANCHORS = ((16, 26), (42, 68), (110, 180), (270, 420))  # square roots of the areas, pixels, by level
 _MOST = 4096  # of whatever a plan counts
+_WIDEST = 4.0
 _MOMENTUM = 0.03  # of running means and variances; theirs, 0.01, is for trainings of hundreds of thousands of steps
 _SHAPES = (0.5, 1.0, 2.0)  # height by width
 
@@ -33,7 +33,8 @@ class MaskRcnnPlan:
     """All that decides the shape of the network; it goes into the metadata of the network's file."""
 
     classes: tuple[str, ...] = ("person", "vehicle", "bicycle")  # without the background
-    channels: int = 96  # of the pyramid and of the mask head
+    width: float = 0.75  # channels of MobileNetV3's blocks, as a share of those of its large form
+    channels: int = 64  # of the pyramid and of the mask head
     hidden: int = 256  # of the box head
     mask_layers: int = 4  # convolutions of the mask head
     shortest: int = 320  # pixels a picture's shorter side is made
@@ -43,7 +44,9 @@ class MaskRcnnPlan:
         counts = (len(self.classes), self.channels, self.hidden, self.mask_layers, self.shortest, self.longest)
         if min(counts) < 1 or len(set(self.classes)) != len(self.classes) or self.longest < self.shortest:
             raise ModelError(f"a Mask R-CNN cannot be built as {self}")
-        if max(counts) > _MOST:  # a file that says so would fill the memory before anybody saw that it is wrong
+        if (
+            not 0 < self.width <= _WIDEST or max(counts) > _MOST
+        ):  # a file that says so would fill the memory before anybody saw that it is wrong
             raise ModelError(f"a Mask R-CNN cannot be built as {self}")
 
     def to_text(self) -> str:
@@ -61,7 +64,8 @@ class MaskRcnnPlan:
             names = values.pop("classes")
             if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
                 raise ValueError("`classes` is no list of names")
-            return cls(tuple(names), **{key: int(value) for key, value in values.items()})
+            width = float(values.pop("width"))
+            return cls(tuple(names), width, **{key: int(value) for key, value in values.items()})
         except (ValueError, TypeError, OverflowError) as error:
             raise ModelError(f"{text[:80]!r} describes no Mask R-CNN of ours: {error}") from error
 
@@ -70,17 +74,18 @@ def light_mask_rcnn(plan: MaskRcnnPlan) -> MaskRCNN:
     """Mask R-CNN (He et al. 2017) on a feature pyramid (Lin et al. 2017) over MobileNetV3 (Howard et al. 2019), with
     random numbers. Label 0 is the background.
 
-    What is smaller than torchvision's: half of the last stage, pyramid and mask head of `plan.channels` in place of
-    256, box head of `plan.hidden` in place of 1024, proposals in place of 2000 and 1000.
+    What is smaller than torchvision's: a share of the channels (the paper's width multiplier) and half of the last
+    stage, pyramid and mask head of `plan.channels` in place of 256, box head of `plan.hidden` in place of 1024,
+    proposals in place of 2000 and 1000.
     """
     count, channels = len(plan.classes) + 1, plan.channels
-    trunk = mobilenet_v3_large(weights=None, reduced_tail=True).features
+    trunk = mobilenet_v3_large(weights=None, width_mult=plan.width, reduced_tail=True).features
     for layer in trunk.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = _MOMENTUM
     names = list(LEVELS.values())
     return MaskRCNN(
-        BackboneWithFPN(trunk, LEVELS, list(_CHANNELS), channels),
+        BackboneWithFPN(trunk, LEVELS, _widths(trunk), channels),
         min_size=plan.shortest,
         max_size=plan.longest,
         rpn_anchor_generator=AnchorGenerator(_ANCHORS, (_SHAPES,) * len(_ANCHORS)),
@@ -98,3 +103,9 @@ def light_mask_rcnn(plan: MaskRcnnPlan) -> MaskRCNN:
         mask_head=MaskRCNNHeads(channels, (channels,) * plan.mask_layers, 1),
         mask_predictor=MaskRCNNPredictor(channels, channels, count),
     )
+
+
+def _widths(trunk: nn.Module) -> list[int]:
+    """Channels of the blocks that the pyramid is built on: each ends with the normalisation of its last layer."""
+    blocks = [trunk.get_submodule(number) for number in LEVELS]
+    return [[one for one in block.modules() if isinstance(one, nn.BatchNorm2d)][-1].num_features for block in blocks]

@@ -66,6 +66,12 @@ class NeckImitation(nn.Module):
             left.append(((layer(own) - theirs) ** 2 / spread).mean())
         return torch.stack(left).mean()
 
+    def of(self, maps: Mapping[str, Tensor], taught: Sequence[Tensor]) -> Tensor:
+        """`forward`, of all that a network's backbone gives."""
+        own = [maps[name].float() for name in LEVELS.values()]
+        left: Tensor = self(own, [level.to(own[0].device) for level in taught])
+        return left
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
@@ -143,9 +149,7 @@ def left_over(
     pictures = normalised(lesson.pictures.to(device), network)
     with mixing(device, mixed):
         maps = network.backbone(pictures)
-    taught = [level.to(device) for level in lesson.taught]
-    loss: Tensor = imitation([maps[name].float() for name in LEVELS.values()], taught)
-    return loss
+    return imitation.of(maps, lesson.taught)
 
 
 def normalised(pictures: Tensor, network: MaskRCNN) -> Tensor:

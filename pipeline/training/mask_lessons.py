@@ -17,6 +17,7 @@ from pipeline.evaluation.segmentation import PictureTruth, evaluate_masks
 from pipeline.training.ahead import made_ahead
 from pipeline.training.labelled import LabelledPicture
 from pipeline.training.learning import SCORE
+from pipeline.training.neck_teacher import NeckTeacher
 from pipeline.training.picture_order import shown_in
 from pipeline.training.picture_views import View, ViewChange, stacked, view_of
 from trackers.structures import BoolArray, Detections, Masks
@@ -31,6 +32,7 @@ class MaskLesson:
 
     pictures: Tensor  # (n, side, side, 3) uint8 blue green red
     targets: list[dict[str, Tensor]]  # n, as torchvision takes them, and `masked` (k,): whose masks are known
+    taught: tuple[Tensor, ...] = ()  # a teacher's maps of the pictures, a level each
 
 
 class MaskLessons:
@@ -47,10 +49,15 @@ class MaskLessons:
         batch: int,
         change: ViewChange,
         seed: int,
+        teacher: NeckTeacher | None = None,
     ) -> None:
-        """`pictures`: an epoch. Raises TrainingError where no picture to judge by has masks."""
+        """`pictures`: an epoch. `teacher`: is shown the views, too.
+
+        Raises TrainingError where no picture to judge by has masks.
+        """
         self._learned, self._validated, self._names = learned, [one for one in validated if one.shapes], names
         self._side, self._pictures, self._batch, self._change, self._seed = side, pictures, batch, change, seed
+        self._teacher = teacher
         if not self._validated:
             raise TrainingError("none of the pictures to validate on has masks; name a COCO json with `segmentation`")
 
@@ -89,7 +96,9 @@ class MaskLessons:
             )
             for place, row in enumerate(rows)
         ]
-        return MaskLesson(torch.from_numpy(stacked(views)), [_target(view) for view in views])
+        pictures = stacked(views)
+        taught = () if self._teacher is None else tuple(map(torch.from_numpy, self._teacher.maps(pictures)))
+        return MaskLesson(torch.from_numpy(pictures), [_target(view) for view in views], taught)
 
 
 def _target(view: View) -> dict[str, Tensor]:

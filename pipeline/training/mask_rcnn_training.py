@@ -14,12 +14,13 @@ from torchvision.models.detection.roi_heads import fastrcnn_loss, maskrcnn_loss
 
 from pipeline.errors import TrainingError
 from pipeline.models.mask_rcnn import MaskRcnnPlan
-from pipeline.training.backbone_distillation import normalised, trunk_type
+from pipeline.training.backbone_distillation import NeckImitation, normalised, trunk_type
 from pipeline.training.folder import TrainingFolder
 from pipeline.training.labelled import LabelledPicture
 from pipeline.training.learning import BEST, Course, Learned, Learning, Watcher
 from pipeline.training.mask_lessons import MaskLesson, MaskLessons
 from pipeline.training.mask_rcnn_file import digest_of, read_mask_rcnn, to_safetensors
+from pipeline.training.neck_teacher import NeckTeacher
 from pipeline.training.picture_views import ViewChange
 from pipeline.training.precision import mixed_type, mixing
 from pipeline.training.random_state import seed_generators
@@ -42,6 +43,7 @@ class MaskRcnnSettings:
     amp: bool = True
     seed: int = 0
     change: ViewChange = field(default_factory=ViewChange)
+    imitation: float = 1.0  # weight of what of a teacher's maps is not imitated, where there is a teacher
 
 
 class Segmenting:
@@ -50,11 +52,21 @@ class Segmenting:
     Proposals and boxes learn from all objects, masks from those whose mask is known.
     """
 
-    def __init__(self, network: MaskRCNN, plan: MaskRcnnPlan, course: Course) -> None:
+    def __init__(
+        self,
+        network: MaskRCNN,
+        plan: MaskRcnnPlan,
+        course: Course,
+        *,
+        imitation: NeckImitation | None = None,
+        weight: float = 1.0,
+    ) -> None:
+        """`imitation`: the backbone goes on to see what a teacher sees; `weight`: of that loss."""
         self._network, self._plan, self._course = network, plan, course
+        self._imitation, self._weight = imitation, weight
 
     def loss(self, batch: MaskLesson) -> Tensor:
-        """Objectness and boxes of the proposals, classes, boxes and masks of the regions, added up."""
+        """Objectness and boxes of the proposals, classes, boxes and masks of the regions, and imitation, added up."""
         network, device = self._network, self._course.device
         targets = [{name: values.to(device) for name, values in one.items()} for one in batch.targets]
         pictures = normalised(batch.pictures.to(device), network)
@@ -64,7 +76,8 @@ class Segmenting:
         maps = {name: level.float() for name, level in maps.items()}  # torchvision reckons coordinates in their numbers
         proposals, proposing = network.rpn(images, maps, targets)
         regional = self._of_regions(maps, proposals, images.image_sizes, targets)
-        return torch.stack([*proposing.values(), *regional]).sum()
+        imitating = [] if self._imitation is None else [self._weight * self._imitation.of(maps, batch.taught)]
+        return torch.stack([*proposing.values(), *regional, *imitating]).sum()
 
     def content(self) -> bytes:
         """The network as it is."""
@@ -127,8 +140,10 @@ class MaskRcnnTraining:
         validated: Sequence[LabelledPicture],
         device: torch.device,
         said: Mapping[str, object],
+        teacher: NeckTeacher | None = None,
     ) -> None:
-        """`said`: of the data, for settings.yaml; where it differs, a training is not gone on with.
+        """`said`: of the data, for settings.yaml; where it differs, a training is not gone on with. `teacher`: its maps
+        are imitated beside what the labels say.
 
         Raises TrainingError where no picture has masks.
         """
@@ -153,8 +168,11 @@ class MaskRcnnTraining:
             batch=settings.batch,
             change=settings.change,
             seed=settings.seed,
+            teacher=teacher,
         )
-        self._said = {**said, "plan": plan.to_text(), "weights": digest_of(network, plan)}
+        self._imitation = None if teacher is None else NeckImitation(plan.channels, teacher.channels)
+        self._said: dict[str, object] = {**said, "plan": plan.to_text(), "weights": digest_of(network, plan)}
+        self._said["teacher"] = "" if teacher is None else teacher.sha256
         self._learning: Learning | None = None
         self._stopping = False
 
@@ -175,8 +193,11 @@ class MaskRcnnTraining:
         else:
             folder, state = TrainingFolder.begin(out, settings), {}
         self._network.requires_grad_(True)
-        exercise = Segmenting(self._network, self._plan, self._course)
-        self._learning = Learning(self._network, nn.Module(), self._course, exercise=exercise, watcher=watcher)
+        weight = self._settings.imitation
+        exercise = Segmenting(self._network, self._plan, self._course, imitation=self._imitation, weight=weight)
+        self._learning = Learning(
+            self._network, self._imitation or nn.Module(), self._course, exercise=exercise, watcher=watcher
+        )
         if state:
             self._learning.restore(state)
         if self._stopping:

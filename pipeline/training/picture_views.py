@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from pipeline.evaluation.segmentation import coded_shape
 from pipeline.training.labelled import LabelledPicture
 from trackers.structures import BoolArray, FloatArray, ImageArray, IntArray
 
+_MOST_ZOOM = 20.0
 _PAD = 114  # grey beside the picture
 _LEAST_SIDE = 4.0  # pixels of an object in the view; a smaller one is left out
 _LEAST_SEEN = 0.3  # share of an object that lies in the view; with less it is left out
@@ -31,6 +32,20 @@ class ViewChange:
     light: float = 0.35  # share, at most
     grey: float = 0.05  # how often without colours
     shift: float = 1.0  # share of the room that there is by which the picture lies beside the middle, at most
+
+    def __post_init__(self) -> None:
+        least, most = self.zoom
+        if not 0 < least <= most <= _MOST_ZOOM:
+            raise TrainingError(f"views of {least:g} to {most:g} times the picture cannot be made; give 0.7,1.8")
+
+    @classmethod
+    def of_zoom(cls, text: str) -> Self:
+        """`0.7,1.8` as the zoom, all else as usual. Raises TrainingError where it is no such pair."""
+        try:
+            least, most = map(float, text.split(","))
+        except ValueError as error:
+            raise TrainingError(f"zoom {text!r}: write the least and the greatest as 0.7,1.8") from error
+        return cls(zoom=(least, most))
 
 
 STILL = ViewChange(zoom=(1.0, 1.0), mirror=0.0, hue=0.0, saturation=0.0, light=0.0, grey=0.0, shift=0.0)  # not at all

@@ -12,12 +12,15 @@ import torch
 
 from pipeline.errors import ModelError, TrainingError
 from pipeline.models.mask_rcnn import MaskRcnnPlan, light_mask_rcnn
+from pipeline.training.backbone_distillation import NeckImitation, normalised
 from pipeline.training.folder import read_state
 from pipeline.training.labelled import LabelledPicture
 from pipeline.training.learning import BEST, SCORE, Course
 from pipeline.training.mask_lessons import MaskLesson
 from pipeline.training.mask_rcnn_file import read_mask_rcnn, to_safetensors
 from pipeline.training.mask_rcnn_training import MODEL, MaskRcnnSettings, MaskRcnnTraining, Segmenting
+from pipeline.training.neck_teacher import STRIDES
+from pipeline.training.picture_views import ViewChange
 from pipeline.training.random_state import seed_generators
 
 CPU = torch.device("cpu")
@@ -102,6 +105,31 @@ def test_masks_are_learned_from_objects_that_have_one(tmp_path: Path) -> None:
         assert all(one.grad is not None for one in network.roi_heads.box_head.parameters())
 
 
+def test_a_teacher_is_imitated_beside_the_labels() -> None:
+    """Its weight times what is not imitated is added to the other losses."""
+    seed_generators(3)
+    network = light_mask_rcnn(PLAN).eval()
+    network.rpn.train()
+    network.roi_heads.train()
+    target = {
+        "boxes": torch.tensor([[8.0, 8.0, 40.0, 40.0]]),
+        "labels": torch.ones(1, dtype=torch.int64),
+        "masks": torch.ones(1, 64, 64, dtype=torch.uint8),
+        "masked": torch.tensor([True]),
+    }
+    taught = tuple(torch.randn(1, 4, 64 // stride, 64 // stride) for stride in STRIDES)
+    lesson = MaskLesson(torch.zeros(1, 64, 64, 3, dtype=torch.uint8), [target], taught)
+    imitation = NeckImitation(PLAN.channels, (4, 4, 4))
+    losses = []
+    for known, weight in ((None, 1.0), (imitation, 0.0), (imitation, 0.5)):
+        seed_generators(4)
+        exercise = Segmenting(network, PLAN, Course(device=CPU), imitation=known, weight=weight)
+        losses.append(float(exercise.loss(lesson).detach()))
+    assert losses[0] == losses[1]
+    left = imitation.of(network.backbone(normalised(lesson.pictures, network)), taught)
+    assert losses[2] - losses[1] == pytest.approx(0.5 * float(left.detach()), rel=1e-3)
+
+
 def test_a_batch_without_objects_has_a_loss(tmp_path: Path) -> None:
     network = light_mask_rcnn(PLAN).train()
     target = {
@@ -138,6 +166,24 @@ def test_a_plan_is_read_as_it_was_written() -> None:
             MaskRcnnPlan.from_text(wrong)
     with pytest.raises(ModelError, match="cannot be built"):
         MaskRcnnPlan(classes=("a", "a"))
+    for width in (0.0, -1.0, 1e9, float("nan")):
+        with pytest.raises(ModelError, match="cannot be built"):
+            MaskRcnnPlan(width=width)
+    with pytest.raises(ModelError, match="describes no Mask R-CNN"):
+        MaskRcnnPlan.from_text(PLAN.to_text().replace('"width": 0.75', '"width": "wide"'))
+
+
+def test_half_the_width_is_half_the_channels() -> None:
+    """Of the blocks that the pyramid is built on: 40, 112 and 480 at full width."""
+    for width, channels in ((1.0, [40, 112, 480]), (0.5, [24, 56, 240])):
+        pyramid = light_mask_rcnn(MaskRcnnPlan(width=width)).backbone.fpn
+        assert [block[0].in_channels for block in pyramid.inner_blocks] == channels
+
+
+@pytest.mark.parametrize("text", ["", "1", "2,1", "0,1", "a,b", "1,2,3", "nan,1", "1,99"])
+def test_views_of_no_size_are_refused(text: str) -> None:
+    with pytest.raises(TrainingError, match=r"0\.7,1\.8"):
+        ViewChange.of_zoom(text)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
