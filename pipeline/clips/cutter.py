@@ -18,7 +18,7 @@ from pipeline.sources.excerpt import Footage
 from pipeline.store.database import Database
 from pipeline.store.filters import Scope
 from pipeline.store.footage_queries import footage_rows, local_ids
-from pipeline.store.queries import find_object, observations_of_object
+from pipeline.store.queries import find_object, masks_of_object, observations_of_object
 from pipeline.store.rows import ObjectRow
 from trackers.structures import FloatArray, Frame
 
@@ -72,7 +72,7 @@ class ClipCutter:
 
         `from_at`, `to_at`: microseconds UTC; else all that was seen, or the best part of it.
         """
-        found = self._seen(scope, public_id, source=source, at=from_at)
+        found = self._seen(scope, public_id, source=source, at=from_at, masks=True)
         if found is None:
             return None
         seen, best = found
@@ -136,14 +136,21 @@ class ClipCutter:
         return self._recorded.open(scope, seen.footage, from_at=from_at, to_at=to_at)
 
     def _seen(
-        self, scope: Scope, public_id: UUID, *, source: UUID | None = None, at: int | None = None
+        self,
+        scope: Scope,
+        public_id: UUID,
+        *,
+        source: UUID | None = None,
+        at: int | None = None,
+        masks: bool = False,
     ) -> tuple[Seen, int] | None:
-        """Where an object was in the source that is meant, and which observation is."""
+        """Where an object was in the source that is meant, and which observation is. `masks`: with its pixels."""
         with self._database.read("look for an object's pictures") as connection:
             row = find_object(scope, connection, public_id)
             table = observations_of_object(scope, connection, public_id)
             rows = footage_rows(scope, connection, table.run_source_ids.tolist())
             numbers = local_ids(scope, connection, table.track_ids.tolist())
+            pixels = masks_of_object(scope, connection, public_id) if masks else None
         if row is None:
             return None
         wanted = [key for key, footage in rows.items() if source is None or footage.source == source]
@@ -152,7 +159,7 @@ class ClipCutter:
         if shown is None:
             return None
         footage = rows[int(table.run_source_ids[shown])]
-        seen = seen_in(footage, table, name=_written(row), local_ids=numbers)
+        seen = seen_in(footage, table, name=_written(row), local_ids=numbers, masks=pixels)
         return seen, seen.near(int(table.at[shown]))
 
 
@@ -166,6 +173,8 @@ def _told(seen: Seen) -> str:
     digest = hashlib.sha256()
     for column in (seen.at, seen.boxes, seen.evidence, seen.scores, seen.local_ids):
         digest.update(column.tobytes())
+    for mask in seen.masks:
+        digest.update(mask or b"-")
     return digest.hexdigest()
 
 

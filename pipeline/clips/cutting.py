@@ -15,7 +15,7 @@ from pipeline.sinks.h264_file import H264File
 from pipeline.sources.excerpt import Footage
 from trackers.structures import FloatArray, Frame, ImageArray
 
-DRAWING = 2  # version of what is drawn and how; part of the cache's keys. Raise it with every change that shows
+DRAWING = 3  # version of what is drawn and how; part of the cache's keys. Raise it with every change that shows
 CLIP_QUALITY = 25  # x264's crf
 JPEG_QUALITY = 88
 CROP_MARGIN = 0.12  # of the box's larger side, around it
@@ -23,8 +23,8 @@ CROP_SIDE = 512  # pixels of the larger side at most
 
 
 def cut_clip(path: Path, footage: Footage, seen: Seen, *, span: tuple[int, int], width: int) -> None:
-    """Write H.264 from span[0] to span[1] (microseconds UTC) with the object's box: whole where it was detected, only
-    its corners where it was carried or predicted.
+    """Write H.264 from span[0] to span[1] (microseconds UTC) with the object's box and its mask: the box whole where
+    it was detected, only its corners where it was carried or predicted.
 
     `width`: pixels at most. Raises GoneError where no picture comes, SourceError where the object was not seen then,
     OutputError where nothing can be written.
@@ -41,7 +41,7 @@ def cut_clip(path: Path, footage: Footage, seen: Seen, *, span: tuple[int, int],
         frame: Frame | None = head
         while frame is not None:
             small = Frame(scaled(frame.image, scale), frame.index, frame.time, frame.at)
-            video.write(annotator.draw(small, seen.at_frame(frame.at, scale=scale)), frame.time - head.time)
+            video.write(annotator.draw(small, *seen.at_frame(frame.at, scale=scale)), frame.time - head.time)
             frame = next(frames, None)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.clips.outlines import outlines
 from pipeline.errors import SourceError
 from pipeline.store.footage_queries import FootageRow
 from pipeline.store.rows import ObservationTable
-from trackers.structures import Evidence, FloatArray, IntArray, Stage, Tracks
+from trackers.structures import Evidence, FloatArray, IntArray, Masks, Stage, Tracks
 
 MARGIN = 1_000_000  # microseconds shown before the first and after the last observation of a clip
 SAME = 1_000  # microseconds; a frame's time may differ by so much from an observation's
@@ -29,6 +30,7 @@ class Seen:
     scores: FloatArray  # (n,) float32
     evidence: IntArray  # (n,) int8 Evidence
     local_ids: IntArray  # (n,) int64
+    masks: tuple[bytes | None, ...]  # n, for store.mask_rle.decode; all None where nobody draws them
 
     def __len__(self) -> int:
         return len(self.at)
@@ -42,26 +44,38 @@ class Seen:
         reach = NEAR_RECORDED if self.footage.is_camera else SAME
         return int(self.at[row]) - reach, int(self.at[row]) + reach
 
-    def at_frame(self, at: int, *, scale: float) -> Tracks:
-        """What is drawn on the frame of a moment. `scale`: of the picture; boxes become as large."""
+    def at_frame(self, at: int, *, scale: float) -> tuple[Tracks, Masks]:
+        """What is drawn on the frame of a moment, and the masks by `Tracks.rows`.
+
+        `scale`: of the picture; boxes and masks become as large. Raises StoreError where a mask is damaged.
+        """
         same = SAME_RECORDED if self.footage.is_camera else SAME
         first, end = np.searchsorted(self.at, (at - same, at + same + 1)).tolist()
         _, once = np.unique(self.local_ids[first:end], return_index=True)
         rows = first + once
         count = len(rows)
-        return Tracks(
+        masks = outlines([self.masks[row] for row in rows.tolist()], scale=scale)
+        tracks = Tracks(
             boxes=(self.boxes[rows] * scale).astype(np.float32),
             scores=self.scores[rows],
             labels=np.zeros(count, np.int64),
             ids=self.local_ids[rows],
             stages=np.full(count, Stage.CONFIRMED, np.int8),
             evidence=self.evidence[rows],
-            rows=np.full(count, -1, np.int64),
+            rows=np.arange(count),
         )
+        return tracks, masks
 
 
-def seen_in(footage: FootageRow, table: ObservationTable, *, name: str, local_ids: dict[int, int]) -> Seen:
-    """The rows of one source. `local_ids`: the numbers of the tracks by their rows."""
+def seen_in(
+    footage: FootageRow,
+    table: ObservationTable,
+    *,
+    name: str,
+    local_ids: dict[int, int],
+    masks: Sequence[bytes | None] | None = None,
+) -> Seen:
+    """The rows of one source. `local_ids`: the numbers of the tracks by their rows. `masks`: of the table's rows."""
     rows = table.run_source_ids == footage.run_source_id
     return Seen(
         footage=footage,
@@ -71,6 +85,7 @@ def seen_in(footage: FootageRow, table: ObservationTable, *, name: str, local_id
         scores=table.scores[rows],
         evidence=table.evidence[rows],
         local_ids=np.array([local_ids.get(track, 0) for track in table.track_ids[rows].tolist()], np.int64),
+        masks=tuple(None if masks is None else masks[row] for row in np.flatnonzero(rows).tolist()),
     )
 
 

@@ -7,12 +7,14 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from pipeline.annotate import Annotator
 from pipeline.clips.cutting import around, scaled
 from pipeline.clips.seen import MARGIN, Seen, row_to_show, seen_in, window
 from pipeline.errors import SourceError
+from pipeline.store import mask_rle
 from pipeline.store.footage_queries import FootageRow
 from pipeline.store.rows import ObservationTable
-from trackers.structures import Evidence
+from trackers.structures import Evidence, Frame
 
 SECOND = 1_000_000
 FOOTAGE = FootageRow(7, UUID(int=1), UUID(int=2), "file", "a.mp4", "/a.mp4", "sha256:1", 0, 25.0)
@@ -70,10 +72,26 @@ def test_a_wanted_part() -> None:
 
 
 def test_what_is_drawn_on_a_frame() -> None:
-    tracks = seen([1, 2, 2]).at_frame(2 * SECOND + 400, scale=0.5)
+    tracks, _ = seen([1, 2, 2]).at_frame(2 * SECOND + 400, scale=0.5)
     assert tracks.ids.tolist() == [12]  # the same track twice, of two runs, is drawn once
     assert tracks.boxes.tolist() == [[5, 10, 15, 30]]
-    assert len(seen([1, 2]).at_frame(3 * SECOND, scale=1.0)) == 0
+    nothing, masks = seen([1, 2]).at_frame(3 * SECOND, scale=1.0)
+    assert (len(nothing), len(masks.crops)) == (0, 0)
+
+
+def test_a_mask_is_drawn_where_it_is_known() -> None:
+    crop = np.ones((8, 4), bool)
+    payloads = [None, mask_rle.encode((10, 20), crop), None]
+    known = seen_in(FOOTAGE, table([1, 2, 3]), name="person", local_ids={3: 12}, masks=payloads)
+    for second, pixels in ((1, 0), (2, 32), (3, 0)):
+        tracks, masks = known.at_frame(second * SECOND, scale=1.0)
+        assert sum(int(masks.crops[row].sum()) for row in tracks.rows.tolist()) == pixels
+        black = Frame(np.zeros((60, 60, 3), np.uint8), 0, 0.0, 0)
+        with_mask = Annotator(("person",), 60, 60).draw(black, tracks, masks)
+        without = Annotator(("person",), 60, 60).draw(black, tracks)
+        tinted = (with_mask != without).any(axis=2)
+        assert tinted.any() == bool(pixels)
+        assert not tinted[:20].any()
 
 
 def test_the_observation_to_show() -> None:
