@@ -34,29 +34,41 @@ def evaluate_masks(
         str | None,
         typer.Option(metavar="NAMES", help="What to compare: `person,vehicle=car+truck`.  [default: names of both]"),
     ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The boxes are this one's, as in a run; --weights draws their masks."),
+    ] = None,
     json_out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")] = None,
     settings: SetOption = None,
 ) -> None:
     """Average precision of the masks and boxes that a segmenting network finds, as COCO's own tools compute it.
 
-    Settings are the detector's: `--set detector.nms_iou=0.5`. Objects of score 0.01 and above are looked at, unless
-    `detector.min_score` says otherwise. What is marked `iscrowd` is neither to be found nor a fault to find.
+    Settings are the detector's: `--set detector.nms_iou=0.5`; with --detector also the segmenter's. Objects of score
+    0.01 and above are looked at, unless `detector.min_score` says otherwise. What is marked `iscrowd` is neither to be
+    found nor a fault to find.
 
     Example: `sightline evaluate masks --weights yolo11n-seg.onnx --truth coco/val.json --classes person`
     """
     from pipeline import build
     from pipeline.config import load_settings
     from pipeline.training.whole_file import write_whole
-    from pipeline.trials.mask_trial import read_mask_truth, try_masks
+    from pipeline.trials.mask_trial import BoxesAndMasks, read_mask_truth, try_masks
 
+    parts = ("detector.",) if detector is None else ("detector.", "segmenter.")
     for one in settings or []:
-        if not one.startswith("detector."):
-            raise ConfigError(f"--set {one}: only settings under detector. change something here")
-    keys = [f"detector.min_score={_LEAST_SCORE}", f"detector.weights={json.dumps(weights)}", *(settings or [])]
+        if not one.startswith(parts):
+            raise ConfigError(f"--set {one}: only settings under {' and '.join(parts)} change something here")
+    keys = [f"detector.min_score={_LEAST_SCORE}", f"detector.weights={json.dumps(detector or weights)}"]
+    if detector is not None:
+        keys += [f"segmenter.min_score={_LEAST_SCORE}", f"segmenter.weights={json.dumps(weights)}"]
     truths = [read_mask_truth(file) for file in truth]
-    detector = build.detector(load_settings(None, keys).detector)
+    chosen = load_settings(None, [*keys, *(settings or [])])
+    finder = build.detector(chosen.detector)
+    drawer = build.segmenter(chosen.segmenter, finder.card.classes)
+    if drawer is not None:
+        finder = BoxesAndMasks(finder, drawer)
     with counting("pictures") as told:
-        results = [try_masks(detector, one, classes=classes, told=told) for one in truths]
+        results = [try_masks(finder, one, classes=classes, told=told) for one in truths]
     Console().print(_table(results))
     if json_out is not None:
         write_whole(json_out, (json.dumps([asdict(one) for one in results], indent=2) + "\n").encode())

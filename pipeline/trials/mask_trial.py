@@ -12,11 +12,11 @@ import numpy as np
 
 from pipeline.errors import ConfigError, FormatError
 from pipeline.evaluation.segmentation import MaskScores, PictureTruth, evaluate_masks
-from pipeline.models.base import Detector
+from pipeline.models.base import Detector, Segmenter
 from pipeline.sources.stills import read_picture
 from pipeline.training.coco_labels import coco_entries, load_coco
 from pipeline.trials.detector_trial import Told, shared_classes
-from trackers.structures import Frame, IntArray
+from trackers.structures import Detections, Frame, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,21 @@ class MaskResult:
     pictures: int
     milliseconds: float  # a picture, median
     scores: tuple[MaskScores, ...]  # of each class
+
+
+class BoxesAndMasks:
+    """A detector and a segmenter of its boxes, as a run joins them, as one detector."""
+
+    def __init__(self, detector: Detector, segmenter: Segmenter) -> None:
+        name = f"{segmenter.card.name} on boxes of {detector.card.name}"
+        self.card = replace(detector.card, name=name, masks=True)
+        self._detector, self._segmenter = detector, segmenter
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """See `Detector.detect`; with masks."""
+        found = self._detector.detect(frames)
+        masks = self._segmenter.segment(frames, found)
+        return [replace(one, masks=pixels) for one, pixels in zip(found, masks, strict=True)]
 
 
 def read_mask_truth(file: Path, images: Path | None = None) -> MaskTruth:

@@ -102,6 +102,36 @@ def test_masks_of_a_known_network_are_scored_as_coco_does(teacher: Path, shared:
     assert 0.56 < person["boxes"]["ap50"] < 0.66
 
 
+def test_masks_on_the_boxes_of_a_detector_are_scored(teacher: Path, shared: Path, tmp_path: Path) -> None:
+    """On its own boxes a network is as good as alone; on those of a weaker detector fewer objects have one."""
+    truth = shared / "data" / "coco-mini" / "val.json"
+    few = json.loads(truth.read_text())
+    few["images"] = few["images"][:24]
+    kept = {one["id"] for one in few["images"]}
+    few["annotations"] = [one for one in few["annotations"] if one["image_id"] in kept]
+    (tmp_path / "val.json").write_text(json.dumps(few))
+    (tmp_path / "images").symlink_to(truth.parent / "images")
+    found = {}
+    for name, words in {
+        "alone": (),
+        "own": ("--detector", teacher),
+        "others": ("--detector", "bundled:person-vehicle-bicycle"),
+    }.items():
+        done = call_main(
+            "evaluate", "masks", "--weights", teacher, "--truth", "val.json", "--classes", "person", *words,
+            "--json", f"{name}.json", folder=tmp_path,
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        found[name] = json.loads((tmp_path / f"{name}.json").read_text())[0]["scores"][0]
+    assert found["own"]["boxes"]["ap50"] == found["alone"]["boxes"]["ap50"]
+    assert found["own"]["masks"]["ap50"] == pytest.approx(found["alone"]["masks"]["ap50"], abs=0.05)
+    assert 0.1 < found["others"]["masks"]["ap50"] < found["own"]["masks"]["ap50"]
+    refused = call_main(
+        "evaluate", "masks", "--weights", teacher, "--truth", truth, "--set", "segmenter.batch=2", folder=tmp_path
+    )
+    assert (refused.code, "only settings under detector." in refused.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
