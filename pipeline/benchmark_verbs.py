@@ -9,18 +9,19 @@ import typer
 from rich.console import Console
 
 from pipeline.errors import ConfigError
+from pipeline.pipeline_benchmark_verb import benchmark_pipeline
 from pipeline.progress_line import steps
 from pipeline.target_benchmark_verb import benchmark_targets
 from pipeline.tracker_names import TrackerName
 
-benchmark_app = typer.Typer(help="Measure trackers, ours and other people's.", no_args_is_help=True)
+benchmark_app = typer.Typer(help="Measure whole runs and trackers, ours and other people's.", no_args_is_help=True)
 
 _NONE = "none"
 
 
 @benchmark_app.callback()
 def benchmark() -> None:
-    """Measure trackers, ours and other people's."""
+    """Measure whole runs and trackers, ours and other people's."""
 
 
 @benchmark_app.command("trackers")
@@ -92,6 +93,7 @@ def benchmark_trackers(
 
 
 benchmark_app.command("targets")(benchmark_targets)
+benchmark_app.command("pipeline")(benchmark_pipeline)
 
 
 def read_counts(text: str) -> list[int]:

@@ -37,6 +37,7 @@ from pipeline.model_verbs import models_app
 from pipeline.recording_verbs import recordings_app
 from pipeline.redaction import redact
 from pipeline.run_verbs import DatabaseOption, RunArgument, SetOption
+from pipeline.size_verb import size
 from pipeline.stopping import INTERRUPTED, Stoppable, stopping
 from pipeline.tracker_names import TrackerName
 from pipeline.train_verbs import train_app
@@ -62,8 +63,12 @@ app.add_typer(models_app, name="models")
 app.command()(composite)
 app.command()(explain)
 app.command()(follow)
+app.command()(size)
 
 WorkersOption = Annotated[int, typer.Option(min=1, max=256, help="Processes that share the sources.")]
+StreamsOption = Annotated[
+    int, typer.Option(min=1, max=256, help="Sources at once in one process: they share the networks, and its memory.")
+]
 PreviewOption = Annotated[bool, typer.Option("--preview", help="Keep the newest annotated picture for the page.")]
 
 
@@ -113,6 +118,7 @@ def run(
     csv_out: Annotated[Path | None, typer.Option(metavar="FILE", help="Tracks as CSV with a header.")] = None,
     max_frames: Annotated[int | None, typer.Option(min=1, help="Stop after so many frames of each source.")] = None,
     workers: WorkersOption = 1,
+    streams: StreamsOption = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the last run over these sources, if it ended early.")
     ] = False,
@@ -129,6 +135,9 @@ def run(
         str | None, typer.Option(metavar="NAME", help="Of cameras: SIGHTLINE_SECRET_NAME=user:password.")
     ] = None,
     preview: PreviewOption = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What was done and how long each stage took, as JSON.")
+    ] = None,
     run_id: Annotated[UUID | None, typer.Option(hidden=True, help="Public id of the new run.")] = None,
 ) -> None:
     """Detect and track everything in videos, or of cameras (rtsp://...) until Ctrl-C, and store it.
@@ -145,6 +154,7 @@ def run(
     from pipeline.config import load_settings
     from pipeline.console import RunDisplay, left_out_lines
     from pipeline.outputs import Outputs
+    from pipeline.run_report import RunClock, write_report
     from pipeline.runs import Run
 
     overrides = list(settings or [])
@@ -154,6 +164,8 @@ def run(
         overrides.append(f"source.max_frames={max_frames}")
     if policy != "auto":
         overrides.append(f"source.policy={policy}")
+    if workers > 1 and streams > 1:
+        raise ConfigError("--workers takes several processes and --streams a single one; give one of them")
     if resume and again:
         raise ConfigError("--resume goes on with a run and --again begins a new one; give one of them")
     console = Console()
@@ -161,10 +173,10 @@ def run(
     chosen = load_settings(config, overrides)
     if chosen.source.policy == "live" or any(map(watch_verbs.is_stream, addresses.sources)):
         watch_verbs.refuse_mixture(addresses.sources, live=chosen.source.policy == "live")
-        if video_out or mot_out or csv_out or resume or again or workers > 1:
+        if video_out or mot_out or csv_out or resume or again or workers > 1 or streams > 1 or report:
             raise ConfigError(
-                "--video-out, --mot-out, --csv-out, --workers, --resume and --again are for files; of cameras "
-                "`sightline export` writes the tracks, and `sightline watch` can record"
+                "--video-out, --mot-out, --csv-out, --workers, --streams, --resume, --again and --report are for "
+                "files; of cameras `sightline export` writes the tracks, and `sightline watch` can record"
             )
         stopped = watch_verbs.watch_streams(
             addresses.sources, chosen, secret=secret, max_frames=max_frames, public_id=run_id
@@ -177,12 +189,14 @@ def run(
     for line in left_out_lines(addresses):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     with RunDisplay(console) as display:
+        clock = RunClock(display)
         work = Run(
             addresses.sources,
             chosen,
             outputs=Outputs(mot=mot_out, csv=csv_out, video=video_out),
-            observer=display,
+            observer=clock,
             workers=workers,
+            streams=streams,
             again=again,
             public_id=run_id,
             preview=preview,
@@ -190,6 +204,8 @@ def run(
         if resume and not work.resume_last():
             console.print("no run over these sources ended early; a new one begins", highlight=False)
         failure = _execute(work)
+    if report is not None and work.outcome is not None:
+        write_report(report, work.outcome, clock)
     _conclude(console, work, failure, database=database)
 
 

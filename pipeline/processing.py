@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline import build
 from pipeline.config import Settings, SourceSettings
 from pipeline.engine import Engine, Stream
-from pipeline.errors import DamagedSourceError, SightlineError
+from pipeline.errors import DamagedSourceError, OutputError, SightlineError, StoreError
 from pipeline.events import Tally
 from pipeline.loaded_models import Models
 from pipeline.outcome import RunObserver, SourceOutcome, SourceStart
@@ -81,6 +81,14 @@ class Processor:
             self._embedder_id = self._writer.register_model(self._models.embedder.card)
 
     def stop(self) -> None:
+    def with_models(self, models: Models) -> Processor:
+        """Another one of the same run, for another thread; the store knows its networks as it knows these."""
+        other = Processor(
+            self._database, self._writer, self._settings, models, observer=self._observer, preview=self._preview
+        )
+        other._embedder_id = self._embedder_id
+        return other
+
         """End early: what was read is finished and stored. Safe in a signal handler."""
         self.stopped = True
         if self._engine is not None:
@@ -283,3 +291,14 @@ def tell_failure(error: BaseException, tell: Callable[[str], None]) -> None:
 def one_line(error: BaseException) -> str:
     """An error's message, or its kind where it has none."""
     return " ".join(str(error).split()) or type(error).__name__
+def ends_run(error: BaseException) -> bool:
+    """Whether the next source would fare no better, or nobody is to try it."""
+    return isinstance(error, (StoreError, OutputError)) or not isinstance(error, Exception)
+
+
+def failed_outcome(job: Job, error: BaseException, *, alone: bool = False) -> SourceOutcome:
+    """Of a source that failed. What ends the run, or befalls its only source (`alone`), is told by who gets the error."""
+    told = None if alone or ends_run(error) else one_line(error)
+    return SourceOutcome(job.address, Path(job.address).name, SourceStatus.FAILED, job.outputs, error=told)
+
+

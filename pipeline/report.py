@@ -19,15 +19,17 @@ class StageReport:
     """What one stage did."""
 
     seconds: float = 0.0  # busy: in the stage's own code, not waiting for its neighbours
+    cpu_seconds: float = 0.0  # of the processor, in the stage's own thread; a network's threads are not among them
     frames: int = 0
     high_water: int = 0  # most items that waited in front of the stage; 0 for reading and segmenting
 
     @contextmanager
     def busy(self, frames: int) -> Iterator[None]:
         """Count the time until the block ends, and `frames`, where it ends without an exception."""
-        started = time.perf_counter()
+        started, started_cpu = time.perf_counter(), time.thread_time()
         yield
         self.seconds += time.perf_counter() - started
+        self.cpu_seconds += time.thread_time() - started_cpu
         self.frames += frames
 
 
@@ -79,7 +81,9 @@ class EngineReport:
 
     def sum_reading(self) -> None:
         """Put the readers' times, each kept by its own thread, together as stage "read"."""
+        reports = [stream.reading for stream in self.streams]
         self.stages["read"] = StageReport(
-            sum(stream.reading.seconds for stream in self.streams),
-            sum(stream.reading.frames for stream in self.streams),
+            seconds=sum(one.seconds for one in reports),
+            cpu_seconds=sum(one.cpu_seconds for one in reports),
+            frames=sum(one.frames for one in reports),
         )

@@ -13,13 +13,13 @@ from pipeline import build
 from pipeline.addresses import each_once
 from pipeline.batch import WorkerPool
 from pipeline.config import Settings
-from pipeline.errors import ConfigError, OutputError, SightlineError, StoreError
+from pipeline.errors import ConfigError, SightlineError, StoreError
 from pipeline.heart import Heart
 from pipeline.loaded_models import Models
 from pipeline.models.base import Detector, Embedder, Segmenter
 from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome
 from pipeline.outputs import Outputs, check_outputs
-from pipeline.processing import Job, Processor, one_line, tell_failure
+from pipeline.processing import Job, Processor, ends_run, failed_outcome, one_line, tell_failure
 from pipeline.rule_settings import AnalyticsSettings, DrawnRule
 from pipeline.run_plan import Seen, drawn_rules, look_at, refuse_unreadable, without_finished
 from pipeline.run_record import (
@@ -32,6 +32,7 @@ from pipeline.run_record import (
     stored_settings,
     with_drawn,
 )
+from pipeline.side_by_side import SideBySide
 from pipeline.store.database import Database, open_database
 from pipeline.store.filters import PROJECT, Scope, scope_of
 from pipeline.store.finished import finished_places
@@ -68,11 +69,13 @@ class Run:
         outputs: Outputs | None = None,
         observer: RunObserver | None = None,
         workers: int = 1,
+        streams: int = 1,
         again: bool = False,
         public_id: UUID | None = None,
         preview: bool = False,
     ) -> None:
-        """`workers`: processes that share the sources; 1: this one alone. `again`: also what was finished before.
+        """`workers`: processes that share the sources; 1: this one alone. `streams`: sources at once, where this
+        process is alone. `again`: also what was finished before.
 
         `public_id`: of the new run, where it was given out before. `preview`: keep the newest annotated picture in
         the media folder while it goes on.
@@ -82,6 +85,7 @@ class Run:
         self._outputs = outputs or Outputs()
         self._observer = observer or RunObserver()
         self._workers = workers
+        self._streams = streams
         self._again = again
         self._public_id = public_id
         self._preview = preview
@@ -233,6 +237,13 @@ class Run:
                 self._take_on(pool)
                 pool.process(jobs, outcome)
             return
+        if min(self._streams, len(jobs)) > 1:
+            together = SideBySide(
+                min(self._streams, len(jobs)), self._settings, models, self._observer, processor=processor.with_models
+            )
+            self._take_on(together)
+            together.process(jobs, outcome)
+            return
         self._take_on(processor)
         self._process(processor, jobs, outcome, alone=len(seen) == 1)
 
@@ -252,16 +263,9 @@ class Run:
             try:
                 outcome.sources.append(processor.process(job))
             except Exception as error:
-                fatal = alone or isinstance(error, (StoreError, OutputError))  # the next source would fare no better
-                failed = SourceOutcome(
-                    job.address,
-                    Path(job.address).name,
-                    SourceStatus.FAILED,
-                    job.outputs,
-                    error=None if fatal else one_line(error),  # what ends the run is told by who gets it
-                )
+                failed = failed_outcome(job, error, alone=alone)
                 outcome.sources.append(failed)
-                if fatal:
+                if alone or ends_run(error):
                     raise
                 if not isinstance(error, SightlineError):
                     _log.exception("%s: an error that Sightline does not know; please report it", job.address)
