@@ -80,7 +80,6 @@ class Processor:
         if self._models.embedder is not None:
             self._embedder_id = self._writer.register_model(self._models.embedder.card)
 
-    def stop(self) -> None:
     def with_models(self, models: Models) -> Processor:
         """Another one of the same run, for another thread; the store knows its networks as it knows these."""
         other = Processor(
@@ -89,6 +88,7 @@ class Processor:
         other._embedder_id = self._embedder_id
         return other
 
+    def stop(self) -> None:
         """End early: what was read is finished and stored. Safe in a signal handler."""
         self.stopped = True
         if self._engine is not None:
@@ -288,9 +288,6 @@ def tell_failure(error: BaseException, tell: Callable[[str], None]) -> None:
         error.add_note(f"the store could not be told of it: {second}")
 
 
-def one_line(error: BaseException) -> str:
-    """An error's message, or its kind where it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
 def ends_run(error: BaseException) -> bool:
     """Whether the next source would fare no better, or nobody is to try it."""
     return isinstance(error, (StoreError, OutputError)) or not isinstance(error, Exception)
@@ -302,3 +299,6 @@ def failed_outcome(job: Job, error: BaseException, *, alone: bool = False) -> So
     return SourceOutcome(job.address, Path(job.address).name, SourceStatus.FAILED, job.outputs, error=told)
 
 
+def one_line(error: BaseException) -> str:
+    """An error's message, or its kind where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
