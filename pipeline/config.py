@@ -22,7 +22,14 @@ from pydantic import (
 )
 
 from pipeline.bundled_models import resolved
-from pipeline.detector_settings import FusionSettings, LightSettings, NmsName
+from pipeline.detector_settings import (
+    AdaptiveSettings,
+    BudgetSettings,
+    FusionSettings,
+    LightSettings,
+    NmsName,
+    ScheduleName,
+)
 from pipeline.errors import ConfigError
 from pipeline.rule_settings import AnalyticsSettings
 from pipeline.section import ImageSize, Names, Seconds, Section, Share
@@ -80,6 +87,11 @@ class DetectorSettings(Section):
     classes: Names | None = Field(None, description="class names in label order, where the file has none")
     keep: Names | None = Field(None, description="names of the classes to use; all where empty")
     input_size: ImageSize | None = Field(None, description="height, width in pixels, where the file leaves it open")
+    letterbox: Literal["tight", "full"] = Field(
+        "tight",
+        description="openvino: tight: pictures are padded as little as the network can do with, so that wide ones take "
+        "less time; full: up to input_size",
+    )
     min_score: Share = Field(0.1, description="weaker boxes are dropped and not stored")
     nms_iou: Share = Field(0.65, description="of two boxes of a class that overlap more the weaker one is dropped")
     nms: NmsName = Field(
@@ -93,14 +105,32 @@ class DetectorSettings(Section):
     every: Annotated[int, Field(ge=1, le=1000)] = Field(
         1, description="it looks at one of so many frames; between them the tracker carries what it has"
     )
-    precision: Literal["auto", "f32", "bf16", "f16"] = Field(
-        "auto", description="openvino: arithmetic; auto: the fastest the device is good at, f32: the same everywhere"
+    schedule: ScheduleName = Field(
+        "every",
+        description="every: every n-th frame, as `every` says; adaptive: where motion or tracks in doubt ask for it; "
+        "budget: as often, and in pictures as large, as keeps cameras real-time on this machine",
+    )
+    adaptive: AdaptiveSettings = AdaptiveSettings()
+    budget: BudgetSettings = BudgetSettings()
+    precision: Literal["auto", "f32", "bf16", "f16", "int8"] = Field(
+        "auto",
+        description="openvino: arithmetic; int8: of the file NAME-int8 beside NAME; auto: the fastest the device is good "
+        "at (int8 where there is that file), f32: the same everywhere",
     )
     device: str = Field("CPU", description="as the backend names it: CPU, GPU, cuda:0")
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
     motion: MotionSettings = MotionSettings()
     light: LightSettings = LightSettings()
     fuse: FusionSettings | None = Field(None, description="a second detector, whose boxes are fused with these")
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> DetectorSettings:
+        if self.schedule != "every" and self.every != 1:
+            raise ValueError(f"every is for schedule every, and not for {self.schedule}; remove every={self.every}")
+        for name in ("adaptive", "budget"):
+            if name != self.schedule and getattr(self, name) != type(getattr(self, name))():
+                raise ValueError(f"{name} says when to look, but schedule is {self.schedule}; set schedule={name}")
+        return self
 
     @model_validator(mode="after")
     def _needs_weights(self) -> DetectorSettings:
@@ -134,6 +164,12 @@ class EmbedderSettings(Section):
     )
     input_size: ImageSize | None = Field(None, description="height, width in pixels, where the file leaves it open")
     min_score: Share = Field(0.3, description="weaker detections are not described")
+    when: Literal["always", "asked"] = Field(
+        "always",
+        description="asked: only boxes that the tracker is unsure of, and each of the others now and then; with sort, "
+        "bytetrack and ocsort, which are asked nothing, all",
+    )
+    refresh_seconds: Seconds = Field(0.25, description="asked: after so long a sure one is described again, too")
     background: Literal["keep", "suppress"] = Field(
         "keep",
         description="suppress: pixels outside an object's mask are of one colour; where it was tried, people were told "
@@ -154,7 +190,7 @@ class EmbedderSettings(Section):
                 f"backend {self.backend} takes no weights; set embedder.weights=null, or backend=auto to use the file"
             )
         if self.backend in ("none", "colour"):
-            _refuse_unused(self, self.backend, ("backend", "min_score", "background"))
+            _refuse_unused(self, self.backend, ("backend", "min_score", "when", "refresh_seconds", "background"))
         return self
 
 

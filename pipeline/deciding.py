@@ -7,7 +7,18 @@ from typing import Any
 
 # settings of a model that its card tells better: content, runtime
 WHERE_AND_HOW: dict[str, Any] = {"weights": True, "device": True, "threads": True}
-DETECTOR_WHERE_AND_HOW: dict[str, Any] = {**WHERE_AND_HOW, "fuse": {"weights": True}}  # the card covers both files
+# the card covers both files, and says whether `letterbox` changes anything
+DETECTOR_WHERE_AND_HOW: dict[str, Any] = {**WHERE_AND_HOW, "letterbox": True, "fuse": {"weights": True}}
+
+_ADAPTIVE: dict[str, Any] = {  # without the schedule of that name all is nothing
+    "heartbeat_seconds": 2.0,
+    "calm_seconds": 0.3,
+    "doubt_seconds": 0.12,
+    "least_seconds": 0.0,
+    "meeting": 0.2,
+    "difference": 12.0,
+    "newcomer": 0.3,
+}
 
 # Settings that came after the first hashes were stored, with the values at which everything is as it was without them.
 # At these values they are left out. A new setting belongs here with the value that changes nothing: that is its
@@ -18,8 +29,13 @@ _CAME_LATER: dict[str, dict[str, Any]] = {
         "nms_sigma": 0.5,
         "light": {"clahe": 0.0, "tiles": 8, "gamma": 1.0, "brightness": 0.4},
         "fuse": None,
+        "schedule": "every",
+        "adaptive": _ADAPTIVE,
+        "budget": {"share": 0.7, "slowest_seconds": 1.0, "least_size": 0.5},
+        "letterbox": "full",
     },
-    "embedder": {"background": "keep"},
+    "segmenter": {"refresh_seconds": 0.5},
+    "embedder": {"background": "keep", "when": "always", "refresh_seconds": 0.25},
     "tracker": {"mask_weight": 0.0, "cover_by": "masks", "points_in": "masks"},  # all nothing without masks
 }
 _OF_ITS_OWN = "cameras"  # a mapping of names to sections that are as those of a run

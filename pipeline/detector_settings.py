@@ -1,15 +1,16 @@
-"""Settings of what stands around a detector's network: light, suppression, a second detector."""
+"""Settings of what stands around a detector's network: light, suppression, a second detector, when it looks."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveFloat
+from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
 from pipeline.bundled_models import resolved
-from pipeline.section import ImageSize, Section, Share
+from pipeline.section import ImageSize, Seconds, Section, Share
 
 NmsName = Literal["class-wise", "agnostic", "soft-linear", "soft-gaussian", "wbf"]
+ScheduleName = Literal["every", "adaptive", "budget"]
 
 
 class LightSettings(Section):
@@ -41,3 +42,39 @@ class FusionSettings(Section):
     shares: tuple[PositiveFloat, PositiveFloat] = Field((1.0, 1.0), description="how much each detector counts")
     iou: Share = Field(0.55, description="boxes of a class that overlap more are one object")
     skip: Share = Field(0.0, description="weaker boxes do not take part")
+
+
+class AdaptiveSettings(Section):
+    """Schedule `adaptive`: when the detector looks."""
+
+    heartbeat_seconds: PositiveFloat = Field(2.0, description="after so long it looks, though nothing may have changed")
+    calm_seconds: PositiveFloat = Field(
+        0.3, description="after so long where something moves, and no track is in doubt"
+    )
+    doubt_seconds: Seconds = Field(0.12, description="after so long where tracks meet, or flow has lost one")
+    least_seconds: Seconds = Field(0.0, description="never sooner than so long after the last look")
+    meeting: Share = Field(0.2, description="IoU of two tracks from which on they may be taken for each other")
+    difference: Annotated[float, Field(gt=0, le=255)] = Field(
+        12.0, description="grey levels by which a 64th of the picture's width and height has changed"
+    )
+    newcomer: Annotated[float, Field(gt=0, le=100)] = Field(
+        0.3, description="share of a usual track's area that must change where no track is to be looked at at once"
+    )
+
+    @model_validator(mode="after")
+    def _rise(self) -> AdaptiveSettings:
+        if not self.least_seconds <= self.heartbeat_seconds:
+            raise ValueError("least_seconds must not be longer than heartbeat_seconds")
+        return self
+
+
+class BudgetSettings(Section):
+    """Schedule `budget`: how much of this machine the detector may take."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.7, description="of the time that passes, in which the detector may be busy; the rest is for all else"
+    )
+    slowest_seconds: PositiveFloat = Field(1.0, description="each camera is looked at so often at least")
+    least_size: Share = Field(
+        0.5, description="smallest input that may be given to the network, in its usual one's sides; 1: only that"
+    )

@@ -9,16 +9,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pipeline.asks import ALWAYS, Asks, asked_rows
 from pipeline.channel import Cancelled, Channel
 from pipeline.errors import DamagedSourceError, SourceError
 from pipeline.events import Analyst
 from pipeline.models.base import Detector, Embedder, Segmenter
 from pipeline.report import EngineReport, StreamReport
-from pipeline.schedule import Schedule
+from pipeline.schedule import Judge, MakeSchedule, every_nth
+from pipeline.scheduling.course import Course
 from pipeline.sinks.base import ChunkEnd, Result, Sink
 from pipeline.sources.base import Source
-from pipeline.stages import Follower, describe, outline
-from trackers.structures import Detections, Frame, MultiObjectTracker
+from pipeline.stages import Follower, describe, outline, rounds
+from trackers.doubts import Doubts
+from trackers.structures import Detections, Frame, MultiObjectTracker, State
 
 SIGNAL_INTERVAL = 0.1  # seconds; a waiting main thread runs signal handlers this often, wherever the signal arrived
 PAUSE_INTERVAL = 0.05  # seconds between two looks of a paused reader
@@ -40,6 +43,7 @@ class Stream:
     sinks: Sequence[Sink] = ()
     first_frame: int = 0
     analyst: Analyst | None = None
+    scheduled: State | None = None  # with a schedule's arrays, where an earlier part of the run has left some
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +54,7 @@ class _Item:
     frame: Frame
     end: ChunkEnd
     looked: bool = True  # whether the detector is to look at it, or has
+    decided: State | None = None  # the schedule's arrays after it, where a chunk ends with it
     detections: Detections = field(default_factory=Detections.empty)
 
 
@@ -67,24 +72,30 @@ class Engine:
         *,
         segmenter: Segmenter | None = None,
         embedder: Embedder | None = None,
+        asks: Asks = ALWAYS,
         batch: int = 1,
         capacity: int = 4,
         chunk: int = 100,
-        every: int = 1,
+        schedule: MakeSchedule | None = None,
+        judge: Judge | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """`batch`: frames given to the networks at once. `capacity`: items that may wait in front of a stage.
+        """`asks`: which of segmenter and embedder look only where the tracker is unsure. They are asked then frame by
+        frame, of all streams at once, right before their trackers take the frame.
+
+        `batch`: frames given to the networks at once. `capacity`: items that may wait in front of a stage.
 
         `chunk`: frames whose indices have the same quotient by it are one chunk; a tracker's state is handed to the
-        sinks with the last frame of each. `every`: the detector looks at one of so many frames; between them the
-        tracker carries what it has. `progress`: called from a thread of the engine, at most ten times a second
-        for a stream.
+        sinks with the last frame of each. `schedule`: which frames the detector looks at, None: all; between them the
+        tracker carries what it has. `judge`: what tells the schedule of the tracks, where it needs to know.
+        `progress`: called from a thread of the engine, at most ten times a second for a stream.
         """
         if not streams or batch < 1 or chunk < 1:
             raise ValueError("an engine needs at least one stream, one frame a batch and one frame a chunk")
         self._streams = tuple(streams)
         self._detector = detector
         self._segmenter, self._embedder = segmenter, embedder
+        self._asks = asks
         self._batch = batch
         self._chunk = chunk
         self._progress = progress
@@ -93,10 +104,17 @@ class Engine:
         self._embedded = Channel[list[_Item]](capacity)
         self._results = Channel[Result](max(capacity, batch))
         self._followers = tuple(Follower(stream.tracker, stream.analyst) for stream in streams)
-        # a detector that learns is shown all frames again that it had seen before the first one, and no others
-        self._schedules = tuple(
-            Schedule(every, first_frame=0 if detector.card.learns else stream.first_frame) for stream in streams
+        make = schedule or every_nth(1)
+        if judge is not None and detector.card.learns:
+            raise ValueError("a detector that learns needs frames at even distances; no tracks say which")
+        self._courses = tuple(
+            # a detector that learns is shown all frames again that it had seen before the first one, and no others
+            Course(make(0 if detector.card.learns else stream.first_frame), judge, batch=batch)
+            for stream in streams
         )
+        for stream, course in zip(streams, self._courses, strict=True):
+            if stream.scheduled is not None:
+                course.from_arrays(stream.scheduled)
         self._failure: BaseException | None = None
         self._failure_lock = threading.Lock()
         self._stopped = False
@@ -188,6 +206,8 @@ class Engine:
         channels: tuple[Channel[Any], ...] = (*self._frames, self._detected, self._embedded, self._results)
         for channel in channels:
             channel.cancel()
+        for course in self._courses:
+            course.cancel()
 
     def _reader(self, number: int) -> Callable[[], None]:
         return lambda: self._read(number)
@@ -239,7 +259,7 @@ class Engine:
 
     def _detect(self) -> None:
         for batch in self._batches():
-            items = [replace(item, looked=self._schedules[item.stream].wants(item.frame)) for item in batch]
+            items = [self._scheduled(item) for item in batch]
             asked = [item for item in items if item.looked]
             if asked:
                 with self.report.stages["detect"].busy(len(asked)):
@@ -248,32 +268,53 @@ class Engine:
             self._detected.put([item for item in items if item.frame.index >= self._streams[item.stream].first_frame])
         self._detected.close()
 
+    def _scheduled(self, item: _Item) -> _Item:
+        """The item, which says whether the detector is to look at it."""
+        course = self._courses[item.stream]
+        looked = course.wants(item.frame)
+        return replace(item, looked=looked, decided=None if item.end is ChunkEnd.NONE else course.decided())
+
     def _embed(self) -> None:
         for batch in self._detected:
-            looked = [item for item in batch if item.looked]
-            frames, found = [item.frame for item in looked], [item.detections for item in looked]
-            if self._segmenter is not None and looked:
-                with self.report.stages["segment"].busy(len(looked)):
-                    found = [*outline(self._segmenter, frames, found)]
-            if self._embedder is not None and looked:
-                with self.report.stages["embed"].busy(len(looked)):
-                    found = [*describe(self._embedder, frames, found)]
-            self._embedded.put(_filled(batch, found))
+            self._embedded.put(batch if self._asks else self._examined(batch))
         self._embedded.close()
+
+    def _examined(self, items: Sequence[_Item]) -> list[_Item]:
+        """The items with masks and features. With `asks`, each stream's item is the one that its tracker takes next."""
+        looked = [item for item in items if item.looked]
+        if not looked or (self._segmenter is None and self._embedder is None):
+            return [*items]
+        frames, found = [item.frame for item in looked], [item.detections for item in looked]
+        doubts = self._doubts(looked)
+        if self._segmenter is not None:
+            with self.report.stages["segment"].busy(len(looked)):
+                found = outline(self._segmenter, frames, found, asked_rows(self._asks.masks, found, doubts))
+        if self._embedder is not None:
+            with self.report.stages["embed"].busy(len(looked)):
+                found = describe(self._embedder, frames, found, asked_rows(self._asks.features, found, doubts))
+        return _filled(items, found)
+
+    def _doubts(self, items: Sequence[_Item]) -> list[Doubts | None]:
+        if not self._asks:
+            return [None] * len(items)
+        with self.report.stages["track"].busy(0):
+            return [self._followers[item.stream].doubts(item.frame, item.detections) for item in items]
 
     def _track(self) -> None:
         for batch in self._embedded:
-            for item in batch:
-                with self.report.stages["track"].busy(1):
-                    result = self._update(item)
-                self._results.put(result)
+            for items in rounds(batch, lambda item: item.stream) if self._asks else [batch]:
+                for item in self._examined(items) if self._asks else items:
+                    with self.report.stages["track"].busy(1):
+                        result = self._update(item)
+                    self._results.put(result)
         self._results.close()
 
     def _update(self, item: _Item) -> Result:
-        follower = self._followers[item.stream]
+        follower, course = self._followers[item.stream], self._courses[item.stream]
         tracks, events = follower.update(item.frame, item.detections if item.looked else None)
-        state = None if item.end is ChunkEnd.NONE else follower.to_arrays()
-        return Result(item.frame, item.detections, tracks, state, item.end, events)
+        course.tracked(item.frame, tracks, looked=item.looked)
+        state = None if item.decided is None else follower.to_arrays() | course.to_arrays(item.decided)
+        return Result(item.frame, item.detections, tracks, state, item.end, events, looked=item.looked)
 
     def _write(self) -> None:
         told = [float("-inf")] * len(self._streams)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from pipeline.asks import ALWAYS, Asks, asked_rows
 from pipeline.channel import Cancelled, Channel
 from pipeline.errors import BusyError, ContentError, HangError, StoreError
 from pipeline.events import Analyst
@@ -16,9 +17,11 @@ from pipeline.live.lane import Batch, Item, Lane, LiveStream
 from pipeline.live.storing import CLOSING, Storing
 from pipeline.live.tolerant import Tolerant
 from pipeline.live_report import LIVE_STAGES, LiveReport, StageMeter
-from pipeline.models.base import Detector, Embedder, Learner, Segmenter
+from pipeline.models.base import Detector, Embedder, Learner, Segmenter, Sizable
+from pipeline.schedule import Judge, MakeSchedule, every_nth
+from pipeline.scheduling.budget import Budget
 from pipeline.sinks.base import Result
-from pipeline.stages import describe, outline
+from pipeline.stages import describe, outline, rounds
 from trackers.structures import Detections, Frame, Gap
 
 IN_FLIGHT = 2  # batches between the cameras and the sinks
@@ -51,19 +54,27 @@ class LiveEngine:
         *,
         segmenter: Segmenter | None = None,
         embedder: Embedder | None = None,
+        asks: Asks = ALWAYS,
         batch: int = 4,
         max_wait: float = 0.01,
         store_seconds: float = 0.5,
         chunk: int = 100,
-        every: int = 1,
+        schedule: MakeSchedule | None = None,
+        judge: Judge | None = None,
+        budget: Budget | None = None,
         hang_seconds: float = 30.0,
         stream_failed: Callable[[int, Exception], None],
         stream_ended: Callable[[int], None] | None = None,
         clock: Callable[[], int] = now_microseconds,
     ) -> None:
-        """`max_wait`: seconds that a batch waits to fill. `store_seconds`: results are stored at least so often.
+        """`asks`: which of segmenter and embedder look only where a tracker is unsure; they are asked right before the
+        trackers take the frames.
 
-        `chunk`: frames of one. `every`: of so many frames of a stream the detector looks at one.
+        `max_wait`: seconds that a batch waits to fill. `store_seconds`: results are stored at least so often.
+
+        `chunk`: frames of one. `schedule`: which frames of a stream the detector looks at, None: all. `judge`: what
+        tells it of the tracks, where it needs to know. `budget`: is told what looks cost, and chooses the size of the
+        input where the detector has several.
         `hang_seconds`: a stage busy with one batch for longer is said to hang. `stream_failed`, `stream_ended`:
         are told of a stream whose sinks have been left, after a failure of its own or the end of its feed;
         called from a thread of the engine, where `remove` must not be called. `clock`: microseconds UTC.
@@ -71,13 +82,14 @@ class LiveEngine:
         if batch < 1 or chunk < 1 or max_wait < 0 or store_seconds <= 0 or hang_seconds <= 0:
             raise ValueError("a live engine needs a frame a batch, a frame a chunk, and times above 0")
         self._detector = detector
-        self._segmenter, self._embedder = segmenter, embedder
+        self._segmenter, self._embedder, self._asks = segmenter, embedder, asks
         self._hang_seconds = hang_seconds
         self._stream_failed = stream_failed
         self._stream_ended = stream_ended
         self._clock = clock
         self._intake = Intake(max_wait=max_wait, give_up=self._give_up)
-        self._batch, self._every = batch, every
+        self._batch = batch
+        self._schedule, self._judge, self._budget = schedule or every_nth(1), judge, budget
         self._detecting = Tolerant("detector", self._found, self._give_up)
         self._segmenting = Tolerant("segmenter", self._outlined, self._give_up)
         self._embedding = Tolerant("embedder", self._described, self._give_up)
@@ -100,7 +112,7 @@ class LiveEngine:
 
         Raises what a sink raises, ValueError for a number that is taken, BusyError while the engine ends.
         """
-        lane = Lane(stream, every=self._every)
+        lane = Lane(stream, self._schedule(0), self._judge)
         with lane.sinks:
             for sink in stream.sinks:
                 lane.sinks.enter_context(sink)
@@ -180,7 +192,7 @@ class LiveEngine:
         """How it is doing now. From any thread."""
         queues = {
             "detect": self._intake.waiting,
-            "segment": 0,  # the thread of `embed` does it
+            "segment": 0,  # the thread of `embed` does it, or that of `track`
             "embed": self._detected.waiting,
             "track": self._embedded.waiting,
             "write": self._results.waiting,
@@ -191,6 +203,7 @@ class LiveEngine:
             stages={name: meter.report(queues[name]) for name, meter in self._meters.items()},
             batches=dict(self._batches),
             hanging=self._hanging(self._hang_seconds),
+            budget=None if self._budget is None else self._budget.choice,
         )
 
     def _hanging(self, after: float) -> tuple[str, ...]:
@@ -198,8 +211,10 @@ class LiveEngine:
 
     def _stuck(self, stage: str) -> list[str]:
         """What the thread of a stage is busy with, in words."""
-        names = ("segment", "embed") if stage == "embed" else (stage,)
-        return [stuck for name in names if (stuck := self._meters[name].stuck(0.0))]
+        shared = (
+            {"embed": (), "track": ("segment", "embed", "track")} if self._asks else {"embed": ("segment", "embed")}
+        )
+        return [stuck for name in shared.get(stage, (stage,)) if (stuck := self._meters[name].stuck(0.0))]
 
     def _guard(self, name: str, work: Callable[[], None]) -> None:
         """Run one stage; its failure ends all others."""
@@ -303,11 +318,23 @@ class LiveEngine:
                     self._detector.forget(lane.stream.number)
             if batch.items:
                 self._batches[len(batch.items)] += 1
-                items = [replace(item, looked=item.lane.schedule.wants(item.frame)) for item in batch.items]
-                with self._meters["detect"].busy(_looked(items), _names(batch)):
+                items = [replace(item, looked=item.lane.wants(item.frame)) for item in batch.items]
+                started = time.monotonic()
+                with self._meters["detect"].busy(_looked(items), _names(items)):
                     batch = replace(batch, items=self._detecting.through(items))
+                self._spent(time.monotonic() - started, _looked(items))
             self._detected.put(batch)
         self._detected.close()
+
+    def _spent(self, seconds: float, looks: int) -> None:
+        """Tell the budget what the looks of a batch cost, with the networks behind the detector."""
+        if self._budget is None or looks == 0:
+            return
+        behind = self._meters["segment"].pace + self._meters["embed"].pace
+        for _ in range(looks):
+            self._budget.looked(seconds / looks + behind, cameras=len(self._intake.lanes))
+        if isinstance(self._detector, Sizable):
+            self._detector.choose(self._budget.level)
 
     def _most(self) -> int:
         """Frames of the next batch: no more than the networks do in BATCH_SECONDS, or they would be old by then."""
@@ -320,29 +347,54 @@ class LiveEngine:
 
     def _embed(self) -> None:
         for batch in self._detected:
-            if self._segmenter is not None and batch.items:
-                with self._meters["segment"].busy(_looked(batch.items), _names(batch)):
-                    batch = replace(batch, items=self._segmenting.through(batch.items))
-            if self._embedder is not None and batch.items:
-                with self._meters["embed"].busy(_looked(batch.items), _names(batch)):
-                    batch = replace(batch, items=self._embedding.through(batch.items))
-            self._embedded.put(batch)
+            self._embedded.put(batch if self._asks else replace(batch, items=self._examined(batch.items)))
         self._embedded.close()
 
+    def _examined(self, items: Sequence[Item]) -> Sequence[Item]:
+        """The items with masks and features, without the odd ones."""
+        if self._segmenter is not None and items:
+            with self._meters["segment"].busy(_looked(items), _names(items)):
+                items = self._segmenting.through(items)
+        if self._embedder is not None and items:
+            with self._meters["embed"].busy(_looked(items), _names(items)):
+                items = self._embedding.through(items)
+        return items
+
     def _outlined(self, items: Sequence[Item]) -> Sequence[Detections]:
-        return outline(self._segmenter, [item.frame for item in items], [item.detections for item in items])
+        found, doubts = [item.detections for item in items], [item.doubts for item in items]
+        rows = asked_rows(self._asks.masks, found, doubts)
+        return outline(self._segmenter, [item.frame for item in items], found, rows)
 
     def _described(self, items: Sequence[Item]) -> Sequence[Detections]:
-        return describe(self._embedder, [item.frame for item in items], [item.detections for item in items])
+        found, doubts = [item.detections for item in items], [item.doubts for item in items]
+        rows = asked_rows(self._asks.features, found, doubts)
+        return describe(self._embedder, [item.frame for item in items], found, rows)
 
     def _track(self) -> None:
         for batch in self._embedded:
-            for item in batch.items:
-                if item.lane.failure is None:
-                    self._follow(item)
+            for items in rounds(batch.items, _number) if self._asks else [batch.items]:
+                if self._asks:
+                    items = self._examined([asked for item in items for asked in self._asked(item)])
+                for item in items:
+                    if item.lane.failure is None:
+                        self._follow(item)
             for lane in batch.leavers:
                 self._results.put((lane, None))
             self._permits.get()
+
+    def _asked(self, item: Item) -> list[Item]:
+        """The item with its tracker's doubts; nothing where the stream is given up."""
+        if item.lane.failure is not None:
+            return []
+        if not item.looked:
+            return [item]
+        try:
+            with self._meters["track"].busy(0, item.lane.name):
+                doubts = item.lane.follower.doubts(_told(item.lane, item.frame), item.detections)
+        except Exception as error:  # noqa: BLE001 (told as the stream's)
+            self._give_up(item.lane, error)
+            return []
+        return [replace(item, doubts=doubts)]
 
     def _follow(self, item: Item) -> None:
         lane, frame = item.lane, _told(item.lane, item.frame)
@@ -352,10 +404,11 @@ class LiveEngine:
         except Exception as error:  # noqa: BLE001 (told as the stream's)
             self._give_up(lane, error)
             return
+        lane.tracked(frame, tracks, looked=item.looked)
         lane.last = (frame.index, frame.at)
         lane.meter.to_track.add((self._clock() - frame.at) / 1e6)
-        lane.meter.tracked(tracks, len(item.detections), len(events))
-        self._results.put((lane, Result(frame, item.detections, tracks, events=events)))
+        lane.meter.tracked(tracks, len(item.detections), len(events), looked=item.looked)
+        self._results.put((lane, Result(frame, item.detections, tracks, events=events, looked=item.looked)))
 
     def _write(self) -> None:
         try:
@@ -401,8 +454,12 @@ def _looked(items: Sequence[Item]) -> int:
     return sum(item.looked for item in items)
 
 
-def _names(batch: Batch) -> str:
-    return ", ".join(sorted({item.lane.name for item in batch.items}))
+def _names(items: Sequence[Item]) -> str:
+    return ", ".join(sorted({item.lane.name for item in items}))
+
+
+def _number(item: Item) -> int:
+    return item.lane.stream.number
 
 
 def _join(threads: Sequence[threading.Thread], *, until: float) -> None:

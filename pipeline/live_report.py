@@ -42,6 +42,7 @@ class LiveStreamReport:
     events: int
     odd_frames: int  # skipped, because a network failed on them alone
     odd_error: str  # of the last one of these
+    looked: int  # frames that the detector looked at
     to_track: Percentiles  # seconds from capture to tracks
     to_store: Percentiles  # seconds from capture to the end of the transaction
 
@@ -57,6 +58,23 @@ class LiveStageReport:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetReport:
+    """What was chosen to keep cameras real-time, see Budget in scheduling/budget.py."""
+
+    interval: float  # seconds from one look at a camera to its next one, at least; 0: every frame
+    scale: float  # of the sides of the network's usual input, 0..1
+    cost: float  # seconds that a look takes at this size, with all networks that follow; 0: not measured yet
+    kept: bool  # whether the budget is kept so; else even the smallest input takes more than may be taken
+
+    def __str__(self) -> str:
+        often = f"every {self.interval:.2f} s" if self.interval else "at every frame"
+        said = f"the detector looks at each camera {often}, at {self.scale:.0%} of its usual input size"
+        return (
+            said if self.kept else f"{said}; this machine cannot keep the budget: use fewer cameras or a faster model"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class LiveReport:
     """All of it, at one moment."""
 
@@ -65,6 +83,7 @@ class LiveReport:
     stages: Mapping[str, LiveStageReport]  # by name, see LIVE_STAGES
     batches: Mapping[int, int]  # size -> how many batches were given to the detector
     hanging: tuple[str, ...]  # stages that have been busy with one batch for too long, and with what
+    budget: BudgetReport | None = None  # None where the detector has none
 
 
 class Recent:
@@ -137,6 +156,7 @@ class StreamMeter:
     events: int = 0
     odd_frames: int = 0
     odd_error: str = ""
+    looked: int = 0
     to_track: Recent = field(default_factory=Recent)
     to_store: Recent = field(default_factory=Recent)
     _tracks: TrackTally = field(default_factory=TrackTally)
@@ -144,14 +164,15 @@ class StreamMeter:
     _window_before: tuple[float, int] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def tracked(self, tracks: Tracks, detections: int, events: int) -> None:
-        """A frame was tracked."""
+    def tracked(self, tracks: Tracks, detections: int, events: int, *, looked: bool) -> None:
+        """A frame was tracked. `looked`: after the detector has looked at it."""
         with self._lock:
             now = time.monotonic()
             if now - self._window[0] >= RATE_SECONDS:
                 self._window_before, self._window = self._window, (now, self.frames)
             self._tracks.add(tracks)
             self.frames += 1
+            self.looked += looked
             self.detections += detections
             self.events += events
 
@@ -170,6 +191,7 @@ class StreamMeter:
                 events=self.events,
                 odd_frames=self.odd_frames,
                 odd_error=self.odd_error,
+                looked=self.looked,
                 to_track=self.to_track.percentiles(),
                 to_store=self.to_store.percentiles(),
             )

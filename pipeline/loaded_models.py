@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from pipeline.config import Settings
 from pipeline.models.base import Detector, Embedder, Segmenter
 from pipeline.tracker_settings import calibrated
 
+_MOST_PARALLEL = 4  # frames; more would leave each with too few threads for large networks
 _Settings = TypeVar("_Settings", bound=Settings)
 
 
@@ -22,11 +24,20 @@ class Models:
     segmenter: Segmenter | None = None
 
     @classmethod
-    def load(cls, settings: Settings) -> Models:
-        """Raises ModelError, ConfigError."""
-        detector = build.detector(settings.detector)
+    def load(cls, settings: Settings, *, parallel: int = 1) -> Models:
+        """`parallel`: frames that the detector looks at side by side, where it can. Raises ModelError, ConfigError."""
+        detector = build.detector(settings.detector, parallel=parallel)
         segmenter = build.segmenter(settings.segmenter, detector.card.classes)
         return cls(detector, build.embedder(settings.embedder), segmenter)
+
+    @classmethod
+    def load_for_files(cls, settings: Settings) -> Models:
+        """Likewise, where frames need not wait for each other's coming: several are looked at side by side.
+
+        Raises ConfigError for a schedule that goes by how fast this machine is, before anything is loaded.
+        """
+        build.schedule(settings.detector)
+        return cls.load(settings, parallel=min(_MOST_PARALLEL, settings.detector.threads or os.cpu_count() or 1))
 
     def completed(self, settings: _Settings) -> _Settings:
         """Settings that also say what the models know of themselves, so that they say all that decides a run."""

@@ -17,6 +17,7 @@ from pipeline.outcome import RunObserver, SourceOutcome, SourceStart
 from pipeline.outputs import Outputs
 from pipeline.rule_settings import AnalyticsSettings
 from pipeline.run_record import detect_hash, preview_file
+from pipeline.schedule import SCHEDULE
 from pipeline.sinks.base import Sink
 from pipeline.sinks.best_pictures import BestPictures
 from pipeline.sinks.database import PREFIX, DatabaseSink
@@ -196,7 +197,7 @@ class Processor:
         first_frame = 0
         if checkpoint is not None:
             first_frame = checkpoint.next_frame
-            others = (PREFIX, ANALYTICS)
+            others = (PREFIX, ANALYTICS, SCHEDULE)
             store.restore(checkpoint, progress.counts)  # refuses a checkpoint that others could not read
             tracker.from_arrays({key: value for key, value in checkpoint.state.items() if not key.startswith(others)})
             if analyst is not None:
@@ -212,15 +213,18 @@ class Processor:
                 )
         sinks: list[Sink] = [*files, *self._preview_sinks(job), store]
         done_before = progress.counts.processed
+        judge = build.judge(settings.detector)  # decides with a lag of batches, so that they are of one size everywhere
         return Engine(
-            [Stream(source, tracker, sinks, first_frame, analyst)],
+            [Stream(source, tracker, sinks, first_frame, analyst, None if checkpoint is None else checkpoint.state)],
             models.detector,
             segmenter=models.segmenter,
             embedder=models.embedder,
-            batch=settings.detector.batch,
+            asks=build.asks(settings, segmenter=models.segmenter, embedder=models.embedder),
+            batch=settings.detector.batch if judge else max(settings.detector.batch, models.detector.card.at_once),
             capacity=settings.engine.capacity,
             chunk=settings.store.chunk,
-            every=settings.detector.every,
+            schedule=build.schedule(settings.detector),
+            judge=judge,
             progress=lambda _, frames, tracks: self._observer.advanced(job.address, done_before + frames, tracks),
         )
 

@@ -37,7 +37,7 @@ from pipeline.store.run_kinds import FOLLOW
 from pipeline.store.states import RequestedState, RunStatus, SourceStatus
 from pipeline.store.stored_detections import RETRACK, stored_detections
 from pipeline.store.writer import RunWriter
-from pipeline.stored_frames import StoredFrames
+from pipeline.stored_frames import StoredFrames, StoredLooks
 from pipeline.tracker_settings import TrackerSettings, calibrated, without_pictures
 from trackers.structures import Detections, Frame, Stage, Tracks
 from trackers.track_rows import Recording, Refiner, TrackRows
@@ -228,23 +228,22 @@ class Retrack:
                 return
             yield chunk
 
-    @staticmethod
-    def _looked_at(schedule: Schedule, frame: Frame, detections: Detections) -> Detections | None:
-        """What the detector found, None where it did not look."""
-        wanted = schedule.wants(frame)
-        return detections if wanted or len(detections) else None
+    def _schedule(self) -> Schedule | None:
+        """Of the run, where it was one of every n-th frame: earlier versions did not store which these were."""
+        settings = self._settings.detector
+        return build.schedule(settings)(0) if settings.schedule == "every" else None
 
     def _results(
         self, source: AdoptedSource, frames: StoredFrames, chunks: Iterable[FrameDetections]
     ) -> Iterator[Result]:
         """What the engine would have given the sinks, but for pictures."""
         follower = Follower(build.tracker(self._tracker(source.name)))
-        schedule = Schedule(self._settings.detector.every)
+        looks = StoredLooks(self._schedule())
         analyst = self._analyst(self._before(source))
         seen: Iterator[_Seen] = (
-            (frame, detections, follower.update(frame, self._looked_at(schedule, frame, detections))[0])
+            (frame, detections, follower.update(frame, detections if looked else None)[0])
             for chunk in chunks
-            for frame, detections in zip(frames.of(chunk), chunk.detections, strict=True)
+            for frame, detections, looked in looks.of(chunk, frames.of(chunk))
         )
         if self._refiner is not None:
             spans = groupby(list(seen), key=lambda one: one[0].image.shape)  # another size, other places

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
+from pipeline import build
 from pipeline.config import DetectorSettings, EmbedderSettings, Settings, digest, parse
 from pipeline.deciding import DETECTOR_WHERE_AND_HOW, WHERE_AND_HOW, as_before
 from pipeline.detector_settings import FusionSettings
@@ -188,9 +189,13 @@ def camera_detect_hash(
 def _of_models(
     settings: Settings, detector: Detector, segmenter: Segmenter | None, embedder: Embedder | None
 ) -> dict[str, Any]:
-    """What the models decide; without a segmenter as it was before there were any."""
-    sections = ("detector", "embedder") if segmenter is None else ("detector", "segmenter", "embedder")
+    """What the models decide, with the tracker where that says what they look at; without a segmenter as it was before
+    there were any.
+    """
+    sections: tuple[str, ...] = ("detector", "embedder") if segmenter is None else ("detector", "segmenter", "embedder")
     elsewhere = {"detector": DETECTOR_WHERE_AND_HOW, "segmenter": WHERE_AND_HOW, "embedder": WHERE_AND_HOW}
+    if build.asks(settings, segmenter=segmenter, embedder=embedder) or build.judge(settings.detector) is not None:
+        sections = (*sections, "tracker")
     said = settings.model_dump(mode="json", include=set(sections), exclude=elsewhere)
     return as_before(said) | _told(detector, _model_keys(detector, segmenter, embedder))
 
@@ -252,8 +257,12 @@ def _with_whole_path(section: _NamesFile) -> _NamesFile:
 
 
 def _told(detector: Detector, keys: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The models as hashes have them; before detectors had masks, the same files gave boxes alone."""
-    return {MODELS: list(keys.values())} | ({"masks": True} if detector.card.masks else {})
+    """The models as hashes have them; before detectors had masks, the same files gave boxes alone.
+
+    And before they padded tightly, the same files saw more grey.
+    """
+    masks = {"masks": True} if detector.card.masks else {}
+    return {MODELS: list(keys.values())} | masks | ({"letterbox": "tight"} if detector.card.tight else {})
 
 
 def _model_keys(detector: Detector, segmenter: Segmenter | None, embedder: Embedder | None) -> dict[str, list[str]]:

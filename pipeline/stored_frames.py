@@ -1,17 +1,18 @@
-"""The frames of a stored source as they went through the trackers: times, sizes and gaps, without their pictures."""
+"""The frames of a stored source as they went through the trackers: times, sizes, gaps, looks, without pictures."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
+from pipeline.schedule import Schedule
 from pipeline.sinks.gathering import Moment, hole
 from pipeline.store.chunk import FrameDetections, SessionStart
 from pipeline.store.records import AdoptedSource
-from trackers.structures import Frame, Gap, ImageArray
+from trackers.structures import Detections, Frame, Gap, ImageArray
 
 
 class StoredFrames:
@@ -67,3 +68,18 @@ class StoredFrames:
         """A picture that has a shape and takes no memory."""
         height, width = session.height or self._size[0], session.width or self._size[1]
         return np.broadcast_to(np.zeros((), np.uint8), (height, width, 3))
+
+
+class StoredLooks:
+    """Tells the frames of one source that the detector looked at from those that it did not."""
+
+    def __init__(self, schedule: Schedule | None) -> None:
+        """`schedule`: of chunks that do not say it, of before they did; None: it looked at all of their frames."""
+        self._schedule = schedule
+
+    def of(self, chunk: FrameDetections, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Detections, bool]]:
+        """The frames of a chunk, what was found in each, and whether it was looked at; chunks in order."""
+        said = [None] * len(chunk) if chunk.looked is None else chunk.looked.tolist()
+        for frame, found, looked in zip(frames, chunk.detections, said, strict=True):
+            wanted = self._schedule is None or self._schedule.wants(frame)
+            yield frame, found, (wanted or len(found) > 0) if looked is None else looked

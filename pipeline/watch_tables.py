@@ -44,7 +44,8 @@ def service_table(state: ServiceState, *, now: int) -> Table:
     """The cameras of a running service. `now`: microseconds UTC."""
     table = _table([_of_snapshot(camera) for camera in state.cameras], now)
     reasons = state.reasons()
-    table.caption = Text("; ".join(reasons), style="red") if reasons else None
+    said = [] if state.budget is None else [str(state.budget)]
+    table.caption = Text("; ".join(reasons), style="red") if reasons else Text("; ".join(said)) if said else None
     return table
 
 

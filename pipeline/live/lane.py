@@ -13,11 +13,12 @@ import numpy as np
 
 from pipeline.events import Analyst
 from pipeline.live_report import StreamMeter
-from pipeline.schedule import Schedule
+from pipeline.schedule import Judge, Schedule, Verdict
 from pipeline.sinks.base import Sink
 from pipeline.sources.feed import Feed
 from pipeline.stages import Follower
-from trackers.structures import Detections, Frame, Gap, MultiObjectTracker
+from trackers.doubts import Doubts
+from trackers.structures import Detections, Frame, Gap, MultiObjectTracker, Tracks
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,13 @@ class LiveStream:
 class Lane:
     """What the stages know of a stream. Each field is written by one stage, or by whoever ends the stream."""
 
-    def __init__(self, stream: LiveStream, *, every: int = 1) -> None:
-        """`every`: the detector looks at one of so many frames."""
+    def __init__(self, stream: LiveStream, schedule: Schedule, judge: Judge | None = None) -> None:
+        """`schedule`: which frames the detector looks at. `judge`: what tells it of the tracks, where it must know."""
         self.stream = stream
         self.name = stream.feed.name
         self.follower = Follower(stream.tracker, stream.analyst)
-        self.schedule = Schedule(every)
+        self._schedule, self._judge = schedule, judge
+        self._verdict = Verdict.none()  # after the last frame that was tracked
         self.meter = StreamMeter(self.name)
         self.sinks = ExitStack()  # those that were entered
         self.queued = False  # waits to be asked for a frame
@@ -65,6 +67,15 @@ class Lane:
             self.taken_at = time.monotonic()
         return frame
 
+    def wants(self, frame: Frame) -> bool:
+        """Whether the detector is to look at it. By what the tracker knows by now: a camera waits for nobody."""
+        return self._schedule.wants(frame, self._verdict)
+
+    def tracked(self, frame: Frame, tracks: Tracks, *, looked: bool) -> None:
+        """The tracker has taken a frame."""
+        if self._judge is not None:
+            self._verdict = self._judge.verdict(frame, tracks, looked=looked)
+
     @property
     def may_leave(self) -> bool:
         """Whether nothing more comes of its feed; earlier than that, it would keep the sinks of all others waiting."""
@@ -84,6 +95,7 @@ class Item:
     frame: Frame
     looked: bool = True  # whether the detector is to look at it, or has
     detections: Detections = field(default_factory=Detections.empty)
+    doubts: Doubts | None = None  # of its tracker, where it was asked and can say
 
 
 @dataclass(frozen=True, slots=True, eq=False)

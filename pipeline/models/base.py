@@ -25,6 +25,8 @@ class ModelCard:
     calibration: tuple[tuple[float, float], ...] | None = None  # detectors: score -> precision, where it is known
     licence: str | None = None  # of the weights, as SPDX names it, where the catalogue says it
     masks: bool = False  # detectors: what they find has masks
+    tight: bool = False  # detectors: pictures are padded as little as can be (`Letterbox.TIGHT`)
+    at_once: int = 1  # detectors: frames a call at which it is fastest, though it finds the same in each as alone
 
 
 class Detector(Protocol):
@@ -44,6 +46,18 @@ class Learner(Detector, Protocol):
 
     def forget(self, stream: int) -> None:
         """No frame of the stream will follow."""
+
+
+@runtime_checkable
+class Sizable(Detector, Protocol):
+    """A detector that can look at pictures in several sizes."""
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """Sides of each input in those of the usual one, from 1 on, falling."""
+
+    def choose(self, level: int) -> None:
+        """Take another of the sizes from the next frame on."""
 
 
 class Segmenter(Protocol):

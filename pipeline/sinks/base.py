@@ -29,6 +29,7 @@ class Result:
     state: State | None = None  # the tracker's after this frame, where a chunk ends with it
     end: ChunkEnd = ChunkEnd.NONE
     events: Events = field(default_factory=Events.empty)  # at zones and lines
+    looked: bool = True  # whether the detector looked at the frame; else there are no detections
 
 
 class Sink(Protocol):

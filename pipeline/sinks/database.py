@@ -152,7 +152,7 @@ class DatabaseSink:
         quality = qualities(confirmed, frame.width, frame.height)
         if self._pictures is not None:
             self._pictures.look(frame, confirmed, quality, self._dossiers.crop_quality)
-        gathering.frames.append(Moment.of(frame))
+        gathering.frames.append(Moment.of(frame, looked=result.looked))
         gathering.detections.append(result.detections)
         gathering.tracks.append(confirmed)
         gathering.qualities.append(quality)

@@ -25,12 +25,15 @@ class Moment:
     gap: Gap | None = None  # before it
     time_base: Fraction | None = None  # seconds per unit of pts
     size: tuple[int, int] | None = None  # width and height, pixels
+    looked: bool = True  # the detector has looked at it
 
     @classmethod
-    def of(cls, frame: Frame) -> Moment:
+    def of(cls, frame: Frame, *, looked: bool = True) -> Moment:
         """Of a frame."""
         size = (frame.width, frame.height)
-        return cls(frame.index, frame.time, frame.at, frame.session, frame.pts, frame.gap, frame.time_base, size)
+        return cls(
+            frame.index, frame.time, frame.at, frame.session, frame.pts, frame.gap, frame.time_base, size, looked
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -111,6 +114,7 @@ def frame_detections(frames: list[Moment], detections: list[Detections]) -> Fram
         sessions=np.array([frame.session for frame in frames], np.int64),
         pts=np.array([NO_PTS if frame.pts is None else frame.pts for frame in frames], np.int64),
         detections=tuple(detections),
+        looked=np.array([frame.looked for frame in frames], bool),
     )
 
 

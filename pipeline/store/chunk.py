@@ -29,6 +29,7 @@ class FrameDetections:
     sessions: IntArray  # (f,) int64 Frame.session
     pts: IntArray  # (f,) int64 Frame.pts, NO_PTS where it is None
     detections: tuple[Detections, ...]  # f
+    looked: BoolArray | None = None  # (f,) whether the detector looked at it; None where it is not known, or at all
 
     def __post_init__(self) -> None:
         _check_lengths(self, len(self.detections))

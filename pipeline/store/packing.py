@@ -57,6 +57,8 @@ def pack_detections(chunk: FrameDetections) -> bytes:
         "features": _joined([table.features for table in tables if table.features is not None], np.zeros((0, 0))),
         "origins": _joined([mask.origins for mask in masks], np.zeros((0, 2), np.int64)),
     }
+    if chunk.looked is not None and not chunk.looked.all():
+        arrays["looked"] = chunk.looked
     crops = [crop for mask in masks for crop in mask.crops]
     arrays["shapes"] = np.array([crop.shape for crop in crops], np.int64).reshape(len(crops), 2)
     arrays["bits"] = _deflated(crops)
@@ -74,7 +76,8 @@ def unpack_detections(payload: bytes) -> FrameDetections:
         Detections(arrays["boxes"][row], arrays["scores"][row], arrays["labels"][row], feature, mask)
         for row, feature, mask in zip(rows, features, masks, strict=True)
     )
-    return FrameDetections(arrays["frames"], arrays["times"], arrays["sessions"], arrays["pts"], tables)
+    frames, times, sessions, pts = (arrays[name] for name in ("frames", "times", "sessions", "pts"))
+    return FrameDetections(frames, times, sessions, pts, tables, arrays.get("looked"))
 
 
 def _joined(parts: Sequence[npt.NDArray[np.generic]], none: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

@@ -75,4 +75,5 @@ def _only(chunk: FrameDetections, wanted: BoolArray) -> FrameDetections:
         sessions=chunk.sessions[wanted],
         pts=chunk.pts[wanted],
         detections=tuple(chunk.detections[row] for row in np.flatnonzero(wanted)),
+        looked=None if chunk.looked is None else chunk.looked[wanted],
     )

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pipeline.live_report import Percentiles
+from pipeline.live_report import BudgetReport, Percentiles
 from pipeline.sources.feed import CameraState, DropReason
 from pipeline.watch.state import CameraSnapshot, ServiceState
 
@@ -46,6 +46,7 @@ class ServiceCollector(Collector):
         for camera, size in state.disk.recorded_bytes.items():
             recorded.add_metric([camera], size)
         yield recorded
+        yield from _of_budget(state.budget)
         yield _gauge("sightline_recording_disk_full", "1 while recording is off for want of room.", state.disk.full)
         if state.disk.free_bytes is not None:
             yield _gauge("sightline_disk_free_bytes", "Free where media are kept.", state.disk.free_bytes)
@@ -84,15 +85,19 @@ def _of_cameras(cameras: tuple[CameraSnapshot, ...]) -> Iterator[Metric]:
         for one in cameras:
             gauge.add_metric([one.name], value(one))
         yield gauge
+    looked = CounterMetricFamily(
+        "sightline_camera_frames_looked_at", "Frames that the detector looked at.", labels=["camera"]
+    )
     seen = CounterMetricFamily("sightline_camera_tracks_seen", "Tracks since the start.", labels=["camera"])
     latency = GaugeMetricFamily(
         "sightline_camera_latency_seconds", "From capture, lately.", labels=["camera", "until", "quantile"]
     )
     for one in cameras:
+        looked.add_metric([one.name], one.looked)
         seen.add_metric([one.name], one.tracks_in_all)
         _add_quantiles(latency, [one.name, "tracked"], one.tracked)
         _add_quantiles(latency, [one.name, "stored"], one.stored)
-    yield from (seen, latency)
+    yield from (looked, seen, latency)
 
 
 def _of_stages(state: ServiceState) -> Iterator[Metric]:
@@ -106,6 +111,17 @@ def _of_stages(state: ServiceState) -> Iterator[Metric]:
         waiting.add_metric([name], stage.waiting)
         hanging.add_metric([name], name in state.hanging)
     yield from (latency, waiting, hanging)
+
+
+def _of_budget(budget: BudgetReport | None) -> Iterator[Metric]:
+    if budget is None:
+        return
+    yield _gauge(
+        "sightline_detector_interval_seconds", "From one look at a camera to the next, chosen.", budget.interval
+    )
+    yield _gauge("sightline_detector_input_scale", "Of the usual input's sides, chosen.", budget.scale)
+    yield _gauge("sightline_detector_look_seconds", "What a look takes, with all networks.", budget.cost)
+    yield _gauge("sightline_detector_budget_kept", "1 where the budget is kept so.", budget.kept)
 
 
 def _of_memory() -> Iterator[Metric]:

@@ -253,4 +253,5 @@ def _snapshot(member: _Member, report: LiveReport) -> CameraSnapshot:
     status = member.feed.status()
     if member.no_room:
         status = replace(status, recording=member.no_room)
-    return replace(camera_snapshot(row.public_id, row.name, status, member.report), over=member.through)
+    snapshot = camera_snapshot(row.public_id, row.name, status, member.report)
+    return replace(snapshot, over=member.through, budget=report.budget)

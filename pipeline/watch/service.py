@@ -111,6 +111,7 @@ class Watch:
             cameras=roster.snapshot(report),
             stages=stage_snapshots(report),
             hanging=report.hanging,
+            budget=report.budget,
             disk=state.disk if self._keeper is None else self._keeper.disk,
             running=not self.stopped,
         )
@@ -188,16 +189,20 @@ class Watch:
     def _work(self, means: Means, dispatcher: Dispatcher | None) -> None:
         """From the first camera to the last."""
         service = self._settings.service
+        budget = build.budget(self._settings.detector, means.detector)
         roster: Roster
         engine = LiveEngine(
             means.detector,
             segmenter=means.segmenter,
             embedder=means.embedder,
+            asks=build.asks(self._settings, segmenter=means.segmenter, embedder=means.embedder),
             batch=service.batch,
             max_wait=service.max_wait_ms / 1000,
             store_seconds=service.store_seconds,
             chunk=self._settings.store.chunk,
-            every=self._settings.detector.every,
+            schedule=build.schedule(self._settings.detector, budget),
+            judge=build.judge(self._settings.detector),
+            budget=budget,
             hang_seconds=service.hang_seconds,
             stream_failed=lambda number, error: roster.broke(number, error),
             stream_ended=lambda number: roster.through(number),

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from pipeline.live_report import LiveReport, LiveStreamReport, Percentiles
+from pipeline.live_report import BudgetReport, LiveReport, LiveStreamReport, Percentiles
 from pipeline.sources.feed import CameraState, FeedStatus
 from pipeline.watch.patience import Trouble
 
@@ -29,6 +29,8 @@ class CameraSnapshot:
     tracked: Percentiles = NOTHING_YET  # from capture to the tracker's word
     stored: Percentiles = NOTHING_YET  # from capture to the commit
     over: bool = False  # for good, and all of it is stored
+    looked: int = 0  # frames that the detector looked at
+    budget: BudgetReport | None = None  # of all cameras, where the detector has one
 
     def told(self) -> dict[str, Any]:
         """The document `status` of its row: the fields of FeedStatus and of this, as JSON can hold them."""
@@ -41,6 +43,8 @@ class CameraSnapshot:
             "frames_processed": self.frames,
             "tracks": self.tracks,
             "tracks_in_all": self.tracks_in_all,
+            "frames_looked_at": self.looked,
+            "budget": None if self.budget is None else asdict(self.budget),
             "latency": {"tracked": asdict(self.tracked), "stored": asdict(self.stored)},
         }
 
@@ -73,6 +77,7 @@ class ServiceState:
     store_retries: int = 0
     alerts_waiting: int = 0
     disk: DiskSnapshot = DiskSnapshot()
+    budget: BudgetReport | None = None  # None where the detector has none
     running: bool = False  # from the first camera's start to the end
 
     def reasons(self) -> list[str]:
@@ -103,6 +108,7 @@ def camera_snapshot(public_id: UUID, name: str, status: FeedStatus, report: Live
         tracks_in_all=report.tracks,
         tracked=report.to_track,
         stored=report.to_store,
+        looked=report.looked,
     )
 
 

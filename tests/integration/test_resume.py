@@ -222,3 +222,29 @@ def test_all_of_pets_killed_at_five_random_moments(
         assert (real_run.folder / name).read_bytes() == (tmp_path / name).read_bytes()
     assert times(real_run.folder / "tracks.mp4") == times(tmp_path / "tracks.mp4")
     assert leftovers(tmp_path) == []
+
+
+def test_an_adaptive_run_that_is_killed_ends_with_the_same_rows(
+    command: list[object], whole: Path, tmp_path: Path
+) -> None:
+    adaptive = [*command, "--set", "detector.schedule=adaptive"]
+    once, killed = tmp_path / "once", tmp_path / "killed"
+    once.mkdir()
+    killed.mkdir()
+    done = sightline(*adaptive, folder=once)
+    assert done.code == 0, done.err
+    process = start(*adaptive, "--resume", folder=killed)
+    wait_for_frame(process, killed / "runs" / "sightline.db", 40)
+    kill(process)
+    done = sightline(*adaptive, "--resume", folder=killed)
+    assert done.code == 0, done.err
+    assert_same_rows(once / "runs" / "sightline.db", killed / "runs" / "sightline.db")
+    assert_same_files(once, killed)
+    assert (once / "t.txt").read_bytes() != (whole / "t.txt").read_bytes()
+
+
+def test_a_budget_is_refused_for_files(command: list[object], tmp_path: Path) -> None:
+    done = sightline(*command, "--set", "detector.schedule=budget", folder=tmp_path)
+    assert done.code == 2
+    assert "for cameras" in done.err
+    assert not (tmp_path / "runs" / "sightline.db").exists()

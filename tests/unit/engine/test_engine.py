@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.engine import Engine, Stream
 from pipeline.errors import DamagedSourceError, SourceError
+from pipeline.schedule import every_nth
 from pipeline.sinks.base import ChunkEnd
 from tests.fakes import FakeDetector, FakeEmbedder, FakeSegmenter, FakeSource, FakeTracker, RecordingSink
 
@@ -150,7 +151,9 @@ def test_a_failure_in_any_stage_is_raised_as_itself(stage: str) -> None:
 
 def test_between_the_frames_it_looks_at_tracks_are_carried() -> None:
     detector, tracker, sink = FakeDetector(), FakeTracker(), RecordingSink()
-    Engine([Stream(FakeSource(8), tracker, [sink])], detector, embedder=FakeEmbedder(), batch=2, every=3).run()
+    Engine(
+        [Stream(FakeSource(8), tracker, [sink])], detector, embedder=FakeEmbedder(), batch=2, schedule=every_nth(3)
+    ).run()
     assert [index for batch in detector.batches for _, index in batch] == [0, 3, 6]
     assert len(tracker.times) == 3
     assert len(tracker.carried) == 5
@@ -165,8 +168,10 @@ def test_a_detector_that_learns_sees_what_it_had_seen_again() -> None:
         card = replace(FakeDetector.card, learns=True)
 
     whole, resumed = Learns(), Learns()
-    Engine([Stream(FakeSource(16), FakeTracker(), [RecordingSink()])], whole, every=3).run()
-    Engine([Stream(FakeSource(16), FakeTracker(), [RecordingSink()], first_frame=8)], resumed, every=3).run()
+    Engine([Stream(FakeSource(16), FakeTracker(), [RecordingSink()])], whole, schedule=every_nth(3)).run()
+    Engine(
+        [Stream(FakeSource(16), FakeTracker(), [RecordingSink()], first_frame=8)], resumed, schedule=every_nth(3)
+    ).run()
     assert resumed.batches == whole.batches
 
 

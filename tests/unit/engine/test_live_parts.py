@@ -83,7 +83,7 @@ def test_a_stage_tells_what_it_hangs_on_and_its_pace() -> None:
 def test_a_stream_counts_what_it_was_shown() -> None:
     meter = StreamMeter("gate")
     for index in range(20):
-        meter.tracked(tracks(t1=Stage.CONFIRMED), detections=2, events=index % 2)
+        meter.tracked(tracks(t1=Stage.CONFIRMED), detections=2, events=index % 2, looked=index % 2 == 0)
     report = meter.report()
     assert (report.name, report.frames, report.detections, report.events) == ("gate", 20, 40, 10)
     assert (report.tracks_now, report.tracks) == (1, 1)
