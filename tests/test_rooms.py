@@ -51,12 +51,13 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     (
         "pipeline.target_settings",
         "pipeline.report",
+        "pipeline.asks",
         "pipeline.schedule",
         "pipeline.camera_settings",
         "pipeline.stages",
         "pipeline.live_report",
     ),
-    ("pipeline.live", "pipeline.box_window", "pipeline.follow_settings"),
+    ("pipeline.live", "pipeline.box_window", "pipeline.follow_settings", "pipeline.scheduling"),
     ("pipeline.peer_process",),
     # the parts
     (
@@ -164,6 +165,7 @@ READS_SETTINGS = {
     "pipeline.explain_verb",
     "pipeline.building.explaining",
     "pipeline.building.models",
+    "pipeline.building.schedules",
     "pipeline.building.sources",
     "pipeline.building.targets",
     "pipeline.building.trackers",
