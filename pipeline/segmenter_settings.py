@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from pipeline.bundled_models import resolved
-from pipeline.section import ImageSize, Names, Section, Share
+from pipeline.section import ImageSize, Names, Seconds, Section, Share
 
 _UNUSED = {  # backend -> settings that it does not look at
     "torchvision": {"match_iou"},
@@ -33,15 +33,18 @@ class SegmenterSettings(Section):
         "maskrcnn_resnet50_fpn_v2", description="torchvision: name of the model, where the file does not say it"
     )
     when: Literal["always", "asked"] = Field(
-        "always", description="asked: only boxes that overlap another one or are weak, where masks tell most"
+        "always", description="asked: only boxes that the tracker is unsure of, and each of the others now and then"
     )
     every: Annotated[int, Field(ge=1, le=1000)] = Field(
         1, description="of the frames that the detector looks at, those whose number is a multiple of it"
     )
+    refresh_seconds: Seconds = Field(0.5, description="asked: after so long a sure one is segmented again, too")
     overlap: Share = Field(
-        0.1, description="asked: share of one of two boxes that lies in the other, from which both are"
+        0.1,
+        description="asked, where the tracker cannot say (sort, bytetrack, ocsort): share of one of two boxes that lies in "
+        "the other, from which both are",
     )
-    weak_score: Share = Field(0.5, description="asked: boxes of a lower score are weak")
+    weak_score: Share = Field(0.5, description="likewise: boxes of a lower score are, too")
     classes: Names | None = Field(None, description="the detector's classes that are segmented; all where empty")
     min_score: Share = Field(0.3, description="weaker detections are not segmented")
     match_iou: Share = Field(0.5, description="YOLO -seg: overlap from which an instance is that of a box")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from pipeline.events import Analyst, Events
 from pipeline.models.base import Embedder, Segmenter
-from trackers.structures import Detections, Frame, Masks, MultiObjectTracker, State, Tracks
+from trackers.doubts import DoubtfulTracker, Doubts
+from trackers.partial import features_among, masks_among
+from trackers.structures import BoolArray, Detections, Frame, Masks, MultiObjectTracker, State, Tracks
 
 ANALYTICS = "analytics."  # prefix of the analyst's arrays in a stream's state
+
+_Item = TypeVar("_Item")
 
 
 class Follower:
@@ -23,16 +28,21 @@ class Follower:
     def __init__(self, tracker: MultiObjectTracker, analyst: Analyst | None = None) -> None:
         self.analyst = self._watching = analyst
         self._tracker = tracker
+        self._doubtful = tracker if isinstance(tracker, DoubtfulTracker) else None
         self._shape: tuple[int, ...] | None = None  # of the picture before
+
+    def doubts(self, frame: Frame, detections: Detections) -> Doubts | None:
+        """What the tracker is unsure of in the frame that `update` is given next; None where it cannot say."""
+        if self._doubtful is None:
+            return None
+        return self._doubtful.doubts(detections, frame.time, gap=self._gap(frame))
 
     def update(self, frame: Frame, detections: Detections | None) -> tuple[Tracks, Events]:
         """Take a frame; None where no detector looked at it.
 
         After a change of the picture's size no track goes on: its boxes would mean something else.
         """
-        gap = 0.0 if frame.gap is None else max(0.0, frame.gap.seconds)
-        if self._shape not in (None, frame.image.shape):
-            gap = np.inf
+        gap = self._gap(frame)
         self._shape = frame.image.shape
         if detections is None:
             tracks = self._tracker.carry(frame.time, image=frame.image, gap=gap)
@@ -45,6 +55,12 @@ class Follower:
         watched = {} if self._watching is None else self._watching.to_arrays()
         return self._tracker.to_arrays() | {ANALYTICS + name: array for name, array in watched.items()}
 
+    def _gap(self, frame: Frame) -> float:
+        """Seconds without pictures before a frame, see MultiObjectTracker."""
+        if self._shape not in (None, frame.image.shape):
+            return np.inf
+        return 0.0 if frame.gap is None else max(0.0, frame.gap.seconds)
+
     def _watch(self, frame: Frame, tracks: Tracks) -> Events:
         earlier, wanted = self._watching, self.analyst
         if wanted is not earlier:
@@ -55,16 +71,53 @@ class Follower:
 
 
 def outline(
-    segmenter: Segmenter | None, frames: Sequence[Frame], detections: Sequence[Detections]
-) -> Sequence[Detections]:
+    segmenter: Segmenter | None,
+    frames: Sequence[Frame],
+    detections: Sequence[Detections],
+    rows: Sequence[BoolArray] | None = None,
+) -> list[Detections]:
     """The detections (one a frame) with their masks; as they are without a segmenter.
 
-    Where the segmenter sees nothing of a box, the mask that the detector gave stays.
+    `rows`: those (m,) of each frame that it looks at; None for all.
+    Where it sees nothing of a box, or does not look, the mask that the detector gave stays.
     """
     if segmenter is None or not frames:
-        return detections
-    masks = segmenter.segment(frames, detections)
+        return [*detections]
+    masks = segmenter.segment(frames, _parts(detections, rows))
+    if rows is not None:
+        masks = [masks_among(some, asked, len(asked)) for some, asked in zip(masks, rows, strict=True)]
     return [replace(found, masks=_either(some, found.masks)) for found, some in zip(detections, masks, strict=True)]
+
+
+def describe(
+    embedder: Embedder | None,
+    frames: Sequence[Frame],
+    detections: Sequence[Detections],
+    rows: Sequence[BoolArray] | None = None,
+) -> list[Detections]:
+    """The detections (one a frame) with their features; as they are without an embedder. `rows`: as for `outline`."""
+    if embedder is None or not frames:
+        return [*detections]
+    features = embedder.embed(frames, _parts(detections, rows))
+    if rows is not None:
+        features = [features_among(some, asked, len(asked)) for some, asked in zip(features, rows, strict=True)]
+    return [replace(found, features=some) for found, some in zip(detections, features, strict=True)]
+
+
+def rounds(items: Sequence[_Item], stream: Callable[[_Item], int]) -> Iterator[list[_Item]]:
+    """The items in order, in groups in which no stream comes twice."""
+    group: dict[int, _Item] = {}
+    for item in items:
+        if stream(item) in group:
+            yield [*group.values()]
+            group = {}
+        group[stream(item)] = item
+    if group:
+        yield [*group.values()]
+
+
+def _parts(detections: Sequence[Detections], rows: Sequence[BoolArray] | None) -> Sequence[Detections]:
+    return detections if rows is None else [found[some] for found, some in zip(detections, rows, strict=True)]
 
 
 def _either(masks: Masks, others: Masks | None) -> Masks:
@@ -74,13 +127,3 @@ def _either(masks: Masks, others: Masks | None) -> Masks:
     origins = np.where(seen[:, None], masks.origins, others.origins)
     pairs = zip(seen.tolist(), masks.crops, others.crops, strict=True)
     return Masks(origins, tuple(own if here else other for here, own, other in pairs))
-
-
-def describe(
-    embedder: Embedder | None, frames: Sequence[Frame], detections: Sequence[Detections]
-) -> Sequence[Detections]:
-    """The detections (one a frame) with their features; as they are without an embedder."""
-    if embedder is None or not frames:
-        return detections
-    features = embedder.embed(frames, detections)
-    return [replace(found, features=rows) for found, rows in zip(detections, features, strict=True)]

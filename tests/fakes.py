@@ -24,6 +24,7 @@ from pipeline.sources.feed import CameraState, DropReason, FeedStatus
 from pipeline.store.filters import Scope
 from pipeline.store.states import RequestedState
 from pipeline.tracker_benchmark.peers.shots import Entry
+from trackers.doubts import Doubts
 from trackers.structures import (
     Detections,
     Evidence,
@@ -346,6 +347,26 @@ class FakeTracker:
 
     def from_arrays(self, state: State) -> None:
         self.times = state["times"].tolist()
+
+
+class DoubtfulFakeTracker(FakeTracker):
+    """Is unsure of all but the first row, of which it learned something in every third frame."""
+
+    def __init__(self, *, fail_at_seconds: float | None = None) -> None:
+        """`fail_at_seconds`: when it cannot say what it is unsure of."""
+        super().__init__()
+        self.asked: list[float] = []
+        self._cannot_say_at = fail_at_seconds
+
+    def doubts(self, detections: Detections, seconds: float, *, gap: float = 0.0) -> Doubts:
+        if seconds == self._cannot_say_at:
+            raise RuntimeError("the tracker knows nothing")
+        assert self.times == self.asked, "it has taken every frame that it was asked about"
+        self.asked.append(seconds)
+        count = len(detections)
+        first = np.arange(count) == 0
+        ages = np.where(first, 0.1 * (len(self.asked) % 3), np.inf)
+        return Doubts(~first, np.ones(count, dtype=bool), ages, ages)
 
 
 def make_tracks(detections: Detections) -> Tracks:

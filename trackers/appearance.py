@@ -23,6 +23,8 @@ class Gallery:
         self._pool = np.zeros((0, budget, 0), np.float32)  # (slots, budget, d)
         self._slots = np.zeros(0, np.int64)  # each track's row of the pool
         self.counts = np.zeros(0, np.int64)  # features ever taken in; number k lies at k % budget
+        self.described_at = np.zeros(0)  # seconds: when the last feature was seen; -inf before, and where nobody said
+        self._left_out = np.zeros(0, np.int64)  # features that were none, since the last one that was
         self.means = np.zeros((0, 0), np.float32)  # unit length, zero while a track has no feature
 
     def __len__(self) -> int:
@@ -33,8 +35,8 @@ class Gallery:
         """A copy of what is remembered of every track (n, budget, d), of which only the filled rows mean something."""
         return self._pool[self._slots]
 
-    def start(self, tracks: int, features: FloatArray | None) -> None:
-        """Append rows for new tracks with their first features (tracks, d), or none."""
+    def start(self, tracks: int, features: FloatArray | None, *, at: float = -np.inf) -> None:
+        """Append rows for new tracks with their first features (tracks, d), or none. `at`: as for `add`."""
         if tracks == 0:
             return
         if features is not None:
@@ -42,28 +44,37 @@ class Gallery:
         self._slots = np.concatenate([self._slots, self._free_slots(tracks)])
         self.means = np.concatenate([self.means, np.zeros((tracks, self.means.shape[1]), np.float32)])
         self.counts = np.concatenate([self.counts, np.zeros(tracks, np.int64)])
+        self.described_at = np.concatenate([self.described_at, np.full(tracks, -np.inf)])
+        self._left_out = np.concatenate([self._left_out, np.zeros(tracks, np.int64)])
         if features is not None:
-            self.add(np.arange(len(self) - tracks, len(self)), features)
+            self.add(np.arange(len(self) - tracks, len(self)), features, at=at)
 
-    def add(self, rows: IntArray, features: FloatArray) -> None:
-        """Take in one new feature (k, d) for each of the tracks `rows` (k,); one that is not finite is left out."""
+    def add(self, rows: IntArray, features: FloatArray, *, at: float = -np.inf) -> None:
+        """Take in one new feature (k, d) for each of the tracks `rows` (k,); one that is not finite is left out.
+
+        The next one of the same track weighs as much more in the mean as if it had been seen then, too. `at`: when
+        they were seen, seconds.
+        """
         self._widen(features.shape[1])
         finite = _finite(features)
         if not finite.all():
+            self._left_out[rows[~finite]] += 1
             rows, features = rows[finite], features[finite]
         counts, means = self.counts[rows], self.means[rows]
         self._pool[self._slots[rows], counts % self.budget] = features
-        weight = np.where(counts == 0, 0, self.momentum).astype(np.float32)[:, None]
+        weight = np.where(counts == 0, 0, self.momentum ** (1 + self._left_out[rows])).astype(np.float32)[:, None]
         mixed = weight * means + (1 - weight) * features
         length = np.sqrt(np.einsum("nd,nd->n", mixed, mixed))[:, None]
         self.means[rows] = np.divide(mixed, length, out=np.zeros_like(mixed), where=length > 0)
         self.counts[rows] = counts + 1
+        self.described_at[rows], self._left_out[rows] = at, 0
 
     def keep(self, mask: BoolArray) -> None:
         """Forget the other tracks."""
         if mask.all():
             return
         self._slots, self.means, self.counts = self._slots[mask], self.means[mask], self.counts[mask]
+        self.described_at, self._left_out = self.described_at[mask], self._left_out[mask]
 
     def cost(self, rows: IntArray, features: FloatArray) -> FloatArray:
         """d2(i, j) = min_k 1 - r_j . r_k(i) of track i and feature j (n, m), 0..2 (Wojke et al. 2017, eq. 3).
@@ -131,6 +142,8 @@ class Gallery:
             "exemplars": exemplars,
             "means": self.means.copy(),
             "counts": self.counts.copy(),
+            "described_at": self.described_at.copy(),
+            "left_out": self._left_out.copy(),
         }
 
     def from_arrays(self, state: State) -> None:
@@ -143,6 +156,7 @@ class Gallery:
         self._pool, self._slots = np.zeros((tracks, self.budget, dimension), np.float32), np.arange(tracks)
         self._pool[:, :deepest] = state["exemplars"]
         self.means, self.counts = state["means"].copy(), state["counts"].copy()
+        self.described_at, self._left_out = state["described_at"].copy(), state["left_out"].copy()
 
     def _widen(self, dimension: int) -> None:
         """Learn the feature length; all rows are empty until then."""

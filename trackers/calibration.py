@@ -97,6 +97,10 @@ class ScoreCalibration:
             usable = detections.usable
             if usable.any():
                 self._learn(detections[usable], seconds)
+        return self.known_precisions(detections)
+
+    def known_precisions(self, detections: Detections) -> FloatArray:
+        """`precisions` by what has been learned so far; learns nothing."""
         precision = np.interp(detections.scores, *self.knots)
         return np.where(np.isnan(precision), 0.0, precision)
 

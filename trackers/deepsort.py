@@ -20,6 +20,7 @@ import numpy as np
 from trackers import kalman
 from trackers.association import Candidates, Pairing, alike_in_score, heightened, overlap, same_class, surest_first
 from trackers.calibration import ScoreCalibration
+from trackers.doubts import Doubts, placed
 from trackers.geometry import iou_matrix, iou_pairs
 from trackers.observations import Observations
 from trackers.occlusion import Cover, cover
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from trackers.holding import Holding
 
 Shape = Literal["boxes", "masks"]
-FORMAT = 4  # version of to_arrays(); the first one did not say so
+FORMAT = 5  # version of to_arrays(); the first one did not say so
 _ROUNDING = 1e-9  # seconds; times are sums of frame intervals
 _ONE_THING = 0.9  # IoU from which on a lost track is not behind another, but is what the other one follows
 _SUREST = 0.0025  # least factor on a measurement's variance: no detector is free of error
@@ -223,6 +224,22 @@ class DeepSort:
         if self.silhouettes is not None:
             self.silhouettes.keep(~outlasted)
         return table.part(outlasted, shadowed=behind & self._unseen_for(self.shadow_seconds))
+
+    def doubts(self, detections: Detections, seconds: float, *, gap: float = 0.0) -> Doubts:
+        """Which detections of the next frame motion alone does not place; see DoubtfulTracker.
+
+        Weak ones are of nobody for sure, and two that hid each other are told apart by looks.
+        """
+        table = self.table
+        outlasted = table.outlasted(seconds, gap, tentative=self.tentative_seconds, lost=self.lost_seconds)
+        strong = detections.usable & (self.calibration.known_precisions(detections) >= self.strong_score)
+        least = 1 - self.overlap_limit
+        prediction = table.foreseen(seconds)
+        rows, columns = placed(table, prediction, detections, strong, living=~outlasted, least_overlap=least)
+        known = ~np.isin(table.ids[rows], self.looks.encounters.ids)
+        rows, columns = rows[known], columns[known]
+        masked_at = None if self.silhouettes is None else self.silhouettes.masked_at[rows]
+        return Doubts.but_for(columns, strong, seconds, self.looks.gallery.described_at[rows], masked_at)
 
     def to_arrays(self) -> State:
         """Everything needed to go on from here."""

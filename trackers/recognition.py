@@ -125,8 +125,8 @@ class Recognition:
         behind = hidden.reaches(self.covered_share)
         rows = pairing.matched
         rows = rows[strong[pairing.detection_of[rows]] & ~behind[rows]]
-        self.gallery.add(rows, detections.features[pairing.detection_of[rows]])
-        self.gallery.start(len(born), detections.features[born])
+        self.gallery.add(rows, detections.features[pairing.detection_of[rows]], at=table.time)
+        self.gallery.start(len(born), detections.features[born], at=table.time)
         if self.swap_margin < 2:
             behind &= table.confirmed & (table.labels == table.labels[hidden.by])
             self.encounters.begin(table.ids[behind], table.ids[hidden.by[behind]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from trackers import kalman
@@ -38,6 +40,14 @@ _COLUMNS = (
     "mean",
     "covariance",
 )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """Where tracks will be. Row i of both columns is the same track."""
+
+    mean: FloatArray  # (n, d)
+    covariance: FloatArray  # (n, d, d)
 
 
 class TrackTable:
@@ -90,8 +100,7 @@ class TrackTable:
         self, seconds: float, camera_motion: FloatArray | None = None, *, without: BoolArray | None = None
     ) -> None:
         """Move every track on to the time of a new frame, `seconds`, but for those in `without` (n,)."""
-        if not self.time < seconds < np.inf:
-            raise ValueError(f"frame at {seconds} s does not follow the one at {self.time} s")
+        self._check_time(seconds)
         rows = slice(None) if without is None or not without.any() else np.flatnonzero(~without)
         if len(self):
             mean, covariance = kalman.predict(
@@ -105,6 +114,13 @@ class TrackTable:
                 self.mean[rows], self.covariance[rows] = mean, covariance
         self.opening = bool(np.isneginf(self.time))
         self.time = seconds
+
+    def foreseen(self, seconds: float) -> Prediction:
+        """Where every track will be at the time of a new frame, `seconds`; nothing moves."""
+        self._check_time(seconds)
+        if len(self) == 0:
+            return Prediction(self.mean, self.covariance)
+        return Prediction(*kalman.predict(self.model, self.mean, self.covariance, seconds - self.time, self.heights))
 
     def steady(self, growth: float) -> None:
         """Of how fast the boxes of lost tracks grow, keep this share: nothing was measured that would tell."""
@@ -274,3 +290,7 @@ class TrackTable:
         for name in _COLUMNS:
             setattr(self, name, state[name].copy())
         self.next_id, self.time = int(state["next_id"]), float(state["time"])
+
+    def _check_time(self, seconds: float) -> None:
+        if not self.time < seconds < np.inf:
+            raise ValueError(f"frame at {seconds} s does not follow the one at {self.time} s")

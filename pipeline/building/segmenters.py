@@ -31,12 +31,7 @@ def segmenter(settings: SegmenterSettings, classes: Sequence[str]) -> Segmenter 
     found = _whole_segmenter(settings, classes)
     if known is not None:
         found = CataloguedSegmenter(found, known.entry)
-    question = Question(
-        every=settings.every,
-        min_score=settings.min_score,
-        overlap=None if settings.when == "always" else settings.overlap,
-        weak=settings.weak_score,
-    )
+    question = Question(every=settings.every, min_score=settings.min_score)
     return AskedSegmenter(found, question, prompts=classes, classes=settings.classes)
 
 

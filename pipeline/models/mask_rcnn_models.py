@@ -19,10 +19,10 @@ from pipeline.models.mask_network import Instances, MaskNetwork
 from pipeline.models.mask_paste import pasted
 from pipeline.models.mask_rcnn import MaskRcnnPlan
 from pipeline.models.mask_rcnn_file import is_light, read_light
-from pipeline.models.segment import nothing, spread
 from pipeline.models.torchvision_models import BACKEND, device_of, label_table
 from pipeline.models.torchvision_weights import build, class_count, parameters_sha256, read
 from trackers.geometry import clip_boxes
+from trackers.partial import masks_among, no_masks
 from trackers.structures import Detections, FloatArray, Frame, IntArray, Masks
 
 MASK_RCNNS = ("maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2")
@@ -92,7 +92,7 @@ class MaskRcnnSegmenter:
         """For each frame the masks of its n boxes. A row that is no box within the picture has an empty crop."""
         sound = [_sound(found, frame) for found, frame in zip(detections, frames, strict=True)]
         asked = [number for number, (rows, _) in enumerate(sound) if len(rows)]
-        masks = [nothing(len(found)) for found in detections]
+        masks = [no_masks(len(found)) for found in detections]
         for some in one_size([frames[number] for number in asked], self._batch):
             numbers, asked = asked[: len(some)], asked[len(some) :]
             boxes = [sound[number][1] for number in numbers]
@@ -101,7 +101,7 @@ class MaskRcnnSegmenter:
             ends = np.cumsum([len(one) for one in boxes])[:-1]
             for number, frame, box, one in zip(numbers, some, boxes, np.split(probabilities, ends), strict=True):
                 found = pasted(one, box, frame.width, frame.height)
-                masks[number] = spread(found, sound[number][0], len(detections[number]))
+                masks[number] = masks_among(found, sound[number][0], len(detections[number]))
         return masks
 
 

@@ -1,4 +1,4 @@
-"""Which boxes a segmenter is asked about; masks of some rows among all of them."""
+"""Segmenters of given boxes: of some boxes only; of whatever finds instances."""
 
 from __future__ import annotations
 
@@ -9,28 +9,21 @@ import numpy as np
 
 from pipeline.errors import ConfigError
 from pipeline.models.base import Detector, ModelCard, Segmenter
-from trackers.geometry import covered_matrix, iou_matrix
+from trackers.geometry import iou_matrix
+from trackers.partial import masks_among, no_masks
 from trackers.structures import BoolArray, Detections, Frame, IntArray, Masks
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """About which boxes a segmenter is asked. The others have an empty crop."""
+    """About which boxes a segmenter may be asked at all. The others have an empty crop."""
 
     every: int = 1  # of the frames with detections, those whose index is a multiple of it
     min_score: float = 0.0  # 0..1; weaker ones are not asked about
-    overlap: float | None = None  # only boxes of which such a share lies in another one, 0..1, and weak ones; None: all
-    weak: float = 0.0  # 0..1; below this score a box is weak
 
-    def rows(self, found: Detections) -> BoolArray:
+    def rows(self, frame: Frame, found: Detections) -> BoolArray:
         """Which of a frame's detections (n,), whatever their class."""
-        strong = found.scores >= self.min_score
-        if self.overlap is None:
-            return np.asarray(strong)
-        covered = covered_matrix(found.boxes, found.boxes)
-        np.fill_diagonal(covered, 0)
-        meeting = np.maximum(covered, covered.T).max(axis=1, initial=0) >= self.overlap  # the one in front, too
-        return np.asarray(strong & (meeting | (found.scores < self.weak)))
+        return np.asarray(found.scores >= self.min_score) & (frame.index % self.every == 0)
 
 
 class AskedSegmenter:
@@ -63,12 +56,12 @@ class AskedSegmenter:
         rows = [self._rows(frame, found) for frame, found in zip(frames, detections, strict=True)]
         asked = [found[some] for found, some in zip(detections, rows, strict=True)]
         masks = self._segmenter.segment(frames, asked)
-        return [spread(some, where, len(found)) for some, where, found in zip(masks, rows, detections, strict=True)]
+        return [
+            masks_among(some, where, len(found)) for some, where, found in zip(masks, rows, detections, strict=True)
+        ]
 
     def _rows(self, frame: Frame, found: Detections) -> IntArray:
-        if frame.index % self._question.every:
-            return np.zeros(0, np.int64)
-        return np.flatnonzero(self._question.rows(found) & np.isin(found.labels, self._labels))
+        return np.flatnonzero(self._question.rows(frame, found) & np.isin(found.labels, self._labels))
 
 
 class InstanceSegmenter:
@@ -86,29 +79,15 @@ class InstanceSegmenter:
         """For each frame the masks of its n boxes. Frames without a box are not looked at."""
         asked = [number for number, found in enumerate(detections) if len(found)]
         instances = self._detector.detect([frames[number] for number in asked])
-        masks = [nothing(0) for _ in frames]
+        masks = [no_masks(0) for _ in frames]
         for number, seen in zip(asked, instances, strict=True):
             masks[number] = self._of(detections[number], seen)
         return masks
 
     def _of(self, found: Detections, seen: Detections) -> Masks:
         if seen.masks is None or not len(seen):
-            return nothing(len(found))
+            return no_masks(len(found))
         overlap = iou_matrix(found.boxes, seen.boxes)
         best = overlap.argmax(axis=1)
         rows = np.flatnonzero(overlap[np.arange(len(found)), best] >= self._least_iou)
-        return spread(seen.masks[best[rows]], rows, len(found))
-
-
-def spread(masks: Masks, rows: IntArray, count: int) -> Masks:
-    """`count` masks of which those at `rows` (k,) are `masks`, the others crops without a pixel."""
-    origins, crops = np.zeros((count, 2), np.int64), [np.zeros((0, 0), bool)] * count
-    origins[rows] = masks.origins
-    for row, crop in zip(rows.tolist(), masks.crops, strict=True):
-        crops[row] = crop
-    return Masks(origins, tuple(crops))
-
-
-def nothing(count: int) -> Masks:
-    """`count` crops without a pixel."""
-    return Masks(np.zeros((count, 2), np.int64), tuple(np.zeros((0, 0), bool) for _ in range(count)))
+        return masks_among(seen.masks[best[rows]], rows, len(found))

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.errors import ConfigError
 from pipeline.models.base import Detector, Embedder, Learner, ModelCard
+from trackers.partial import features_among
 from trackers.structures import Detections, FloatArray, Frame
 
 
@@ -57,9 +58,4 @@ class StrongOnly:
         """The embedder's features of the sure ones; all crops still share batches."""
         strong = [found.scores >= self._min_score for found in detections]
         described = self._embedder.embed(frames, [found[rows] for found, rows in zip(detections, strong, strict=True)])
-        features = []
-        for rows, some in zip(strong, described, strict=True):
-            spread = np.full((len(rows), some.shape[1]), np.nan, np.float32)
-            spread[rows] = some
-            features.append(spread)
-        return features
+        return [features_among(some, rows, len(rows)) for rows, some in zip(strong, described, strict=True)]

@@ -13,14 +13,24 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.asks import Asks, FeatureAsk
 from pipeline.errors import BusyError, ContentError, HangError, ModelError, StoreError
 from pipeline.events import Analyst, EventKind, Events
 from pipeline.live_engine import LiveEngine, LiveStream
 from pipeline.models.base import Detector
 from pipeline.sinks.base import ChunkEnd, Result
 from pipeline.sources.feed import CameraState
-from tests.fakes import FakeDetector, FakeEmbedder, FakeFeed, FakeSegmenter, FakeTracker, RecordingSink
+from tests.fakes import (
+    DoubtfulFakeTracker,
+    FakeDetector,
+    FakeEmbedder,
+    FakeFeed,
+    FakeSegmenter,
+    FakeTracker,
+    RecordingSink,
+)
 from trackers.deepsort import DeepSort
+from trackers.doubts import Doubts
 from trackers.structures import Detections, Frame, Gap, State, Tracks
 
 
@@ -566,6 +576,40 @@ def test_one_odd_frame_is_left_out_counted_and_a_gap(stage: str) -> None:
     assert streams[1].odd_error == f"{stage}: too odd"
     assert sinks[1].results[5].frame.gap == Gap(400_000, 600_000, "1 frames could not be processed")
     assert one.failed == []
+
+
+def test_trackers_are_asked_what_is_to_be_described() -> None:
+    """Where the embedder fails on a frame, that one is left out and its tracker never takes it."""
+
+    class OddEmbedder(FakeEmbedder):
+        def embed(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[Any]:
+            if any(frame.image[0, 0, 0] == 66 for frame in frames):
+                raise ModelError("too odd")
+            return super().embed(frames, detections)
+
+    class Forgiving(DoubtfulFakeTracker):
+        def doubts(self, detections: Detections, seconds: float, *, gap: float = 0.0) -> Doubts:
+            self.asked = self.times.copy()  # of the odd frame it is asked, but never gets it
+            return super().doubts(detections, seconds, gap=gap)
+
+    feeds, sinks = [FakeFeed("a", policy="batch"), FakeFeed("b", policy="batch")], [RecordingSink(), RecordingSink()]
+    for number in range(12):
+        for which, feed in enumerate(feeds):
+            feed.push(seconds=number / 10, at=number * 100_000, mark=66 if which == 1 and number == 6 else 0)
+    broken = DoubtfulFakeTracker(fail_at_seconds=0.3)
+    asks = Asks(features=FeatureAsk(1.0))
+    with running(embedder=OddEmbedder(), segmenter=FakeSegmenter(), asks=asks) as one:
+        for number, tracker in enumerate((broken, Forgiving())):
+            one.add(number, feeds[number], sinks[number], tracker=tracker)
+        until(lambda: len(sinks[1].results) == 11 and sinks[0].ending is not None)
+    assert indices(sinks[0]) == [0, 1, 2]
+    assert [(number, str(error)) for number, error in one.failed] == [(0, "the tracker knows nothing")]
+    assert indices(sinks[1]) == [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11]
+    for result in sinks[1].results:
+        assert result.detections.features is not None
+        described = np.isfinite(result.detections.features).all(axis=1).tolist()
+        assert described == [row > 0 for row in range(result.frame.index % 4)]
+        assert len(result.detections.masks or ()) == len(result.detections)  # this one is not asked, but told
 
 
 def test_a_camera_of_which_every_frame_is_odd_ends_alone() -> None:

@@ -11,7 +11,7 @@ import pytest
 from pipeline.errors import ConfigError
 from pipeline.models.base import ModelCard
 from pipeline.models.class_likeness import likeness
-from pipeline.models.segment import AskedSegmenter, InstanceSegmenter, Question, nothing, spread
+from pipeline.models.segment import AskedSegmenter, InstanceSegmenter, Question
 from tests.unit.models.tiny_onnx import frame
 from trackers.structures import Detections, Frame, Masks
 
@@ -72,16 +72,14 @@ def seen(masks: Masks) -> list[bool]:
     [
         (Question(), [True, True, True, True]),
         (Question(min_score=0.3), [True, True, True, False]),
-        (Question(overlap=0.4), [True, True, False, False]),  # the second covers half of the first
-        (Question(overlap=0.6), [False, False, False, False]),
-        (Question(overlap=0.4, weak=0.25), [True, True, False, True]),
-        (Question(overlap=0.9, weak=0.25, min_score=0.25), [False, False, False, False]),
+        (Question(every=2), [True, True, True, True]),
+        (Question(every=3), [False, False, False, False]),
     ],
 )
-def test_who_is_asked_about(question: Question, wanted: list[bool]) -> None:
+def test_who_may_be_asked_about(question: Question, wanted: list[bool]) -> None:
     found = boxed((0, 0, 10, 20), (5, 0, 45, 40), (60, 0, 63, 9), (20, 50, 30, 60), scores=(0.9, 0.8, 0.7, 0.2))
-    assert question.rows(found).tolist() == wanted
-    assert question.rows(found[:0]).tolist() == []
+    assert question.rows(frame(index=4), found).tolist() == wanted
+    assert question.rows(frame(index=4), found[:0]).tolist() == []
 
 
 def test_rows_that_are_not_asked_about_have_no_pixel() -> None:
@@ -116,12 +114,6 @@ def test_no_instance_no_mask() -> None:
     segmenter = InstanceSegmenter(SameDetector(boxed()))
     assert seen(segmenter.segment([frame()], [boxed((0, 0, 5, 5))])[0]) == [False]
     assert segmenter.segment([], []) == []
-
-
-def test_masks_of_some_rows() -> None:
-    masks = whole(boxed((3, 4, 6, 9)))
-    assert seen(spread(masks, np.array([2]), 4)) == [False, False, True, False]
-    assert len(nothing(0)) == 0
 
 
 def test_names_of_one_kind() -> None:

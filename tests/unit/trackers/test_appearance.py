@@ -237,3 +237,23 @@ def test_distances_of_no_pair_to_the_mean() -> None:
     assert gallery.mean_pair_cost(rows(), rows(), unit(EAST)).shape == (0,)
     gallery.start(1, unit(EAST))
     assert gallery.mean_pair_cost(rows(), rows(), np.zeros((0, 2), np.float32)).shape == (0,)
+
+
+def test_what_was_left_out_weighs_in_with_the_next_feature() -> None:
+    """Two features that are none, then north: as if north had been seen three times."""
+    nothing = np.full((1, 2), np.nan, np.float32)
+    sparse, dense = Gallery(), Gallery()
+    for gallery in (sparse, dense):
+        gallery.start(1, unit(EAST))
+    for feature in (nothing, nothing):
+        sparse.add(rows(0), feature)
+    resumed = Gallery()
+    resumed.from_arrays(sparse.to_arrays())
+    for gallery in (sparse, resumed):
+        gallery.add(rows(0), unit(NORTH))
+        share = 1 - 0.9**3
+        np.testing.assert_allclose(gallery.means[0], np.array([0.9**3, share]) / np.hypot(0.9**3, share), atol=1e-6)
+        assert gallery.counts.tolist() == [2]
+    sparse.add(rows(0), unit(NORTH))
+    dense.add(rows(0), unit(NORTH))
+    np.testing.assert_allclose(dense.means[0], np.array([0.9, 0.1]) / np.hypot(0.9, 0.1), atol=1e-6)

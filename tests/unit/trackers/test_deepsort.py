@@ -526,7 +526,7 @@ def test_saved_while_two_meet_it_goes_on_to_the_last_bit(cut: int) -> None:
 
 def test_a_state_of_another_format_is_refused() -> None:
     state = make().to_arrays()
-    with pytest.raises(ValueError, match="deepsort's state was saved in format 9, this version reads 4"):
+    with pytest.raises(ValueError, match="deepsort's state was saved in format 9, this version reads 5"):
         make().from_arrays(state | {"deepsort_format": np.array(9)})
     first = {key: array for key, array in state.items() if "." not in key and key != "deepsort_format"}
     with pytest.raises(ValueError, match="format 1"):
