@@ -41,8 +41,8 @@ class SegmenterSettings(Section):
     refresh_seconds: Seconds = Field(0.5, description="asked: after so long a sure one is segmented again, too")
     overlap: Share = Field(
         0.1,
-        description="asked, where the tracker cannot say (sort, bytetrack, ocsort): share of one of two boxes that lies in "
-        "the other, from which both are",
+        description="asked, where the tracker cannot say (sort, bytetrack, ocsort): share of one of two boxes that "
+        "lies in the other, from which both are",
     )
     weak_score: Share = Field(0.5, description="likewise: boxes of a lower score are, too")
     classes: Names | None = Field(None, description="the detector's classes that are segmented; all where empty")

@@ -163,6 +163,7 @@ READS_SETTINGS = {
     "pipeline.follow_plan",
     "pipeline.follow_verb",
     "pipeline.explain_verb",
+    "pipeline.building.asks",
     "pipeline.building.explaining",
     "pipeline.building.models",
     "pipeline.building.schedules",

@@ -75,8 +75,20 @@ def leftovers(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def command(pets: Path, exact: list[str]) -> list[object]:
-    """100 frames of PETS with networks, a zone and a line, in chunks of 20."""
-    return ["run", pets / "video.mp4", *exact, *RULES, "--max-frames", 100, "--set", f"store.chunk={CHUNK}", *OUTPUTS]
+    """100 frames of PETS with networks, the embedder asked by the tracker, a zone and a line, in chunks of 20."""
+    asked = ["--set", "embedder.when=asked"]
+    return [
+        "run",
+        pets / "video.mp4",
+        *exact,
+        *asked,
+        *RULES,
+        "--max-frames",
+        100,
+        "--set",
+        f"store.chunk={CHUNK}",
+        *OUTPUTS,
+    ]
 
 
 @pytest.fixture(scope="module")
