@@ -160,7 +160,7 @@ class Run:
         seen = look_at(self._addresses, settings.source)
         if self._resumed is None:  # one that goes on may have done all that can be read
             refuse_unreadable(seen)
-        models = Models.load(settings)
+        models = Models.load_for_files(settings)
         settings = self._settings = models.completed(settings)
         record = run_record(settings, models.detector, models.embedder, self._outputs, segmenter=models.segmenter)
         with open_database(settings.store.database) as database:

@@ -20,7 +20,6 @@ from pipeline.models.embed import feature_length
 from pipeline.models.inputs import IMAGENET, PLAIN, Recipe, embedded_recipe, recipe_text, to_batch, to_blob
 from pipeline.models.openvino_core import signal_stack_kept
 from pipeline.models.openvino_models import (
-    channels_last,
     find_input_size,
     output_specs,
     read_model,
@@ -28,6 +27,7 @@ from pipeline.models.openvino_models import (
     rt_names,
     set_size,
 )
+from pipeline.models.openvino_network import channels_last
 from trackers.structures import FloatArray, ImageArray
 
 _NO_PICTURES = "quantisation needs calibration pictures, and there is none; give --calibration"
@@ -65,18 +65,17 @@ def open_network(weights: str | Path, *, input_size: tuple[int, int] | None = No
     """Read a .onnx or .xml. Raises ModelError where it is neither a detector nor an embedder."""
     file, model = read_model(weights)
     size = find_input_size(model, file, input_size)
+    _fold(model)  # before its size is set: what depends on the size stays, so that another one can be set later
     set_size(model, file, size)
     specs = output_specs(model)
     if len(specs) == 1 and len(specs[0].shape) == 2:
         feature_length(specs, file.stem)
         usual = PLAIN if file.form is files.Form.IR else IMAGENET
-        _fold(model)
         known = embedded_recipe(file.metadata) or embedded_recipe(rt_metadata(model))
         return Opened(file, model, "embed", size, known or usual)
     hints = Hints(
         len(label_names.embedded_names(file.metadata, file.path)) or None, label_names.suppresses(file.metadata)
     )
-    _fold(model)
     decoder = decoders.choose(specs, size, form=None, hints=hints, name=file.path.name)
     return Opened(file, model, "detect", size, decoder.recipe)
 

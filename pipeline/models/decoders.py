@@ -94,6 +94,12 @@ class Decoder:
         """Whether the outputs keep the pictures of a batch apart."""
         return self.form in (Form.YOLOX, Form.YOLOV8, Form.END_TO_END)
 
+    def reads(self, outputs: Sequence[TensorSpec], size: tuple[int, int]) -> bool:
+        """Whether outputs (as `choose` takes them) for an input of `size` (height, width) are of the same form."""
+        if self.form is Form.END_TO_END:
+            return len(outputs) > max(self.order)
+        return _fits(self.form, outputs, size)
+
     @property
     def suppresses(self) -> bool:
         """Whether the network leaves overlapping boxes in, so that they must be suppressed here."""

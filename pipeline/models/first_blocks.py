@@ -10,7 +10,8 @@ import openvino as ov
 
 from pipeline.errors import ModelError
 from pipeline.models.inputs import UNIT_RGB, embedded_recipe
-from pipeline.models.openvino_models import OpenVinoNetwork, read_model, set_size
+from pipeline.models.openvino_models import read_model, set_size
+from pipeline.models.openvino_network import OpenVinoNetwork
 from trackers.structures import FloatArray, ImageArray
 
 STRIDE = 8  # pixels of a crop per cell of the maps

@@ -91,6 +91,8 @@ def _card(first: ModelCard, second: ModelCard) -> ModelCard:
         sha256=hashlib.sha256(f"{first.sha256} {second.sha256}".encode()).hexdigest(),
         runtime=runtime,
         learns=first.learns or second.learns,
+        tight=first.tight or second.tight,
+        at_once=max(first.at_once, second.at_once),
         calibration=None,
         masks=False,
         licence=joined([first.licence, second.licence]),

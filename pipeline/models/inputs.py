@@ -13,6 +13,8 @@ import numpy as np
 from pipeline.errors import ModelError
 from trackers.structures import FloatArray, ImageArray, IntArray
 
+STRIDE = 32  # input pixels a cell of the coarsest grid of usual detectors; their inputs are multiples of it
+
 
 class Fit(StrEnum):
     """How a picture fills the input."""
@@ -20,6 +22,13 @@ class Fit(StrEnum):
     STRETCH = "stretch"  # both sides to the input's, proportions change
     TOP_LEFT = "top-left"  # proportions kept, rest padded at the right and at the bottom
     CENTRED = "centred"  # proportions kept, rest padded around
+
+
+class Letterbox(StrEnum):
+    """How much is padded where proportions are kept."""
+
+    TIGHT = "tight"  # as little as the network can do with
+    FULL = "full"  # up to the input's own size, which is square as a rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,18 @@ def place(image: ImageArray, out: ImageArray, fit: Fit, *, pad: int = 114) -> Pl
     out[:] = pad
     out[top : top + inner[1], left : left + inner[0]] = cv2.resize(image, inner, interpolation=cv2.INTER_LINEAR)
     return Placement((inner[0] / width, inner[1] / height), (left, top), width, height)
+
+
+def tight_size(size: tuple[int, int], height: int, width: int, *, fit: Fit, stride: int = STRIDE) -> tuple[int, int]:
+    """Height and width of the smallest input in multiples of `stride` in which a picture is as large as in `size`.
+
+    `height`, `width`: of the picture. A picture that is stretched needs all of `size`.
+    """
+    if fit is Fit.STRETCH:
+        return size
+    ratio = min(size[0] / height, size[1] / width)
+    rows, columns = (max(1, -(-round(side * ratio) // stride)) * stride for side in (height, width))
+    return min(rows, size[0]), min(columns, size[1])
 
 
 def to_batch(images: Sequence[ImageArray], size: tuple[int, int], recipe: Recipe) -> tuple[ImageArray, list[Placement]]:

@@ -19,7 +19,8 @@ from pipeline.errors import ModelError
 from pipeline.models import files
 from pipeline.models.inputs import PLAIN
 from pipeline.models.openvino_core import core
-from pipeline.models.openvino_models import OpenVinoNetwork, set_size
+from pipeline.models.openvino_models import set_size
+from pipeline.models.openvino_network import OpenVinoNetwork
 from pipeline.models.pair_network import PairNetwork
 from trackers.siamese_networks import SiameseNetworks
 from trackers.structures import FloatArray, ImageArray

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from pipeline.models.base import ModelCard
 from pipeline.models.decoders import Hints, Limits, TensorSpec
 from pipeline.models.embed import NetworkEmbedder, feature_length
 from pipeline.models.inputs import IMAGENET, Recipe, embedded_recipe, to_blob
-from pipeline.models.network import NetworkDetector
+from pipeline.models.network import Looking, NetworkDetector
 from trackers.structures import FloatArray, ImageArray
 
 BACKEND = "onnx"
@@ -102,6 +102,10 @@ class OnnxNetwork:
             raise ModelError(f"ONNX Runtime failed on {self._opened.file.path}: {error}") from error
         return [np.asarray(output) for output in outputs]
 
+    def infer_each(self, batches: Iterable[ImageArray]) -> Iterator[list[FloatArray]]:
+        """Outputs of each batch, one after the other: ONNX Runtime gives every core to one."""
+        return map(self.infer, batches)
+
 
 def open_detector(
     weights: str | Path,
@@ -132,7 +136,8 @@ def open_detector(
     network = OnnxNetwork(opened, found.recipe, batch=batch)
     known = label_names.embedded_calibration(opened.file.metadata, opened.file.path)
     card = replace(_card(opened, "detect", input_size=size, classes=names), calibration=known)
-    return NetworkDetector(network, found, card=card, limits=Limits(min_score, nms_iou, max_detections))
+    limits = Limits(min_score, nms_iou, max_detections)
+    return NetworkDetector(Looking(network, found), card=card, limits=limits)
 
 
 def open_embedder(

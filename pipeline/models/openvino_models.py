@@ -5,76 +5,34 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import openvino as ov
 
 from pipeline.errors import ModelError
 from pipeline.models import decoders, files, label_names
 from pipeline.models.base import ModelCard
-from pipeline.models.decoders import Hints, Limits, TensorSpec
+from pipeline.models.decoders import Decoder, Hints, Limits, TensorSpec
 from pipeline.models.embed import NetworkEmbedder, feature_length
-from pipeline.models.inputs import IMAGENET, PLAIN, Recipe, embedded_recipe
-from pipeline.models.network import NetworkDetector
+from pipeline.models.inputs import IMAGENET, PLAIN, STRIDE, Fit, Letterbox, Recipe, embedded_recipe, tight_size
+from pipeline.models.network import Looking, NetworkDetector
 from pipeline.models.openvino_core import core
-from trackers.structures import FloatArray, ImageArray
+from pipeline.models.openvino_network import (
+    BACKEND,
+    OpenVinoNetwork,
+    channels_last,
+    first_line,
+    require_device,
+    set_batch,
+    shape_of,
+)
 
-BACKEND = "openvino"
 _LOG = logging.getLogger(__name__)
-_PRECISIONS = ("f32", "bf16", "f16", "auto")
-
-
-class OpenVinoNetwork:
-    """A compiled network. Colour order and normalisation are compiled in, so it takes pictures as they are."""
-
-    def __init__(
-        self,
-        model: ov.Model,
-        recipe: Recipe,
-        *,
-        batch: int | None = 1,
-        precision: str = "f32",
-        device: str = "CPU",
-        threads: int = 0,
-        name: str = "the network",
-    ) -> None:
-        """`batch`: pictures at once, None for any number. `threads`: 0 lets OpenVINO choose. `name`: for errors.
-
-        Raises ModelError for an unknown precision or device, and where the network cannot be compiled.
-        """
-        try:
-            _set_batch(model, -1 if batch is None else batch)
-        except RuntimeError as error:
-            raise ModelError(f"{name} cannot take a batch of {batch or 'any length'}: {_first_line(error)}") from error
-        self._name = name
-        self.max_batch = batch
-        hints: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-        if threads > 0:
-            hints["INFERENCE_NUM_THREADS"] = threads
-        if precision not in _PRECISIONS:
-            raise ModelError(f"precision {precision!r} is unknown; use one of {', '.join(_PRECISIONS)}")
-        if precision != "auto":
-            hints["INFERENCE_PRECISION_HINT"] = precision
-        _require_device(core(), device)
-        try:
-            compiled = core().compile_model(_with_recipe(model, recipe), device, hints)
-            self._request = compiled.create_infer_request()
-        except RuntimeError as error:
-            raise ModelError(f"OpenVINO cannot compile {name} on {device}: {_first_line(error)}") from error
-        self.runtime = f"{BACKEND} {device} {_actual_precision(compiled)}"
-
-    def infer(self, batch: ImageArray) -> list[FloatArray]:
-        """Outputs for (n, H, W, 3) uint8 pictures; a network of fixed batch is filled up with empty ones."""
-        count = len(batch)
-        if self.max_batch is not None and count < self.max_batch:
-            batch = np.concatenate([batch, np.zeros((self.max_batch - count, *batch.shape[1:]), np.uint8)])
-        try:
-            results = self._request.infer([batch], share_inputs=True)
-        except RuntimeError as error:
-            raise ModelError(f"OpenVINO failed on {self._name}: {_first_line(error)}") from error
-        return [np.array(results[position]) for position in range(len(results))]
+_USUAL = (9, 16)  # height and width of most videos
+# Ends the name of the IR with the same network in 8 bits. No ONNX file: without AMX, OpenVINO 2026.4 computes those
+# that NNCF quantises with signed activations wrongly.
+_INT8 = "-int8"
 
 
 def open_detector(
@@ -83,6 +41,7 @@ def open_detector(
     decoder: str | None = None,
     classes: Sequence[str] | None = None,
     input_size: tuple[int, int] | None = None,
+    letterbox: Letterbox = Letterbox.FULL,
     min_score: float = 0.05,
     nms_iou: float = 0.65,
     max_detections: int = 300,
@@ -90,14 +49,18 @@ def open_detector(
     precision: str = "f32",
     device: str = "CPU",
     threads: int = 0,
+    parallel: int = 1,
 ) -> NetworkDetector:
     """Detector from .xml (with .bin) or .onnx.
 
     `decoder`, `classes`: as `decoders.Form` and label order; found from the file where None. `input_size`: height,
-    width; needed only where the file leaves it open. `batch`: frames at once. With 1, a frame's detections are the
-    same to the last bit whatever runs beside it, and on a CPU more is hardly faster. `precision`: f32, bf16, f16, auto.
+    width; needed only where the file leaves it open. `letterbox`: TIGHT leaves out of the padding what the network can
+    do without. `batch`: frames at once. With 1, a frame's detections are the same to the last bit whatever runs beside
+    it, and on a CPU more is hardly faster. `precision`: f32, bf16, f16, int8, auto; the last two may open another file
+    (`weights_for`). `parallel`: batches side by side.
     """
-    file, model = read_model(weights)
+    chosen = weights_for(weights, precision=precision, device=device)
+    file, model = read_model(chosen)
     size = find_input_size(model, file, input_size)
     set_size(model, file, size)
     embedded = label_names.embedded_names(file.metadata, file.path) or rt_names(model)
@@ -107,18 +70,60 @@ def open_detector(
     at_once = batch if batch == 1 or (found.batches and _can_batch(model, batch)) else 1
     if at_once != batch:
         _LOG.info("%s keeps no batch of %d apart; frames run one by one", file.path.name, batch)
-    network = OpenVinoNetwork(
-        model,
-        found.recipe,
-        batch=at_once,
-        precision=precision,
-        device=device,
-        threads=threads,
-        name=str(file.path),
-    )
+
+    @cache
+    def compiled(size: tuple[int, int]) -> tuple[Looking, str]:
+        shaped = model.clone()
+        set_size(shaped, file, size)
+        network = OpenVinoNetwork(
+            shaped,
+            found.recipe,
+            batch=at_once,
+            precision="auto" if precision == "int8" else precision,
+            device=device,
+            threads=threads,
+            parallel=parallel,
+            name=str(file.path),
+        )
+        return Looking(network, replace(found, size=size)), network.runtime
+
+    def fitted(height: int, width: int) -> Looking:
+        return compiled(tight_size(size, height, width, fit=found.recipe.fit))[0]
+
+    tight = letterbox is Letterbox.TIGHT and _reshapes(model, file, found)
+    first, runtime = compiled(tight_size(size, *_USUAL, fit=found.recipe.fit) if tight else size)
+    card = _card(file, runtime, "detect", input_size=size, classes=names)
     known = label_names.embedded_calibration(file.metadata | rt_metadata(model), file.path)
-    card = replace(_card(file, network, "detect", input_size=size, classes=names), calibration=known)
-    return NetworkDetector(network, found, card=card, limits=Limits(min_score, nms_iou, max_detections))
+    card = replace(card, calibration=known, tight=tight, at_once=at_once * (1 if parallel == 1 else 2 * parallel))
+    limits = Limits(min_score, nms_iou, max_detections)
+    return NetworkDetector(first, card=card, limits=limits, fitted=fitted if tight else None)
+
+
+def weights_for(weights: str | Path, *, precision: str, device: str) -> Path:
+    """The file to open: the IR beside it of the same network in 8 bits, NAME-int8.xml, where that is wanted.
+
+    `precision`: int8: that one. auto: that one where there is one and the device is good at 8 bits and at nothing else
+    below 32. Raises ModelError where it is missing.
+    """
+    path = Path(weights)
+    beside = path.with_name(f"{path.stem}{_INT8}.xml")
+    if precision == "int8" and not path.stem.endswith(_INT8):
+        if not beside.is_file():
+            raise ModelError(
+                f"precision int8 of {path} needs {beside.name} beside it; make it with `sightline export {path} "
+                f"--format openvino --precision int8 --calibration VIDEO --out {beside}`, or choose another precision"
+            )
+        return beside
+    return beside if precision == "auto" and beside.is_file() and _good_at_8_bits_alone(device) else path
+
+
+def _good_at_8_bits_alone(device: str) -> bool:
+    """Not so where it is as fast in bfloat16, which changes results less."""
+    if device == "AUTO":
+        return False
+    require_device(device)
+    able = set(core().get_property(device, "OPTIMIZATION_CAPABILITIES"))
+    return "INT8" in able and not able & {"BF16", "FP16"}
 
 
 def open_embedder(
@@ -154,13 +159,13 @@ def open_embedder(
         threads=threads,
         name=str(file.path),
     )
-    card = _card(file, network, "embed", input_size=size, dimension=dimension)
+    card = _card(file, network.runtime, "embed", input_size=size, dimension=dimension)
     return NetworkEmbedder(network, recipe, card=card)
 
 
 def _card(
     file: files.WeightsFile,
-    network: OpenVinoNetwork,
+    runtime: str,
     task: str,
     *,
     input_size: tuple[int, int],
@@ -168,7 +173,7 @@ def _card(
     dimension: int | None = None,
 ) -> ModelCard:
     version = f"{BACKEND} {ov.__version__.split('-')[0]}"
-    return ModelCard(file.stem, task, version, file.sha256, network.runtime, input_size, classes, dimension)
+    return ModelCard(file.stem, task, version, file.sha256, runtime, input_size, classes, dimension)
 
 
 def read_model(weights: str | Path) -> tuple[files.WeightsFile, ov.Model]:
@@ -178,31 +183,15 @@ def read_model(weights: str | Path) -> tuple[files.WeightsFile, ov.Model]:
     try:
         model = core().read_model(file.path)
     except RuntimeError as error:
-        raise ModelError(f"OpenVINO cannot read {file.path}: {_first_line(error)}") from error
-    if len(model.inputs) != 1 or len(_shape(model.input(0))) != 4:
+        raise ModelError(f"OpenVINO cannot read {file.path}: {first_line(error)}") from error
+    if len(model.inputs) != 1 or len(shape_of(model.input(0))) != 4:
         raise ModelError(f"{file.path} does not take one picture (n, 3, height, width); it is no detector or embedder")
     return file, model
 
 
-def _shape(port: Any) -> tuple[int | None, ...]:
-    """Sides, None for one that is open; () where even their number is open."""
-    shape = port.get_partial_shape()
-    if not shape.rank.is_static:
-        return ()
-    return tuple(side.get_length() if side.is_static else None for side in shape)
-
-
-def channels_last(model: ov.Model) -> bool:
-    """Whether the network takes (n, H, W, 3) and not (n, 3, H, W). Raises ModelError where it does neither."""
-    shape = _shape(model.input(0))
-    if 3 not in (shape[1], shape[3]):
-        raise ModelError(f"the network's input {shape} has no axis of 3 colours; it is not made for colour pictures")
-    return shape[1] != 3
-
-
 def find_input_size(model: ov.Model, file: files.WeightsFile, wanted: tuple[int, int] | None) -> tuple[int, int]:
     """Height and width, pixels: the wanted ones, else what the file says. Raises ModelError where it says nothing."""
-    shape = _shape(model.input(0))
+    shape = shape_of(model.input(0))
     height, width = shape[1:3] if channels_last(model) else shape[2:]
     if wanted is not None:
         return wanted
@@ -224,29 +213,37 @@ def set_size(model: ov.Model, file: files.WeightsFile, size: tuple[int, int]) ->
     try:
         model.reshape(shape)
     except RuntimeError as error:
-        raise ModelError(f"{file.path} cannot take pictures of {size[0]}x{size[1]}: {_first_line(error)}") from error
+        raise ModelError(f"{file.path} cannot take pictures of {size[0]}x{size[1]}: {first_line(error)}") from error
 
 
-def _set_batch(model: ov.Model, batch: int) -> None:
-    shape = model.input(0).get_partial_shape()
-    shape[0] = batch
-    model.reshape(shape)
+def _reshapes(model: ov.Model, file: files.WeightsFile, decoder: Decoder) -> bool:
+    """Whether the network takes a smaller picture than it is set to, and means the same by it. Tried on a copy."""
+    if decoder.recipe.fit is Fit.STRETCH or any(side % STRIDE or side == STRIDE for side in decoder.size):
+        return False
+    height, width = decoder.size
+    smaller = height - STRIDE, width
+    trial = model.clone()
+    try:
+        set_size(trial, file, smaller)
+    except ModelError:
+        return False  # as one that was exported with the grid of one size
+    return decoder.reads(output_specs(trial), smaller)
 
 
 def _can_batch(model: ov.Model, batch: int) -> bool:
     """Whether a batch of this length (-1: any) leaves through every output as it came in. Tried on a copy."""
     trial = model.clone()
     try:
-        _set_batch(trial, batch)
+        set_batch(trial, batch)
     except RuntimeError:
         return False
-    return all(_shape(port)[:1] == (None if batch < 0 else batch,) for port in trial.outputs)
+    return all(shape_of(port)[:1] == (None if batch < 0 else batch,) for port in trial.outputs)
 
 
 def output_specs(model: ov.Model) -> list[TensorSpec]:
     """Names and shapes of what the network gives."""
     ports = model.outputs
-    return [TensorSpec(port.get_any_name() if port.names else str(at), _shape(port)) for at, port in enumerate(ports)]
+    return [TensorSpec(port.get_any_name() if port.names else str(at), shape_of(port)) for at, port in enumerate(ports)]
 
 
 def rt_names(model: ov.Model) -> tuple[str, ...]:
@@ -261,33 +258,3 @@ def rt_metadata(model: ov.Model) -> dict[str, str]:
     """What an IR of ours says of its input and its scores, in the form of an ONNX file's metadata."""
     paths = {key: ["model_info", key] for key in ("recipe", label_names.CALIBRATION)}
     return {key: model.get_rt_info(path).astype(str) for key, path in paths.items() if model.has_rt_info(path)}
-
-
-def _with_recipe(model: ov.Model, recipe: Recipe) -> ov.Model:
-    """The network behind colour order, mean and scale, taking (n, H, W, 3) uint8."""
-    layout = ov.Layout("NHWC" if channels_last(model) else "NCHW")
-    steps = ov.preprocess.PrePostProcessor(model)
-    tensor = steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-    tensor.set_color_format(ov.preprocess.ColorFormat.BGR)
-    process = steps.input().preprocess().convert_element_type(ov.Type.f32)
-    if recipe.rgb:
-        process.convert_color(ov.preprocess.ColorFormat.RGB)
-    process.mean(list(recipe.mean)).scale(list(recipe.scale))
-    steps.input().model().set_layout(layout)
-    return steps.build()
-
-
-def _require_device(core: ov.Core, device: str) -> None:
-    present = core.available_devices
-    if device != "AUTO" and not any(name.split(".")[0] == device for name in present):
-        raise ModelError(f"OpenVINO has no device {device!r} here; it sees {', '.join(present)}")
-
-
-def _actual_precision(compiled: Any) -> str:
-    """What the device really computes in, whatever was asked for."""
-    return str(compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -13,7 +13,7 @@ from pipeline.errors import ModelError
 from pipeline.models import files
 from pipeline.models.inputs import UNIT_RGB, Recipe, embedded_recipe
 from pipeline.models.openvino_core import core
-from pipeline.models.openvino_models import OpenVinoNetwork
+from pipeline.models.openvino_network import OpenVinoNetwork
 from pipeline.models.pair_network import PairNetwork
 from trackers.siamese_networks import SiameseNetworks
 from trackers.structures import FloatArray, ImageArray

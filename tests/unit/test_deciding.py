@@ -60,6 +60,22 @@ def test_what_is_set_as_before_has_the_hash_of_before(said: tuple[str, ...], run
     assert detect_hash(settings, FakeSource(0), detector, embedder) == file, HINT
 
 
+def test_a_detector_that_pads_tightly_is_another_than_it_was() -> None:
+    """The setting alone decides nothing: there are networks that cannot."""
+
+    class Tight(FakeDetector):
+        def __init__(self) -> None:
+            super().__init__()
+            self.card = replace(self.card, tight=True)
+
+    (_, run, camera, _), *_ = STORED
+    full = load_settings(None, ["detector.letterbox=full"])
+    assert run_record(full, FakeDetector(), FakeEmbedder(), Outputs()).settings_hash == run
+    settings = load_settings(None)
+    assert camera_detect_hash(settings, Tight(), FakeEmbedder()) != camera
+    assert run_record(settings, Tight(), FakeEmbedder(), Outputs()).settings_hash != run
+
+
 def test_likewise_for_a_followed_target() -> None:
     values = {"target": {"name": "correlation"}, "follow": {"box": [1, 2, 3, 4]}}
     assert follow_digest(parse(values, StoredFollowSettings), {}) == FOLLOWED, HINT

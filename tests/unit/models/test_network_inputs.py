@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.models.inputs import IMAGENET, PLAIN, UNIT_RGB, YOLOX, Fit, place, to_batch, to_blob
+from pipeline.models.inputs import IMAGENET, PLAIN, UNIT_RGB, YOLOX, Fit, place, tight_size, to_batch, to_blob
 
 
 def test_centred_letterbox_by_hand() -> None:
@@ -37,6 +37,30 @@ def test_stretch_by_hand() -> None:
     assert (out == 9).all()
     assert placed.scale == (0.5, 2.0)
     np.testing.assert_allclose(placed.to_picture(np.array([[8, 8, 16, 16]])), [[16, 4, 32, 8]])
+
+
+@pytest.mark.parametrize(
+    ("picture", "needed"),
+    [
+        ((360, 480), (352, 448)),  # 336 rows of pixels, in whole cells of 32
+        ((1080, 1920), (256, 448)),
+        ((1920, 1080), (448, 256)),
+        ((7, 7), (448, 448)),
+        ((1, 4000), (32, 448)),
+    ],
+)
+def test_the_smallest_input_that_shows_as_much(picture: tuple[int, int], needed: tuple[int, int]) -> None:
+    assert tight_size((448, 448), *picture, fit=Fit.CENTRED) == needed
+    assert tight_size((448, 448), *picture, fit=Fit.STRETCH) == (448, 448)
+
+
+@settings(deadline=None)
+@given(width=st.integers(1, 4000), height=st.integers(1, 4000))
+def test_a_tight_input_shrinks_no_picture_more(width: int, height: int) -> None:
+    rows, columns = tight_size((416, 640), height, width, fit=Fit.CENTRED)
+    assert rows <= 416
+    assert columns <= 640
+    assert min(rows / height, columns / width) >= min(416 / height, 640 / width) * (1 - 0.5 / min(rows, columns))
 
 
 @settings(deadline=None)

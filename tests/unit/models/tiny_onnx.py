@@ -60,6 +60,32 @@ def brightness_times(
     return save(path, nodes, constants, outputs, shape=[batch, 3, *size], **more)
 
 
+def brightness_of_any_size(path: Path, column: Array) -> Path:
+    """Output (batch, rows, cells of YOLO's grids) = `column` (rows,) x the picture's mean, for pictures of any size."""
+    nodes, grids = [], []
+    for stride in (8, 16, 32):
+        sides = {"kernel_shape": [stride, stride], "strides": [stride, stride]}
+        nodes.append(helper.make_node("AveragePool", ["images"], [f"pooled{stride}"], **sides))
+        nodes.append(helper.make_node("Reshape", [f"pooled{stride}", "flat"], [f"grid{stride}"]))
+        grids.append(f"grid{stride}")
+    nodes += [
+        helper.make_node("Concat", grids, ["grids"], axis=2),
+        helper.make_node("ReduceMean", ["grids"], ["first"], axes=[1], keepdims=1),  # (b, 1, cells)
+        helper.make_node("Sub", ["first", "first"], ["zeros"]),
+        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=1),
+        helper.make_node("Squeeze", ["mean", "last"], ["level"]),  # (b, 1, 1)
+        helper.make_node("Add", ["zeros", "level"], ["levels"]),
+        helper.make_node("Mul", ["levels", "column"], ["output0"]),
+    ]
+    constants: dict[str, Array] = {
+        "flat": np.array([0, 3, -1], np.int64),
+        "last": np.array([3], np.int64),
+        "column": column[None, :, None].astype(np.float32),
+    }
+    outputs: dict[str, tuple[int, list[Side] | None]] = {"output0": (TensorProto.FLOAT, ["n", len(column), "cells"])}
+    return save(path, nodes, constants, outputs, shape=["n", 3, "height", "width"])
+
+
 def channel_means(path: Path, *, batch: Side = "n", size: tuple[int, int] = (16, 8)) -> Path:
     """An embedder: the three channels' means (batch, 3)."""
     nodes = [helper.make_node("ReduceMean", ["images"], ["output"], axes=[2, 3], keepdims=0)]
