@@ -25,6 +25,9 @@ def size(
     ] = "1080p",
     fps: Annotated[float, typer.Option(min=0.01, max=1000, help="Frames/s of each that are processed.")] = 15.0,
     objects: Annotated[float, typer.Option(min=0, max=100_000, help="In each picture, on average.")] = 20.0,
+    stay: Annotated[
+        float, typer.Option(min=0.1, max=86_400, help="Seconds for which an object is seen, on average.")
+    ] = 10.0,
     every: Annotated[
         int | None, typer.Option(min=1, max=1000, help="The detector looks at one of so many frames. [default: as set]")
     ] = None,
@@ -70,7 +73,9 @@ def size(
         with console.status("measuring") as status:
             costs = measure(config, settings or [], size=pixels, told=lambda what: status.update(what))
         keep_costs(place, key, costs)
-    wanted = demand.Wanted(cameras, fps, objects, every or chosen.detector.every)
+    if every is not None and every > 1 and not costs.skips:
+        raise ConfigError("--every: this detector has to see every frame; leave it out")
+    wanted = demand.Wanted(cameras, fps, objects, stay, every or chosen.detector.every)
     found = demand.size(costs, wanted, bit_rate=None if bit_rate is None else 1e6 * bit_rate)
     if as_json:
         typer.echo(json.dumps(words.sizing_to_dict(costs, found), indent=2))

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,9 @@ class OwnTake(Take):
     stages: Mapping[str, StageTime]  # of all sources together
     models: Mapping[str, str]  # detector, segmenter, embedder: name and runtime
     streams: int
-    stored_bytes: int  # database and pictures
+    tracks: int  # confirmed, of all sources
+    database_bytes: int
+    picture_bytes: int  # of tracks, beside the database
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +98,9 @@ def own_take(
     ]
     usage = run_child(command, environment=_OWN, limit=LONGEST)
     told = _read(report)
-    report.unlink()
-    stored = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+    database, pictures = (_bytes_of(place.glob(pattern)) for pattern in ("take.db*", "media/**/*"))
     shutil.rmtree(place)
-    return _own(usage, told, stored)
+    return _own(usage, told, database=database, pictures=pictures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ def peer_take(
     return PeerTake(usage, told["frames"], *times, version=told["version"], milliseconds=told["milliseconds"])
 
 
-def _own(usage: Usage, told: Mapping[str, Any], stored: int) -> OwnTake:
+def _own(usage: Usage, told: Mapping[str, Any], *, database: int, pictures: int) -> OwnTake:
     stages: dict[str, StageTime] = {}
     for source in told["sources"]:
         for name, stage in source["stages"].items():
@@ -183,8 +184,14 @@ def _own(usage: Usage, told: Mapping[str, Any], stored: int) -> OwnTake:
         stages=stages,
         models={kind: told[kind] for kind in ("detector", "segmenter", "embedder")},
         streams=len(told["sources"]),
-        stored_bytes=stored,
+        tracks=told["tracks"],
+        database_bytes=database,
+        picture_bytes=pictures,
     )
+
+
+def _bytes_of(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def copies(sources: Sequence[Path], count: int, *, folder: Path) -> list[Path]:

@@ -45,6 +45,7 @@ class Costs:
     measured_at: str  # UTC, ISO 8601
     detector: str  # name and runtime
     embedder: str
+    skips: bool  # whether the detector can leave frames out
     read: float  # to decode a frame
     detect: float  # a look of the detector, and of the segmenter where there is one
     embed: float  # to describe what is detected in a look, for each object that is tracked
@@ -55,7 +56,8 @@ class Costs:
     objects: float  # tracks a frame in the video that was measured
     first_stream: int  # bytes of memory of a run of one stream
     more_streams: int  # bytes for each stream more
-    stored: float  # bytes of database and pictures, for each box of a track
+    stored: float  # bytes of database for each box of a track
+    pictured: float  # bytes of pictures for each track
     recorded: float  # bytes of the video, a second at `recorded_fps`
     recorded_fps: float
 

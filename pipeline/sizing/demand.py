@@ -20,6 +20,7 @@ class Wanted:
     cameras: int
     fps: float  # of each
     objects: float  # in a picture, on average
+    stay: float = 10.0  # seconds for which an object is seen, on average
     every: int = 1  # the detector looks at one of so many frames
 
 
@@ -37,6 +38,7 @@ class Sizing:
     processes: int  # at least, so that what is Python fits
     memory: int  # bytes
     database_day: float  # bytes a day of 24 h with that many objects
+    pictures_day: float  # likewise, of tracks' pictures
     recording_day: float  # likewise, of recordings
 
     @property
@@ -64,6 +66,7 @@ def size(costs: Costs, wanted: Wanted, *, bit_rate: float | None = None) -> Sizi
         processes=max(1, math.ceil(_less_noise(sum(parts[part] for part in PYTHON)))),
         memory=costs.first_stream + (wanted.cameras - 1) * costs.more_streams,
         database_day=wanted.cameras * wanted.fps * wanted.objects * costs.stored * _DAY,
+        pictures_day=wanted.cameras * wanted.objects / wanted.stay * costs.pictured * _DAY,
         recording_day=wanted.cameras * recorded * _DAY,
     )
 
@@ -83,11 +86,11 @@ def busy_cores(costs: Costs, wanted: Wanted) -> dict[str, float]:
 
 
 def interval_needed(costs: Costs, wanted: Wanted) -> int | None:
-    """The smallest `every` at which the machine's usable cores do; None where none does."""
+    """The smallest `every` at which the machine's usable cores do; None where none does or the detector skips none."""
     one = busy_cores(costs, Wanted(wanted.cameras, wanted.fps, wanted.objects))
     looking = one["detector"] + one["embedder"]
     left = USABLE * costs.machine.cores - (sum(one.values()) - looking)
-    if left <= 0 or looking / left > LONGEST:
+    if left <= 0 or looking / left > (LONGEST if costs.skips else 1):
         return None
     return max(1, math.ceil(_less_noise(looking / left)))
 

@@ -59,11 +59,13 @@ def measure(config: str, overrides: Sequence[str], *, size: tuple[int, int], tol
         boxes = len((folder / "tracks.txt").read_text(encoding="utf-8").splitlines())
         if not boxes:
             raise ConfigError(
-                "with these settings nothing is found in a rendered video of people, so that it cannot be measured what "
-                "an object costs; size with a detector that looks for people"
+                "with these settings nothing is found in a rendered video of people, so that what an object costs "
+                "cannot be measured; size with a detector that looks for people"
             )
         told("timing the tracker")
-        return costs_of(parts, *takes, boxes=boxes, video=video, size=size, tracking=time_tracker(settings))
+        tracking = time_tracker(settings)
+        skips = settings.detector.backend != "motion"  # which learns from every frame
+        return costs_of(parts, *takes, boxes=boxes, video=video, size=size, tracking=tracking, skips=skips)
 
 
 def render(path: Path, *, size: tuple[int, int]) -> Path:
@@ -91,6 +93,7 @@ def costs_of(
     video: Path,
     size: tuple[int, int],
     tracking: tuple[float, float],
+    skips: bool,
 ) -> Costs:
     """Costs from what was taken: the video's stages one at a time, one run of it, and one of several copies at once.
 
@@ -110,6 +113,7 @@ def costs_of(
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         detector=one.models["detector"],
         embedder=one.models["embedder"],
+        skips=skips,
         read=cpu["read"],
         detect=cpu["detect"] + cpu.get("segment", 0.0),
         embed=cpu.get("embed", 0.0) / objects,
@@ -120,7 +124,8 @@ def costs_of(
         objects=objects,
         first_stream=one.usage.peak_memory,
         more_streams=max(0, round((more.usage.peak_memory - one.usage.peak_memory) / streams)),
-        stored=max(0.0, (more.stored_bytes - one.stored_bytes) / (boxes * streams)),
+        stored=max(0.0, (more.database_bytes - one.database_bytes) / (boxes * streams)),
+        pictured=more.picture_bytes / more.tracks,
         recorded=video.stat().st_size / SECONDS,
         recorded_fps=FPS,
     )

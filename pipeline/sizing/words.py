@@ -51,9 +51,10 @@ def sentences(costs: Costs, sizing: Sizing, *, bit_rate: float | None) -> list[s
         f"needed    {sizing.cores_needed} cores like these, {100 * USABLE:.0f} % of them busy; "
         f"{sizing.memory / _GIB:.1f} GiB of memory",
         f"here      {machine.cores} cores, {machine.memory / _GIB:.1f} GiB ({machine.processor}): {verdict}",
-        f"interval  {_interval(sizing)}",
-        f"disk      {sizing.database_day / _GB:.1f} GB a day of database and pictures; {sizing.recording_day / _GB:.0f} "
-        f"GB a day where recorded ({_rate(bit_rate)})",
+        f"interval  {_interval(costs, sizing)}",
+        f"disk      {sizing.database_day / _GB:.1f} GB a day of database, {sizing.pictures_day / _GB:.1f} GB of "
+        f"pictures where each object is seen for {wanted.stay:g} s, day and night; {sizing.recording_day / _GB:.0f} GB "
+        f"a day where recorded ({_rate(bit_rate)})",
     ]
     if sizing.processes > 1:
         lines.append(
@@ -73,8 +74,10 @@ def sizing_to_dict(costs: Costs, sizing: Sizing) -> dict[str, Any]:
     return {"measured": dataclasses.asdict(costs), "usable": USABLE, **dataclasses.asdict(sizing), "fits": sizing.fits}
 
 
-def _interval(sizing: Sizing) -> str:
+def _interval(costs: Costs, sizing: Sizing) -> str:
     needed = sizing.every_needed
+    if needed is None and not costs.skips:
+        return "the detector has to see every frame, at which they do not fit"
     if needed is None:
         return f"there is no detector.every up to {LONGEST} at which they fit: decoding and tracking alone are too much"
     if needed == 1:

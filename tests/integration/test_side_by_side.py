@@ -53,14 +53,15 @@ def test_tracks_are_those_of_each_source_alone(walks: Path) -> None:
         assert 0 <= source["stages"]["detect"]["seconds"] < source["seconds"], "waiting for a turn is not being busy"
 
 
-def test_networks_are_shared_and_give_what_they_give_alone(walks: Path) -> None:
-    words = ("run", "walk0.mp4", "walk1.mp4", "--max-frames", 6, "--set", "detector.min_score=0.01")
-    alone = call_main(*words, "--database", "alone.db", folder=walks)
-    at_once = call_main(*words, "--database", "once.db", "--streams", 2, folder=walks)
+def test_networks_are_shared_and_give_what_they_give_alone(shared: Path, tmp_path: Path) -> None:
+    videos = [shared / "data" / "videos" / f"{name}.mp4" for name in ("people-walking", "cars")]
+    words = ("run", *videos, "--max-frames", 4)
+    alone = call_main(*words, "--database", "alone.db", folder=tmp_path)
+    at_once = call_main(*words, "--database", "once.db", "--streams", 2, folder=tmp_path)
     assert (alone.code, at_once.code) == (0, 0), alone.err + at_once.err
-    found = detections(walks / "alone.db")
-    assert found == detections(walks / "once.db")
-    assert sum(count for _, count, _ in found) > 0, "weak as they are, there are some"
+    found = detections(tmp_path / "alone.db")
+    assert found == detections(tmp_path / "once.db")
+    assert sum(count for _, count, _ in found) > 0
 
 
 def test_a_broken_source_does_not_stop_the_others(walks: Path) -> None:

@@ -23,10 +23,12 @@ def test_costs_are_measured_once_and_used_for_any_number_of_cameras(tmp_path: Pa
     doubled = json.loads(again.out)
     assert doubled["measured"] == measured
     assert doubled["cores"] == 2 * told["cores"]
-    shown = call_main("size", "--cameras", 4, *SMALL, "--set", "detector.every=2", folder=tmp_path)
+    shown = call_main("size", "--cameras", 4, *SMALL, "--set", "tracker.lost_seconds=2", folder=tmp_path)
     assert shown.code == 0, shown.err  # other settings are measured anew
     assert len(json.loads((tmp_path / "costs.json").read_text())["costs"]) == 2
-    assert "detector at every 2 frames" in shown.out
+    rarely = call_main("size", "--cameras", 4, *SMALL, "--every", 2, folder=tmp_path)
+    assert rarely.code == 2
+    assert "this detector has to see every frame" in rarely.err
     assert "this machine holds" in shown.out
     assert "extrapolated" in shown.out
 

@@ -46,7 +46,9 @@ def own_take(*, streams: int = 1, peak: int = 300 * MIB, frames: int = 11) -> Ow
         },
         models={"detector": "tiny (opencv)", "segmenter": "none", "embedder": "none"},
         streams=streams,
-        stored_bytes=MIB,
+        tracks=3,
+        database_bytes=MIB,
+        picture_bytes=MIB,
     )
 
 

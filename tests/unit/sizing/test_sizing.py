@@ -25,6 +25,7 @@ COSTS = Costs(
     measured_at="2026-01-01T00:00:00+00:00",
     detector="d",
     embedder="e",
+    skips=True,
     read=0.010,
     detect=0.050,
     embed=0.002,
@@ -36,6 +37,7 @@ COSTS = Costs(
     first_stream=500 * MIB,
     more_streams=100 * MIB,
     stored=100.0,
+    pictured=50_000.0,
     recorded=500_000.0,
     recorded_fps=15.0,
 )
@@ -70,6 +72,9 @@ def test_memory_binds_where_it_is_short() -> None:
 def test_disk_a_day() -> None:
     found = size(COSTS, WANTED)
     assert found.database_day == pytest.approx(4 * 10 * 10 * 100 * 86_400)
+    assert found.pictures_day == pytest.approx(4 * 10 / 10 * 50_000 * 86_400)
+    briefly = size(COSTS, dataclasses.replace(WANTED, stay=5.0))
+    assert briefly.pictures_day == 2 * found.pictures_day
     assert found.recording_day == pytest.approx(4 * 500_000 * (10 / 15) * 86_400)
     assert size(COSTS, WANTED, bit_rate=8e6).recording_day == pytest.approx(4 * 1e6 * 86_400)
 
@@ -83,6 +88,9 @@ def test_the_interval_at_which_all_fit() -> None:
     assert not size(COSTS, dataclasses.replace(many, every=2)).fits
     assert interval_needed(COSTS, dataclasses.replace(WANTED, cameras=100)) is None  # all else takes 14 cores
     assert interval_needed(COSTS, WANTED) == 1
+    learns = dataclasses.replace(COSTS, skips=False)
+    assert (interval_needed(learns, WANTED), interval_needed(learns, many)) == (1, None)
+    assert "has to see every frame" in "\n".join(sentences(learns, size(learns, many), bit_rate=None))
 
 
 def test_what_fits_exactly_fits() -> None:
@@ -136,7 +144,7 @@ def test_costs_come_from_parts_and_runs(tmp_path: Path) -> None:
     video = tmp_path / "v.mp4"
     video.write_bytes(bytes(3000))
 
-    def take(streams: int, cpu: float, peak: int, stored: int) -> OwnTake:
+    def take(streams: int, cpu: float, peak: int, database: int) -> OwnTake:
         frames = 10 * streams
         stages = {
             "read": StageTime(9.0, 0.1 * streams, frames),
@@ -154,18 +162,21 @@ def test_costs_come_from_parts_and_runs(tmp_path: Path) -> None:
             stages=stages,
             models=models,
             streams=streams,
-            stored_bytes=stored,
+            tracks=4 * streams,
+            database_bytes=database,
+            picture_bytes=1000 * streams,
         )
 
     parts = PartsTake(10, {}, {"read": 0.1, "detect": 0.4})
     one, three = take(1, 5.0, 300 * MIB, 10_000), take(3, 6.6, 380 * MIB, 14_000)
-    found = costs_of(parts, one, three, boxes=20, video=video, size=(64, 48), tracking=(0.001, 0.0001))
+    found = costs_of(parts, one, three, boxes=20, video=video, size=(64, 48), tracking=(0.001, 0.0001), skips=True)
     assert (found.read, found.detect, found.embed) == pytest.approx((0.01, 0.04, 0.0))
     assert found.write == pytest.approx(0.02)
     assert found.other == pytest.approx(0.08 - 0.02 - 0.01 - 0.02)  # it looked at every other frame
     assert found.objects == 2.0
     assert found.more_streams == 40 * MIB
     assert found.stored == 100.0  # 4000 bytes more for two more streams of twenty boxes
+    assert found.pictured == 250.0
     assert found.recorded == pytest.approx(1000.0)
 
 
