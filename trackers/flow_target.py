@@ -51,7 +51,12 @@ class FlowTarget:
         self._replaced = np.zeros(0, dtype=bool)  # whether one has
         self._looks = np.zeros((0, _LOOKS * _LOOKS), np.float32)  # of the targets when they were added
         self._inside = np.zeros((0, SIDE, SIDE), dtype=bool)  # cells of their boxes in which points are followed
-        self._columns = Columns(self, ("_boxes", "_sizes", "_first", "_last", "_replaced", "_looks", "_inside"))
+        self._points = _points(
+            self._first, self._inside, cells=cells
+        )  # (n, p, 2) that are followed, of the first views
+        self._columns = Columns(
+            self, ("_boxes", "_sizes", "_first", "_last", "_replaced", "_looks", "_inside", "_points")
+        )
 
     @property
     def boxes(self) -> FloatArray:
@@ -64,6 +69,7 @@ class FlowTarget:
         boxes = checked_boxes(boxes, image)
         grey = grey_picture(image)
         views = _views(grey, boxes)
+        inside = np.ones((len(boxes), SIDE, SIDE), dtype=bool)
         self._columns.append(
             _boxes=boxes,
             _sizes=np.tile(grey.shape, (len(boxes), 1)),
@@ -71,7 +77,8 @@ class FlowTarget:
             _last=views,
             _replaced=np.zeros(len(boxes), dtype=bool),
             _looks=thumbnails(grey, boxes, side=_LOOKS),
-            _inside=np.ones((len(boxes), SIDE, SIDE), dtype=bool),
+            _inside=inside,
+            _points=_points(views, inside, cells=self.cells),
         )
 
     def outline(self, rows: BoolArray, inside: BoolArray) -> None:
@@ -81,6 +88,7 @@ class FlowTarget:
         all True: nothing is known.
         """
         self._inside[rows] = inside | ~inside.any(axis=(1, 2), keepdims=True)
+        self._points[rows] = _points(self._first[rows], self._inside[rows], cells=self.cells)
 
     def update(self, image: ImageArray, *, around: FloatArray | None = None, learn: BoolArray | None = None) -> Found:
         """Look for every target, and remember how it looks now where it has changed.
@@ -92,11 +100,12 @@ class FlowTarget:
         grey = grey_picture(checked_image(image))
         places = expected(around, self._boxes)
         views = _views(grey, places)
-        boxes, agreeing = _moved(self._first, views, places, self._inside, cells=self.cells)
+        boxes, agreeing = _moved(self._first, views, places, self._points)
         doubtful = np.flatnonzero(self._replaced & (agreeing < self.sure))
         if len(doubtful):
-            inside = self._inside[doubtful]
-            others, more = _moved(self._last[doubtful], views[doubtful], places[doubtful], inside, cells=self.cells)
+            last = self._last[doubtful]
+            points = _points(last, self._inside[doubtful], cells=self.cells)
+            others, more = _moved(last, views[doubtful], places[doubtful], points)
             better = more > agreeing[doubtful]
             boxes[doubtful[better]], agreeing[doubtful[better]] = others[better], more[better]
         agreeing[~(_shown(boxes, grey) & (self._sizes == grey.shape).all(axis=1))] = 0
@@ -123,7 +132,10 @@ class FlowTarget:
 
     def from_arrays(self, state: State) -> None:
         """The inverse of `to_arrays`."""
-        self._columns.from_arrays(state)
+        points = state.get("points")
+        if points is None:  # a state of before they were kept
+            points = _points(state["first"], state["inside"], cells=self.cells)
+        self._columns.from_arrays(state | {"points": points})
 
 
 def _views(grey: ImageArray, boxes: FloatArray) -> ImageArray:
@@ -132,24 +144,47 @@ def _views(grey: ImageArray, boxes: FloatArray) -> ImageArray:
 
 
 def _moved(
-    before: ImageArray, after: ImageArray, boxes: FloatArray, inside: BoolArray, *, cells: int
+    before: ImageArray, after: ImageArray, boxes: FloatArray, points: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Where targets are (n, 4), and which shares of their points agree (n,).
 
     `before`: views (n, _TILE, _TILE) with the targets in their middles; `after`: those around the boxes (n, 4).
-    `inside`: (n, 24, 24) cells of the targets in which points are followed.
+    `points`: (n, p, 2) that are followed, in each one's view.
     """
     if len(boxes) == 0:
         return boxes.copy(), np.zeros(0)
     old, new = _mosaic(before), _mosaic(after)
-    row, column = np.divmod(np.arange(len(boxes)), new.shape[1] // _TILE)
-    middles = np.stack([column, row], axis=1) * _TILE + _TILE / 2
-    targets = boxes_around(middles, np.full((len(boxes), 1), _TILE / _REGION))
-    points = corners(old, targets, cells=cells, masks=None if inside.all() else _masks(targets, inside))
-    motion = box_motion(targets, points, follow(old, new, points, levels=_LEVELS))
+    places = _places(len(boxes), new)
+    points = points + places[:, None]
+    motion = box_motion(_targets(places), points, follow(old, new, points, levels=_LEVELS))
     sides = boxes[:, 2:] - boxes[:, :2]
     shifts = motion.shifts * sides * (_REGION / _TILE)
     return boxes_around(centres(boxes) + shifts, sides * motion.scales[:, None]), motion.confidences
+
+
+def _points(views: ImageArray, inside: BoolArray, *, cells: int) -> FloatArray:
+    """Points worth following on the targets in the middles of views (n, _TILE, _TILE): (n, cells * cells, 2) float32.
+
+    `inside`: (n, 24, 24) cells of the targets in which points are followed.
+    """
+    if len(views) == 0:
+        return np.zeros((0, cells * cells, 2), np.float32)
+    mosaic = _mosaic(views)
+    places = _places(len(views), mosaic)
+    targets = _targets(places)
+    masks = None if inside.all() else _masks(targets, inside)
+    return np.asarray(corners(mosaic, targets, cells=cells, masks=masks) - places[:, None])
+
+
+def _places(count: int, mosaic: ImageArray) -> FloatArray:
+    """The corners (count, 2) float32 of the tiles of a mosaic, pixels."""
+    row, column = np.divmod(np.arange(count), mosaic.shape[1] // _TILE)
+    return (np.stack([column, row], axis=1) * _TILE).astype(np.float32)
+
+
+def _targets(places: FloatArray) -> FloatArray:
+    """Where targets are (n, 4) in tiles at (n, 2)."""
+    return boxes_around(places.astype(np.float64) + _TILE / 2, np.full((len(places), 1), _TILE / _REGION))
 
 
 def _masks(targets: FloatArray, inside: BoolArray) -> Masks:
