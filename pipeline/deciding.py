@@ -17,7 +17,7 @@ _ADAPTIVE: dict[str, Any] = {  # without the schedule of that name all is nothin
     "least_seconds": 0.0,
     "meeting": 0.2,
     "difference": 12.0,
-    "newcomer": 0.3,
+    "newcomer": 0.6,
 }
 
 # Settings that came after the first hashes were stored, with the values at which everything is as it was without them.

@@ -58,7 +58,7 @@ class AdaptiveSettings(Section):
         12.0, description="grey levels by which a 64th of the picture's width and height has changed"
     )
     newcomer: Annotated[float, Field(gt=0, le=100)] = Field(
-        0.3, description="share of a usual track's area that must change where no track is to be looked at at once"
+        0.6, description="share of a usual track's area that must change where no track is to be looked at at once"
     )
 
     @model_validator(mode="after")
