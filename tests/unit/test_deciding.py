@@ -40,6 +40,7 @@ FOLLOWED = "0e8e40c19d6262ea00d57183ce9a930e93302d8fa9b2a525c78c3a8ffbb6f76e"  #
 NEW = (
     "detector.nms=agnostic",
     "detector.nms_sigma=0.4",
+    "detector.schedule=adaptive",
     "detector.light.clahe=2",
     "detector.fuse.weights=b.onnx",
     "embedder.background=suppress",
