@@ -192,11 +192,12 @@ def spoiled(seed: int, frames: int, dimension: int | None) -> Iterator[Detection
         yield Detections(boxes, scores, rng.integers(0, 2, len(boxes)), features)
 
 
-NEVER = ("calibration.time", "silhouettes.masked_at")  # times that are -inf where there was none
+# times that are -inf where there was none
+NEVER = ("calibration.time", "silhouettes.masked_at", "looks.gallery.described_at")
 
 
 def assert_finite(state: State) -> None:
-    """Numbers all, but for what never was: a calibration's last learning once it knows enough, a track's mask."""
+    """Numbers, but for what never was: a calibration's last learning once it knows enough, a track's mask, looks."""
     for name, array in state.items():
         assert np.isfinite(array).all() or (name in NEVER and not np.isnan(array).any()), name
 
