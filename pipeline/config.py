@@ -114,8 +114,8 @@ class DetectorSettings(Section):
     budget: BudgetSettings = BudgetSettings()
     precision: Literal["auto", "f32", "bf16", "f16", "int8"] = Field(
         "auto",
-        description="openvino: arithmetic; int8: of the file NAME-int8 beside NAME; auto: the fastest the device is good "
-        "at (int8 where there is that file), f32: the same everywhere",
+        description="openvino: arithmetic; int8: of the file NAME-int8 beside NAME; auto: the fastest the device is "
+        "good at (int8 where there is that file), f32: the same everywhere",
     )
     device: str = Field("CPU", description="as the backend names it: CPU, GPU, cuda:0")
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
@@ -127,6 +127,8 @@ class DetectorSettings(Section):
     def _one_schedule(self) -> DetectorSettings:
         if self.schedule != "every" and self.every != 1:
             raise ValueError(f"every is for schedule every, and not for {self.schedule}; remove every={self.every}")
+        if self.schedule == "adaptive" and self.batch != 1:
+            raise ValueError(f"schedule adaptive decides frame by frame; remove batch={self.batch}")
         for name in ("adaptive", "budget"):
             if name != self.schedule and getattr(self, name) != type(getattr(self, name))():
                 raise ValueError(f"{name} says when to look, but schedule is {self.schedule}; set schedule={name}")

@@ -100,9 +100,10 @@ class Engine:
         self._chunk = chunk
         self._progress = progress
         self._frames = tuple(Channel[_Item](capacity) for _ in streams)
-        self._detected = Channel[list[_Item]](capacity)
-        self._embedded = Channel[list[_Item]](capacity)
-        self._results = Channel[Result](max(capacity, batch))
+        waiting = max(1, capacity // batch)  # pictures are large
+        self._detected = Channel[list[_Item]](waiting)
+        self._embedded = Channel[list[_Item]](waiting)
+        self._results = Channel[Result](capacity)
         self._followers = tuple(Follower(stream.tracker, stream.analyst) for stream in streams)
         make = schedule or every_nth(1)
         if judge is not None and detector.card.learns:

@@ -331,8 +331,7 @@ class LiveEngine:
         if self._budget is None or looks == 0:
             return
         behind = self._meters["segment"].pace + self._meters["embed"].pace
-        for _ in range(looks):
-            self._budget.looked(seconds / looks + behind, cameras=len(self._intake.lanes))
+        self._budget.looked(seconds / looks + behind, looks=looks, cameras=len(self._intake.lanes))
         if isinstance(self._detector, Sizable):
             self._detector.choose(self._budget.level)
 

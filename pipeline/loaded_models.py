@@ -36,8 +36,11 @@ class Models:
 
         Raises ConfigError for a schedule that goes by how fast this machine is, before anything is loaded.
         """
-        build.schedule(settings.detector)
-        return cls.load(settings, parallel=min(_MOST_PARALLEL, settings.detector.threads or os.cpu_count() or 1))
+        detector = settings.detector
+        build.schedule(detector)
+        alone = build.judge(detector) is not None  # it is decided about each frame after the one before was looked at
+        together = 1 if alone else max(1, _MOST_PARALLEL // detector.every)
+        return cls.load(settings, parallel=min(together, detector.threads or len(os.sched_getaffinity(0))))
 
     def completed(self, settings: _Settings) -> _Settings:
         """Settings that also say what the models know of themselves, so that they say all that decides a run."""

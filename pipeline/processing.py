@@ -298,7 +298,7 @@ def ends_run(error: BaseException) -> bool:
 
 
 def failed_outcome(job: Job, error: BaseException, *, alone: bool = False) -> SourceOutcome:
-    """Of a source that failed. What ends the run, or befalls its only source (`alone`), is told by who gets the error."""
+    """Of a source that failed. What ends the run, or befalls its only one (`alone`), is told by who gets the error."""
     told = None if alone or ends_run(error) else one_line(error)
     return SourceOutcome(job.address, Path(job.address).name, SourceStatus.FAILED, job.outputs, error=told)
 

@@ -102,13 +102,17 @@ class SideBySide:
                 _leave_out_waiting(done, turns)
                 outcome.sources.append(done)
             except BaseException as error:  # noqa: BLE001  what ends the run is re-raised by `process`
+                for turn in turns.values():
+                    turn.waited = 0.0
                 failed = failed_outcome(job, error)
                 outcome.sources.append(failed)
-                self._observer.source_ended(failed)
                 if ends_run(error):
                     self._failure = self._failure or error
                     self.stop()
-                elif not isinstance(error, SightlineError):
+                self._observer.source_ended(failed)
+                if ends_run(error):
+                    return
+                if not isinstance(error, SightlineError):
                     _log.exception("%s: an error that Sightline does not know; please report it", job.address)
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from math import ceil
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from pipeline.errors import ModelError
 from trackers.structures import FloatArray, ImageArray, IntArray
 
+_ROUNDING = 1e-6  # cells
 STRIDE = 32  # input pixels a cell of the coarsest grid of usual detectors; their inputs are multiples of it
 
 
@@ -114,7 +116,7 @@ def tight_size(size: tuple[int, int], height: int, width: int, *, fit: Fit, stri
     if fit is Fit.STRETCH:
         return size
     ratio = min(size[0] / height, size[1] / width)
-    rows, columns = (max(1, -(-round(side * ratio) // stride)) * stride for side in (height, width))
+    rows, columns = (max(1, ceil(side * ratio / stride - _ROUNDING)) * stride for side in (height, width))
     return min(rows, size[0]), min(columns, size[1])
 
 

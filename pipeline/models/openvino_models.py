@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import openvino as ov
@@ -30,6 +30,9 @@ from pipeline.models.openvino_network import (
 
 _LOG = logging.getLogger(__name__)
 _USUAL = (9, 16)  # height and width of most videos
+_MOST_SHAPES = 4  # of pictures, for which a network is kept compiled
+_CPU_FLAGS = Path("/proc/cpuinfo")
+_EIGHT_BITS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp")  # its instructions that multiply 8 bit numbers
 # Ends the name of the IR with the same network in 8 bits. No ONNX file: without AMX, OpenVINO 2026.4 computes those
 # that NNCF quantises with signed activations wrongly.
 _INT8 = "-int8"
@@ -71,7 +74,7 @@ def open_detector(
     if at_once != batch:
         _LOG.info("%s keeps no batch of %d apart; frames run one by one", file.path.name, batch)
 
-    @cache
+    @lru_cache(_MOST_SHAPES)
     def compiled(size: tuple[int, int]) -> tuple[Looking, str]:
         shaped = model.clone()
         set_size(shaped, file, size)
@@ -118,10 +121,15 @@ def weights_for(weights: str | Path, *, precision: str, device: str) -> Path:
 
 
 def _good_at_8_bits_alone(device: str) -> bool:
-    """Not so where it is as fast in bfloat16, which changes results less."""
+    """Not so where it is as fast in bfloat16, which changes results less.
+
+    OpenVINO says INT8 of every processor, also of those that must emulate it; what has no flags here is not good at it.
+    """
     if device == "AUTO":
         return False
     require_device(device)
+    if device == "CPU" and not (_CPU_FLAGS.is_file() and any(one in _CPU_FLAGS.read_text() for one in _EIGHT_BITS)):
+        return False
     able = set(core().get_property(device, "OPTIMIZATION_CAPABILITIES"))
     return "INT8" in able and not able & {"BF16", "FP16"}
 

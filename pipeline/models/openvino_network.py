@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -87,13 +88,17 @@ class OpenVinoNetwork:
                 if not idle:
                     yield self._finished(running, idle)
                 filled, request = self._filled(batch), idle.pop()
-                request.start_async([filled], share_inputs=True)
+                try:
+                    request.start_async([filled], share_inputs=True)
+                except RuntimeError as error:
+                    raise self._failed(error) from error
                 running.append((request, filled))
             while running:
                 yield self._finished(running, idle)
         finally:
             for request, _ in running:  # nobody wants them any more, but they read pictures that are about to go
-                request.wait()
+                with suppress(RuntimeError):  # of what went wrong first is told
+                    request.wait()
 
     def _finished(
         self, running: deque[tuple[ov.InferRequest, ImageArray]], idle: list[ov.InferRequest]

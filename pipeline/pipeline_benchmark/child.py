@@ -29,7 +29,7 @@ class Usage:
     began_at: float  # seconds since 1970
     seconds: float  # wall time, from its start to its end
     cpu_seconds: float  # processor time
-    peak_memory: int  # bytes, of all of them together: the most of what was seen five times a second
+    peak_memory: int  # bytes, of all of them together: the most of what was seen at the start and five times a second
 
 
 def run_child(command: Sequence[str], *, environment: Mapping[str, str], limit: float) -> Usage:
@@ -81,8 +81,10 @@ class _Watch:
         self._thread.join()
 
     def _look(self) -> None:
-        while not self._ended.wait(SAMPLE_SECONDS):
+        while True:
             self.peak = max(self.peak, memory_of(self._pid))
+            if self._ended.wait(SAMPLE_SECONDS):
+                return
 
 
 def memory_of(pid: int) -> int:

@@ -16,6 +16,8 @@ from pipeline.schedule import Verdict
 from trackers.structures import Frame, State
 
 _NEWEST = 0.1  # weight of the newest look in what one costs
+_WARM_UP = 1  # looks at a size that say nothing: a network is compiled then, and caches are cold
+_STEEPEST = 2.0  # two sizes' costs lie at most so many times as far apart as their pixels
 _SETTLE_LOOKS = 10  # between two changes of the size
 _STEP = 1.2  # the interval is told anew, and changed, where it has to be so many times as long or as short
 _ROOM = 0.7  # a larger size is taken where it would need no more than this share of the slowest interval
@@ -37,9 +39,11 @@ class Budget:
         self._cost = 0.0  # seconds a look at the chosen size; 0 before the first
         steps = zip(self._scales, self._scales[1:], strict=False)
         self._ratios = [(larger / smaller) ** 2 for larger, smaller in steps]  # of costs, by pixels until measured
+        self._steepest = [_STEEPEST * ratio for ratio in self._ratios]
         self._left: tuple[int, float] | None = None  # the size that was chosen before, and what a look cost then
         self._level = 0
         self._looks = 0  # at this size
+        self._measured = False  # whether the cost was seen at this size, not only expected
         self.choice = BudgetReport(0.0, self._scales[0], 0.0, kept=True)
 
     @property
@@ -47,10 +51,16 @@ class Budget:
         """Which of the scales is chosen."""
         return self._level
 
-    def looked(self, seconds: float, *, cameras: int) -> None:
-        """One look took so long, at the chosen size, with all networks. `cameras`: among which the time is shared."""
-        self._cost += (_NEWEST if self._looks else 1.0) * (seconds - self._cost)
-        self._looks += 1
+    def looked(self, seconds: float, *, looks: int = 1, cameras: int) -> None:
+        """Each of `looks`, made together at the chosen size, took so long with all networks.
+
+        `cameras`: among which the time is shared.
+        """
+        warm, self._looks = self._looks >= _WARM_UP, self._looks + looks
+        if not warm:
+            return
+        self._cost += (1 - (1 - _NEWEST) ** looks if self._measured else 1.0) * (seconds - self._cost)
+        self._measured = True
         if self._looks >= _SETTLE_LOOKS:
             self._compare()
             self._resize(cameras)
@@ -65,7 +75,8 @@ class Budget:
         if self._left is not None:
             before, cost = self._left
             ratio = cost / self._cost if before < self._level else self._cost / cost
-            self._ratios[min(before, self._level)] = max(1.0, ratio)
+            step = min(before, self._level)
+            self._ratios[step] = min(max(1.0, ratio), self._steepest[step])
             self._left = None
 
     def _resize(self, cameras: int) -> None:
@@ -77,7 +88,7 @@ class Budget:
 
     def _take(self, level: int, expected: float) -> None:
         self._left = (self._level, self._cost)
-        self._level, self._looks, self._cost = level, 0, expected
+        self._level, self._looks, self._cost, self._measured = level, 0, expected, False
 
     def _choose(self, cameras: int) -> None:
         now = self.choice

@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, FormatError
 from pipeline.evaluation.segmentation import MaskScores, PictureTruth, evaluate_masks
 from pipeline.models.base import Detector, Segmenter
 from pipeline.sources.stills import read_picture
+from pipeline.stages import outline
 from pipeline.training.coco_labels import coco_entries, load_coco
 from pipeline.trials.detector_trial import Told, shared_classes
 from trackers.structures import Detections, Frame, IntArray
@@ -49,9 +50,7 @@ class BoxesAndMasks:
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """See `Detector.detect`; with masks."""
-        found = self._detector.detect(frames)
-        masks = self._segmenter.segment(frames, found)
-        return [replace(one, masks=pixels) for one, pixels in zip(found, masks, strict=True)]
+        return outline(self._segmenter, frames, self._detector.detect(frames))
 
 
 def read_mask_truth(file: Path, images: Path | None = None) -> MaskTruth:

@@ -76,6 +76,24 @@ def test_small_changes_of_the_cost_change_nothing() -> None:
         assert budget.choice is chosen
 
 
+def test_a_slow_first_look_is_no_measure() -> None:
+    """A network is compiled at the first look at each size."""
+    budget = Budget(share=0.7, slowest_seconds=1.0, scales=(1.0, 0.5))
+    budget.looked(2.5, cameras=4)
+    assert budget.choice.interval == 0.0
+    settled(budget, [0.05, 0.01], cameras=4)
+    assert (budget.choice.scale, budget.choice.interval) == (1.0, pytest.approx(4 * 0.05 / 0.7))
+
+
+def test_looks_made_together_count_as_many_made_alone() -> None:
+    together, alone = (Budget(share=0.5, slowest_seconds=100.0) for _ in range(2))
+    for seconds in (0.1, 0.1, 0.5):
+        together.looked(seconds, looks=4, cameras=1)
+        for _ in range(4):
+            alone.looked(seconds, cameras=1)
+    assert together._cost == pytest.approx(alone._cost)
+
+
 def test_it_goes_by_time_and_not_by_frames() -> None:
     budget = Budget(share=0.5, slowest_seconds=1.0)
     settled(budget, [0.1])

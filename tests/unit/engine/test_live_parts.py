@@ -117,7 +117,7 @@ def test_a_follower_saves_tracker_and_analyst_apart() -> None:
 
 def test_without_an_embedder_or_a_frame_nothing_is_described() -> None:
     found = [Detections.empty()]
-    assert describe(None, [make_frame(0)], found) is found
+    assert describe(None, [make_frame(0)], found)[0] is found[0]
     assert describe(FakeEmbedder(), [], []) == []
     [described] = describe(FakeEmbedder(), [make_frame(0)], [Detections.empty()])
     assert described.features is not None
