@@ -30,7 +30,7 @@ from pipeline.alert_verbs import alerts_app
 from pipeline.benchmark_verbs import benchmark_app
 from pipeline.composite_verb import composite
 from pipeline.distill_verbs import distill_app
-from pipeline.errors import ConfigError, SightlineError
+from pipeline.errors import ConfigError, OutputError, SightlineError
 from pipeline.explain_verb import explain
 from pipeline.follow_verb import follow, resume_following
 from pipeline.model_verbs import models_app
@@ -154,7 +154,8 @@ def run(
     from pipeline.config import load_settings
     from pipeline.console import RunDisplay, left_out_lines
     from pipeline.outputs import Outputs
-    from pipeline.run_report import RunClock, write_report
+    from pipeline.run_record import inputs
+    from pipeline.run_report import RunClock, check_report, write_report
     from pipeline.runs import Run
 
     overrides = list(settings or [])
@@ -188,12 +189,15 @@ def run(
         raise ConfigError("--secret is for cameras; files need none")
     for line in left_out_lines(addresses):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
+    outputs = Outputs(mot=mot_out, csv=csv_out, video=video_out)
+    if report is not None:
+        check_report(report, outputs, addresses.sources, inputs(chosen))
     with RunDisplay(console) as display:
         clock = RunClock(display)
         work = Run(
             addresses.sources,
             chosen,
-            outputs=Outputs(mot=mot_out, csv=csv_out, video=video_out),
+            outputs=outputs,
             observer=clock,
             workers=workers,
             streams=streams,
@@ -205,7 +209,10 @@ def run(
             console.print("no run over these sources ended early; a new one begins", highlight=False)
         failure = _execute(work)
     if report is not None and work.outcome is not None:
-        write_report(report, work.outcome, clock)
+        try:
+            write_report(report, work.outcome, clock)
+        except OutputError as error:
+            failure = failure or error
     _conclude(console, work, failure, database=database)
 
 

@@ -216,8 +216,10 @@ def inputs(settings: Settings) -> dict[Path, str]:
 
 
 def _weights_files(weights: str, setting: str) -> dict[Path, str]:
-    """A network's file and the one that may stand beside it."""
-    return {Path(weights): setting, Path(weights).with_suffix(".bin"): setting}
+    """A network's file and those that may stand beside it: its numbers, and the same network in 8 bits."""
+    path = Path(weights)
+    bits = [path.with_name(f"{path.stem}-int8{suffix}") for suffix in (".xml", ".bin")]
+    return dict.fromkeys([path, path.with_suffix(".bin"), *bits], setting)
 
 
 def source_record(source: Source) -> SourceRecord:

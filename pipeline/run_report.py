@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import ConfigError
 from pipeline.evaluation.number_table import write_text
 from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome, SourceStart
+from pipeline.outputs import Outputs
+from pipeline.sinks.part_file import PartFile
 
 FORMAT = 1  # of the file; another number, another form
 
@@ -43,6 +47,20 @@ class RunClock(RunObserver):
     def source_ended(self, outcome: SourceOutcome) -> None:
         """Told on."""
         self._other.source_ended(outcome)
+
+
+def check_report(path: Path, outputs: Outputs, addresses: Sequence[str], inputs: Mapping[Path, str]) -> None:
+    """Refuse a file that would overwrite something (ConfigError) or cannot be written (OutputError), before a run.
+
+    `inputs`: what the run reads or writes beside its sources and its outputs, and what it is called.
+    """
+    taken = {place.resolve(): name for place, name in inputs.items()}
+    for address in addresses:
+        taken[Path(address).resolve()] = "a source"
+        taken |= {place.resolve(): f"the output of {address}" for place in outputs.of(address).paths}
+    if name := taken.get(path.resolve()):
+        raise ConfigError(f"--report {path} would overwrite {name}; name another file")
+    PartFile(path).check()
 
 
 def write_report(path: Path, outcome: RunOutcome, clock: RunClock) -> None:
