@@ -15,7 +15,7 @@ from platformdirs import user_cache_path
 
 from pipeline.errors import OutputError
 
-_FORMAT = 1  # of the file; what has another one is measured again
+_FORMAT = 2  # of the file; what has another one is measured again
 _FILE = "sizing.json"
 
 
@@ -52,7 +52,7 @@ class Costs:
     track_frame: float  # to track, a frame without objects
     track_object: float  # and for each object in it
     write: float  # to store a frame with `objects` objects
-    other: float  # of a run, a frame: threads, queues, and what is in no stage
+    other: float  # of a run, a frame: threads, queues, optical flow, and what is in no stage
     objects: float  # tracks a frame in the video that was measured
     first_stream: int  # bytes of memory of a run of one stream
     more_streams: int  # bytes for each stream more

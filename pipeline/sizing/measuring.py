@@ -107,6 +107,7 @@ def costs_of(
     whole = (more.usage.cpu_seconds - one.usage.cpu_seconds) / frames
     calls = {stage: (more.stages[stage].frames - one.stages[stage].frames) / frames for stage in cpu}
     streams = more.streams - 1
+    told = {**cpu, "track": tracking[0] + objects * tracking[1]}  # without pictures, so that flow is in what is left
     return Costs(
         Machine.this(),
         *size,
@@ -120,7 +121,7 @@ def costs_of(
         track_frame=tracking[0],
         track_object=tracking[1],
         write=write,
-        other=max(0.0, whole - write - sum(cpu[stage] * calls[stage] for stage in cpu)),
+        other=max(0.0, whole - write - sum(told[stage] * calls[stage] for stage in cpu)),
         objects=objects,
         first_stream=one.usage.peak_memory,
         more_streams=max(0, round((more.usage.peak_memory - one.usage.peak_memory) / streams)),

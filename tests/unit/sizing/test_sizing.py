@@ -149,6 +149,7 @@ def test_costs_come_from_parts_and_runs(tmp_path: Path) -> None:
         stages = {
             "read": StageTime(9.0, 0.1 * streams, frames),
             "detect": StageTime(9.0, 0.1 * streams, frames // 2),
+            "track": StageTime(9.0, 0.1 * streams, frames),
             "write": StageTime(9.0, 0.02 * frames, frames),
         }
         models = {"detector": "d", "segmenter": "none", "embedder": "none"}
@@ -167,12 +168,13 @@ def test_costs_come_from_parts_and_runs(tmp_path: Path) -> None:
             picture_bytes=1000 * streams,
         )
 
-    parts = PartsTake(10, {}, {"read": 0.1, "detect": 0.4})
+    parts = PartsTake(10, {}, {"read": 0.1, "detect": 0.4, "track": 0.3})
     one, three = take(1, 5.0, 300 * MIB, 10_000), take(3, 6.6, 380 * MIB, 14_000)
     found = costs_of(parts, one, three, boxes=20, video=video, size=(64, 48), tracking=(0.001, 0.0001), skips=True)
     assert (found.read, found.detect, found.embed) == pytest.approx((0.01, 0.04, 0.0))
     assert found.write == pytest.approx(0.02)
-    assert found.other == pytest.approx(0.08 - 0.02 - 0.01 - 0.02)  # it looked at every other frame
+    # it looked at every other frame; tracking counts without the flow in pictures, which stays in the rest
+    assert found.other == pytest.approx(0.08 - 0.02 - 0.01 - 0.02 - 0.0012)
     assert found.objects == 2.0
     assert found.more_streams == 40 * MIB
     assert found.stored == 100.0  # 4000 bytes more for two more streams of twenty boxes
