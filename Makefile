@@ -14,7 +14,7 @@ demo: install
 test: export PYTHONDONTWRITEBYTECODE =
 test: lint types
 	$(BIN)/python -m pytest -m "alone and not long" $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
-	$(BIN)/python -m pytest -m "not alone and not long" -n 3 --dist loadfile --no-loadscope-reorder --durations 20
+	$(BIN)/python -m pytest -m "not alone and not long" -n 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 test-long: install
 	$(BIN)/python -m pytest -m long

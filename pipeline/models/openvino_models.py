@@ -23,7 +23,6 @@ from pipeline.models.openvino_network import (
     OpenVinoNetwork,
     channels_last,
     first_line,
-    require_device,
     set_batch,
     shape_of,
 )
@@ -31,8 +30,6 @@ from pipeline.models.openvino_network import (
 _LOG = logging.getLogger(__name__)
 _USUAL = (9, 16)  # height and width of most videos
 _MOST_SHAPES = 4  # of pictures, for which a network is kept compiled
-_CPU_FLAGS = Path("/proc/cpuinfo")
-_EIGHT_BITS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp")  # its instructions that multiply 8 bit numbers
 # Ends the name of the IR with the same network in 8 bits. No ONNX file: without AMX, OpenVINO 2026.4 computes those
 # that NNCF quantises with signed activations wrongly.
 _INT8 = "-int8"
@@ -62,7 +59,7 @@ def open_detector(
     it, and on a CPU more is hardly faster. `precision`: f32, bf16, f16, int8, auto; the last two may open another file
     (`weights_for`). `parallel`: batches side by side.
     """
-    chosen = weights_for(weights, precision=precision, device=device)
+    chosen = weights_for(weights, precision=precision)
     file, model = read_model(chosen)
     size = find_input_size(model, file, input_size)
     set_size(model, file, size)
@@ -102,11 +99,10 @@ def open_detector(
     return NetworkDetector(first, card=card, limits=limits, fitted=fitted if tight else None)
 
 
-def weights_for(weights: str | Path, *, precision: str, device: str) -> Path:
+def weights_for(weights: str | Path, *, precision: str) -> Path:
     """The file to open: the IR beside it of the same network in 8 bits, NAME-int8.xml, where that is wanted.
 
-    `precision`: int8: that one. auto: that one where there is one and the device is good at 8 bits and at nothing else
-    below 32. Raises ModelError where it is missing.
+    `precision`: int8: that one; any other: the file itself. Raises ModelError where it is missing.
     """
     path = Path(weights)
     beside = path.with_name(f"{path.stem}{_INT8}.xml")
@@ -117,21 +113,7 @@ def weights_for(weights: str | Path, *, precision: str, device: str) -> Path:
                 f"--format openvino --precision int8 --calibration VIDEO --out {beside}`, or choose another precision"
             )
         return beside
-    return beside if precision == "auto" and beside.is_file() and _good_at_8_bits_alone(device) else path
-
-
-def _good_at_8_bits_alone(device: str) -> bool:
-    """Not so where it is as fast in bfloat16, which changes results less.
-
-    OpenVINO says INT8 of every processor, also of those that must emulate it; what has no flags here is not good at it.
-    """
-    if device == "AUTO":
-        return False
-    require_device(device)
-    if device == "CPU" and not (_CPU_FLAGS.is_file() and any(one in _CPU_FLAGS.read_text() for one in _EIGHT_BITS)):
-        return False
-    able = set(core().get_property(device, "OPTIMIZATION_CAPABILITIES"))
-    return "INT8" in able and not able & {"BF16", "FP16"}
+    return path
 
 
 def open_embedder(

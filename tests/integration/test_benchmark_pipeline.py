@@ -109,6 +109,7 @@ def test_bad_input_is_told_before_anything_is_measured(peer: Path, walk: Path) -
     assert "pictures of 640x480, but walk.mp4 has 320x240" in told("walk.mp4", *MOTION, "--truth", "walk")
 
 
+@pytest.mark.long
 def test_a_peer_that_fails_is_left_out_and_a_run_of_ours_is_not(peer: Path, walk: Path) -> None:
     (walk / "other.onnx").touch()
     words = ("benchmark", "pipeline", "walk.mp4", *MOTION, "--set", "detector.keep=[moving]", "--rounds", 1)

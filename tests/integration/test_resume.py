@@ -239,20 +239,20 @@ def test_all_of_pets_killed_at_five_random_moments(
 def test_an_adaptive_run_that_is_killed_ends_with_the_same_rows(
     command: list[object], whole: Path, tmp_path: Path
 ) -> None:
-    adaptive = [*command, "--set", "detector.schedule=adaptive"]
+    adaptive = [*command, "--set", "detector.schedule=adaptive", "--max-frames", 60]
     once, killed = tmp_path / "once", tmp_path / "killed"
     once.mkdir()
     killed.mkdir()
     done = sightline(*adaptive, folder=once)
     assert done.code == 0, done.err
     process = start(*adaptive, "--resume", folder=killed)
-    wait_for_frame(process, killed / "runs" / "sightline.db", 40)
+    wait_for_frame(process, killed / "runs" / "sightline.db", 20)
     kill(process)
     done = sightline(*adaptive, "--resume", folder=killed)
     assert done.code == 0, done.err
     assert_same_rows(once / "runs" / "sightline.db", killed / "runs" / "sightline.db")
     assert_same_files(once, killed)
-    assert (once / "t.txt").read_bytes() != (whole / "t.txt").read_bytes()
+    assert not (whole / "t.txt").read_bytes().startswith((once / "t.txt").read_bytes())
 
 
 def test_a_budget_is_refused_for_files(command: list[object], tmp_path: Path) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.integration.command import MOTION, call_main
 
 SMALL = (*MOTION, "--resolution", "320x180", "--fps", "10", "--objects", "5", "--costs", "costs.json")
 
 
+@pytest.mark.long
 def test_costs_are_measured_once_and_used_for_any_number_of_cameras(tmp_path: Path) -> None:
     first = call_main("size", "--cameras", 2, *SMALL, "--json", folder=tmp_path)
     assert first.code == 0, first.err

@@ -89,6 +89,4 @@ def test_8_bits_are_those_of_the_file_beside_it(tmp_path: Path) -> None:
     assert quick.card.name == "tiny-int8"
     assert quick.detect([frame(255)])[0].scores == pytest.approx([0.5, 0.5], abs=1e-4)
     assert open_detector(path, classes=NAMES, precision="f32").card.name == "tiny"
-    able = set(core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-    best = "tiny-int8" if "INT8" in able and not able & {"BF16", "FP16"} else "tiny"
-    assert open_detector(path, classes=NAMES, precision="auto").card.name == best
+    assert open_detector(path, classes=NAMES, precision="auto").card.name == "tiny"
