@@ -17,6 +17,7 @@ from pipeline.store.chunk import (
     TrackColumns,
 )
 from pipeline.store.records import RunRecord, SourceRecord
+from pipeline.store.mask_rle import encode
 from pipeline.store.states import EmbeddingKind
 from trackers.structures import Detections, IntArray
 
@@ -26,6 +27,7 @@ DETECTOR = ModelCard("yolo", "detect", "onnx 1", "ab" * 32, "onnx CPU f32", (640
 EMBEDDER = ModelCard("reid", "embed", "onnx 1", "cd" * 32, "onnx CPU f32", (256, 128), (), 4)
 RUN = RunRecord("files", {"tracker": {"name": "deepsort"}}, "settings-1", "0.1.0")
 VIDEO = SourceRecord("video", "a.mp4", "/videos/a.mp4", "fingerprint-1", width=640, height=480, fps=25.0, frames=300)
+MASK = encode((0, 10), np.ones((20, 20), bool))  # of the first observation of a chunk
 
 
 def at_of(frames: IntArray) -> IntArray:
@@ -79,7 +81,7 @@ def chunk(
         scores=np.full(n * f, score, np.float32),
         evidence=np.full(n * f, evidence, np.int8),
         det_rows=np.tile(np.arange(n), f),
-        mask_rle=(b"mask", *(None,) * (n * f - 1)) if n else None,
+        mask_rle=(MASK, *(None,) * (n * f - 1)) if n else None,
     )
     return ChunkData(
         first_frame=first,

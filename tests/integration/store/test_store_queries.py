@@ -20,7 +20,7 @@ from pipeline.store.states import EmbeddingKind, RunStatus, SourceStatus
 from pipeline.store.tables import Edit, EditObject, Model, Object, ObjectMember, Track
 from pipeline.store.writer import RunWriter
 from tests.integration.store.conftest import KINDS, NewUrl
-from tests.integration.store.examples import DETECTOR, EMBEDDER, RUN, START, STEP, VIDEO, chunk
+from tests.integration.store.examples import DETECTOR, EMBEDDER, MASK, RUN, START, STEP, VIDEO, chunk
 from trackers.structures import Evidence
 
 OTHER = replace(VIDEO, name="b.mp4", uri_redacted="/videos/b.mp4", fingerprint="fingerprint-2")
@@ -217,7 +217,7 @@ def test_one_object(scope: Scope, connection: Connection) -> None:
         assert len(table) == row.count
         np.testing.assert_array_equal(table.frames, given.detections.frames, strict=True)
         assert table.boxes.shape == (row.count, 4)
-        first_mask = None if row is page[1] else b"mask"  # a chunk has one, of its first observation
+        first_mask = None if row is page[1] else MASK  # a chunk has one, of its first observation
         assert queries.masks_of_object(scope, connection, row.public_id) == (first_mask, *(None,) * (row.count - 1))
         vectors = queries.embeddings_of_object(scope, connection, row.public_id, model_id=model_id)
         assert set(vectors.kinds) == {EmbeddingKind.EXEMPLAR, EmbeddingKind.MEAN}

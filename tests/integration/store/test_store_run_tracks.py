@@ -22,7 +22,7 @@ from pipeline.store.tracked_boxes import TrackedBoxes
 from pipeline.store.writer import RunWriter
 from tests.integration.store.changing import changing
 from tests.integration.store.conftest import KINDS, NewUrl
-from tests.integration.store.examples import DETECTOR, RUN, START, STEP, VIDEO, chunk
+from tests.integration.store.examples import DETECTOR, MASK, RUN, START, STEP, VIDEO, chunk
 from trackers.structures import Evidence
 
 FRAMES = 10
@@ -92,7 +92,7 @@ def test_rows_come_by_frame_and_id(scope: Scope, connection: Connection, part: i
     assert boxes.seconds.tolist() == [frame * STEP / 1e6 for frame in boxes.frames.tolist()]
     assert boxes.boxes.dtype == np.float32
     assert boxes.boxes[4].tolist() == [51, 60, 71, 80]
-    assert boxes.masks[:2] == (b"mask", None)
+    assert boxes.masks[:2] == (MASK, None)
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 4, 29, 30, 31])

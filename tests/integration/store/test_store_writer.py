@@ -44,7 +44,7 @@ from pipeline.store.tables import (
 )
 from pipeline.store.vector import INDEX_PREFIX
 from pipeline.store.writer import RunWriter
-from tests.integration.store.examples import DETECTOR, EMBEDDER, RUN, START, STEP, VIDEO, chunk, some_events
+from tests.integration.store.examples import DETECTOR, EMBEDDER, MASK, RUN, START, STEP, VIDEO, chunk, some_events
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_chunk_comes_back(database: Database, writer: RunWriter) -> None:
     assert [r.frame for r in rows] == given.observations.frames.tolist()
     assert [r.at for r in rows] == given.observations.at.tolist()
     assert [r.det_row for r in rows] == given.observations.det_rows.tolist()
-    assert [r.mask_rle for r in rows][:2] == [b"mask", None]
+    assert [r.mask_rle for r in rows][:2] == [MASK, None]
     np.testing.assert_array_equal(np.stack(vectors), given.embeddings[0].vectors, strict=True)
     found = unpack_detections(payload)
     np.testing.assert_array_equal(found.detections[99].boxes, given.detections.detections[99].boxes, strict=True)
