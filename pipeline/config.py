@@ -114,8 +114,8 @@ class DetectorSettings(Section):
     budget: BudgetSettings = BudgetSettings()
     precision: Literal["auto", "f32", "bf16", "f16", "int8"] = Field(
         "auto",
-        description="openvino: arithmetic; int8: of the file NAME-int8 beside NAME; auto: the fastest the device is "
-        "good at in 16 or 32 bits, f32: the same everywhere",
+        description="arithmetic of openvino, torchvision (auto, f32, bf16); int8: of the file NAME-int8 beside NAME; "
+        "auto: the fastest the device is good at in 16 or 32 bits, f32: the same everywhere",
     )
     device: str = Field("CPU", description="as the backend names it: CPU, GPU, cuda:0")
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
@@ -178,7 +178,9 @@ class EmbedderSettings(Section):
         "apart less well so (docs/segmentation.md)",
     )
     precision: Literal["auto", "f32", "bf16", "f16"] = Field(
-        "auto", description="openvino: arithmetic; auto: the fastest the device is good at, f32: the same everywhere"
+        "auto",
+        description="arithmetic of openvino, torchvision (auto, f32, bf16); auto: the fastest the device is good at, "
+        "f32: the same everywhere",
     )
     device: str = Field("CPU", description="as the backend names it")
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")

@@ -81,12 +81,9 @@ def _of_torchvision(settings: DetectorSettings, weights: str) -> DetectorQuestio
     from pipeline.models.torchvision_models import TorchvisionDetector
 
     side = None if settings.input_size is None else min(settings.input_size)
-    name, classes = settings.architecture, settings.classes
-    if takes(name, weights):
-        masked = open_detector(name, weights=weights, classes=classes, shortest_side=side, precision="f32")
-        return TorchvisionQuestions(masked.network, masked.label_of)
-    plain = TorchvisionDetector(name, weights=weights, classes=classes, shortest_side=side)
-    return TorchvisionQuestions(plain.network, plain.label_of)
+    kind = open_detector if takes(settings.architecture, weights) else TorchvisionDetector
+    found = kind(settings.architecture, weights=weights, classes=settings.classes, shortest_side=side, precision="f32")
+    return TorchvisionQuestions(found.network, found.label_of)
 
 
 def _asked_embedder(settings: EmbedderSettings) -> EmbedderQuestions | str:

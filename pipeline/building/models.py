@@ -147,7 +147,9 @@ def _whole_detector(settings: DetectorSettings, setting: str, parallel: int) -> 
     weights = settings.weights or ""
     limits = settings.model_dump(include={"min_score", "max_detections"})
     common = limits | settings.model_dump(include={"classes", "nms_iou", "batch", "device", "threads"})
-    match _detector_backend(settings, setting):
+    backend = _detector_backend(settings, setting)
+    _refuse_precision(backend, settings.precision, setting)
+    match backend:
         case "motion":
             from pipeline.models.motion import MotionDetector
 
@@ -184,17 +186,18 @@ def _of_torchvision(settings: DetectorSettings, common: dict[str, Any]) -> Detec
 
     weights = settings.weights or "default"
     side = None if settings.input_size is None else min(settings.input_size)
-    if takes(settings.architecture, weights):
-        precision = settings.precision
-        return open_detector(settings.architecture, weights=weights, shortest_side=side, precision=precision, **common)
-    return TorchvisionDetector(settings.architecture, weights=weights, shortest_side=side, **common)
+    kind = open_detector if takes(settings.architecture, weights) else TorchvisionDetector
+    precision = settings.precision
+    return kind(settings.architecture, weights=weights, shortest_side=side, precision=precision, **common)
 
 
 def _whole_embedder(settings: EmbedderSettings, setting: str) -> Embedder | None:
     """The embedder for all detections."""
     weights, recipe = settings.weights or "", _recipe(settings)
     common = settings.model_dump(include={"device", "threads"})
-    match _embedder_backend(settings, setting):
+    backend = _embedder_backend(settings, setting)
+    _refuse_precision(backend, settings.precision, setting)
+    match backend:
         case "none":
             return None
         case "colour":
@@ -209,6 +212,7 @@ def _whole_embedder(settings: EmbedderSettings, setting: str) -> Embedder | None
                 weights=weights or "default",
                 recipe=recipe or IMAGENET,
                 input_size=settings.input_size or (256, 128),
+                precision=settings.precision,
                 **common,
             )
         case "onnx":
@@ -221,6 +225,15 @@ def _whole_embedder(settings: EmbedderSettings, setting: str) -> Embedder | None
             return openvino_models.open_embedder(
                 weights, recipe=recipe, input_size=settings.input_size, precision=settings.precision, **common
             )
+
+
+def _refuse_precision(backend: str, precision: str, setting: str) -> None:
+    """Libraries that compute in what the file has cannot be told another precision."""
+    if backend in ("onnx", "ultralytics") and precision not in ("auto", "f32"):
+        raise ConfigError(
+            f"{setting}: {backend} computes in the numbers that the file has, and not in {precision} by order; remove "
+            f"the precision, or export the model (sightline export --precision {precision}) and let OpenVINO run it"
+        )
 
 
 def _detector_backend(settings: DetectorSettings, setting: str) -> str:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.transform import resize_boxes
 
 from pipeline.errors import ModelError
+from pipeline.models.torch_runtime import TorchRuntime
 from pipeline.models.torchvision_models import to_tensor
 from trackers.structures import BoolArray, FloatArray, Frame, IntArray
 
-PRECISIONS = ("auto", "f32", "bf16")
-_BFLOAT_UNITS = ("amx_bf16", "avx512_bf16")
+_HEADS = ("box_head", "box_predictor", "mask_head", "mask_predictor")
+_LAYERS = ("backbone", "rpn.head", *(f"roi_heads.{head}" for head in _HEADS))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,14 +35,10 @@ class Instances:
 class MaskNetwork:
     """Frames of one size are given at once; masks stay as small as the network makes them."""
 
-    def __init__(self, network: MaskRCNN, *, device: torch.device, precision: str = "auto") -> None:
-        """`precision`: f32, bf16, or auto: bf16 where the device has units for it. Raises ModelError."""
-        self._device = device
-        self._network = network.to(device, memory_format=torch.channels_last)
-        short = _short_type(device, precision)
-        if short is not None:
-            _shorten(network, short, device.type)
-        self.runtime = f"torch {device.type.upper()} {'f32' if short is None else 'bf16'}"
+    def __init__(self, network: MaskRCNN, running: TorchRuntime) -> None:
+        self._device = running.device
+        self._network = running.place(network, _LAYERS)
+        self.runtime = running.name
 
     def find(self, frames: Sequence[Frame]) -> list[Instances]:
         """The full pass (He et al. 2017): proposals, boxes of them, masks of these."""
@@ -99,56 +95,6 @@ class MaskNetwork:
                 yield
         except (RuntimeError, AssertionError, ValueError) as error:
             raise ModelError(f"Mask R-CNN failed on frame {frame.index} of stream {frame.stream}: {error}") from error
-
-
-class _InShort(nn.Module):
-    """A part of a network that computes in short numbers and gives float32."""
-
-    def __init__(self, part: nn.Module, short: torch.dtype, device: str) -> None:
-        """`device`: its type, as torch names it."""
-        super().__init__()
-        self._part, self._short, self._device = part, short, device
-
-    def forward(self, given: Any) -> Any:
-        """What the part gives for a tensor, or for a list or dictionary of them."""
-        with torch.autocast(self._device, dtype=self._short):
-            return _long(self._part(given))
-
-
-def _long(values: Any) -> Any:
-    match values:
-        case Tensor():
-            return values.float()
-        case dict():
-            return {name: _long(one) for name, one in values.items()}
-    return type(values)(map(_long, values))
-
-
-def _shorten(network: MaskRCNN, short: torch.dtype, device: str) -> None:
-    """Let the layers compute in short numbers. Not what is between them: torchvision reckons coordinates in the numbers
-    that the layers give, and in bfloat16 they would be wrong by pixels.
-    """
-    heads = network.roi_heads
-    network.backbone = _InShort(network.backbone, short, device)
-    network.rpn.head = _InShort(network.rpn.head, short, device)
-    for name in ("box_head", "box_predictor", "mask_head", "mask_predictor"):
-        setattr(heads, name, _InShort(getattr(heads, name), short, device))
-
-
-def _short_type(device: torch.device, precision: str) -> torch.dtype | None:
-    """bfloat16 where it is wanted and the device computes in it; None for float32 alone."""
-    if precision not in PRECISIONS:
-        raise ModelError(
-            f"precision {precision!r} is unknown to torch's Mask R-CNN; use one of {', '.join(PRECISIONS)}"
-        )
-    if precision == "f32":
-        return None
-    if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        capabilities = torch.cpu.get_capabilities()
-        fast = any(capabilities.get(unit) for unit in _BFLOAT_UNITS)
-    return torch.bfloat16 if fast or precision == "bf16" else None
 
 
 def _numbers(values: Tensor) -> FloatArray:

@@ -19,7 +19,8 @@ from pipeline.models.mask_network import Instances, MaskNetwork
 from pipeline.models.mask_paste import pasted
 from pipeline.models.mask_rcnn import MaskRcnnPlan
 from pipeline.models.mask_rcnn_file import is_light, read_light
-from pipeline.models.torchvision_models import BACKEND, device_of, label_table
+from pipeline.models.torch_runtime import TorchRuntime
+from pipeline.models.torchvision_models import BACKEND, label_table
 from pipeline.models.torchvision_weights import build, class_count, parameters_sha256, read
 from trackers.geometry import clip_boxes
 from trackers.partial import masks_among, no_masks
@@ -128,9 +129,9 @@ def open_detector(
         "box_nms_thresh": nms_iou,
         "box_detections_per_img": max_detections,
     }
-    place = device_of(device, threads)
+    running = TorchRuntime.choose(device=device, precision=precision, threads=threads)
     loaded = _load(name, weights, classes, shortest_side, limits)
-    return MaskRcnnDetector(loaded, MaskNetwork(loaded.network, device=place, precision=precision), batch=batch)
+    return MaskRcnnDetector(loaded, MaskNetwork(loaded.network, running), batch=batch)
 
 
 def open_segmenter(
@@ -146,10 +147,9 @@ def open_segmenter(
     threads: int = 0,
 ) -> MaskRcnnSegmenter:
     """Masks of given boxes. `prompts`: names of their classes in label order; everything else as `open_detector`."""
-    place = device_of(device, threads)
+    running = TorchRuntime.choose(device=device, precision=precision, threads=threads)
     loaded = _load(name, weights, classes, shortest_side, {})
-    running = MaskNetwork(loaded.network, device=place, precision=precision)
-    return MaskRcnnSegmenter(loaded, running, prompts=prompts, batch=batch)
+    return MaskRcnnSegmenter(loaded, MaskNetwork(loaded.network, running), prompts=prompts, batch=batch)
 
 
 def takes(name: str, weights: str | Path) -> bool:

@@ -17,6 +17,7 @@ from pipeline.models import label_names
 from pipeline.models.base import ModelCard
 from pipeline.models.embed import NetworkEmbedder
 from pipeline.models.inputs import IMAGENET, Placement, Recipe, to_blob
+from pipeline.models.torch_runtime import TorchRuntime
 from pipeline.models.torchvision_weights import build, class_count, fill, parameters_sha256, read
 from trackers.structures import Detections, FloatArray, Frame, ImageArray, IntArray
 
@@ -30,6 +31,8 @@ _RESIZING = (
     "retinanet_resnet50_fpn_v2",
 )
 DETECTORS = (*_RESIZING, "ssd300_vgg16", "ssdlite320_mobilenet_v3_large")
+_TWO_STAGES = ("backbone", "rpn.head", "roi_heads.box_head", "roi_heads.box_predictor")
+_ONE_STAGE = ("backbone", "head")
 _LONGEST = 4096  # numbers a feature may have
 _HEADS = ("fc", "classifier", "heads", "head")  # torchvision's names for what turns features into ImageNet's classes
 
@@ -48,17 +51,18 @@ class TorchvisionDetector:
         nms_iou: float = 0.5,
         max_detections: int = 300,
         batch: int = 1,
+        precision: str = "auto",
         device: str = "CPU",
         threads: int = 0,
     ) -> None:
         """`name`: one of DETECTORS. `weights`: "default" (COCO, fetched once), "none" (random, the same at every
         start) or a state_dict file. `classes`: names without the background, in label order, for other than COCO.
         `shortest_side`: pixels the picture is resized to; not for SSD, whose size is fixed. `batch`: frames of one
-        size at once. `threads`: of torch in this process; 0 leaves them. Raises ModelError where any does not fit.
+        size at once. `precision`, `device`, `threads`: see TorchRuntime. Raises ModelError where any does not fit.
         """
         if name not in DETECTORS:
             raise ModelError(f"torchvision detector {name!r} is unknown; use one of {', '.join(DETECTORS)}")
-        self._device = device_of(device, threads)
+        self._running = TorchRuntime.choose(device=device, precision=precision, threads=threads)
         state, sha256 = read(name, weights)
         count = class_count(state) if state else (91 if classes is None else len(classes) + 1)
         options: dict[str, Any] = _limits(name, min_score, nms_iou, max_detections)
@@ -66,18 +70,19 @@ class TorchvisionDetector:
             if name not in _RESIZING:
                 raise ModelError(f"{name} has a fixed input size; leave shortest_side out")
             options["min_size"] = shortest_side
-        self._model = build(name, state, {"weights_backbone": None, "num_classes": count, **options}).to(self._device)
+        model = build(name, state, {"weights_backbone": None, "num_classes": count, **options})
         self._label_of, names = label_table(name, count, classes)
         self._batch = batch
         self.card = ModelCard(
             name,
             "detect",
             f"{BACKEND} {torchvision.__version__}",
-            sha256 or parameters_sha256(self._model),
-            f"torch {device.upper()} f32",
+            sha256 or parameters_sha256(model),
+            self._running.name,
             None,
             classes=names,
         )
+        self._model = self._running.place(model, _TWO_STAGES if name.startswith("fasterrcnn") else _ONE_STAGE)
 
     @property
     def network(self) -> torch.nn.Module:
@@ -102,7 +107,7 @@ class TorchvisionDetector:
         return found
 
     def _run(self, frames: Sequence[Frame]) -> list[Detections]:
-        pictures = [to_tensor(frame.image).to(self._device) for frame in frames]
+        pictures = [to_tensor(frame.image).to(self._running.device) for frame in frames]
         try:
             with torch.inference_mode():
                 results = self._model(pictures)
@@ -125,14 +130,14 @@ class TorchvisionNetwork:
 
     max_batch = None
 
-    def __init__(self, model: torch.nn.Module, recipe: Recipe, device: torch.device) -> None:
-        self._model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    def __init__(self, model: torch.nn.Module, recipe: Recipe, running: TorchRuntime) -> None:
+        self._model = running.shortened(running.place(model))
         self._recipe = recipe
-        self._device = device
+        self._running = running
 
     def infer(self, batch: ImageArray) -> list[FloatArray]:
         """[(n, d)] for (n, H, W, 3) uint8 blue-green-red pictures."""
-        blob = torch.from_numpy(to_blob(batch, self._recipe)).to(self._device, memory_format=torch.channels_last)
+        blob = self._running.tensor(torch.from_numpy(to_blob(batch, self._recipe)))
         try:
             with torch.inference_mode():
                 features: torch.Tensor = self._model(blob)
@@ -147,17 +152,19 @@ def open_embedder(
     weights: str | Path = "default",
     recipe: Recipe = IMAGENET,
     input_size: tuple[int, int] = (256, 128),
+    precision: str = "auto",
     device: str = "CPU",
     threads: int = 0,
 ) -> NetworkEmbedder:
     """Embedder from a classification network of torchvision (resnet18, mobilenet_v3_small, ...), its last layer off.
 
     `weights`: "default" (ImageNet, fetched once), "none" (random, the same at every start) or a state_dict file.
-    `input_size`: height, width a crop is stretched to.
+    `input_size`: height, width a crop is stretched to. `precision`, `device`, `threads`: see TorchRuntime.
     """
-    place = device_of(device, threads)
+    running = TorchRuntime.choose(device=device, precision=precision, threads=threads)
     model, sha256 = read_backbone(name, weights)
-    network = TorchvisionNetwork(model, recipe, place)
+    parameters = sha256 or parameters_sha256(model)
+    network = TorchvisionNetwork(model, recipe, running)
     dimension = network.infer(np.zeros((1, *input_size, 3), np.uint8))[0].shape[1]
     if dimension > _LONGEST:
         raise ModelError(f"{name} does not pool: {dimension} numbers a crop; use a resnet or a mobilenet")
@@ -165,8 +172,8 @@ def open_embedder(
         name,
         "embed",
         f"{BACKEND} {torchvision.__version__}",
-        sha256 or parameters_sha256(model),
-        f"torch {device.upper()} f32",
+        parameters,
+        running.name,
         input_size,
         dimension=dimension,
     )
@@ -191,18 +198,6 @@ def _take_head_off(name: str, model: torch.nn.Module) -> None:
             setattr(model, head, torch.nn.Identity())
             return
     raise ModelError(f"torchvision backbone {name!r} has no classifier to take off; use a resnet or a mobilenet")
-
-
-def device_of(name: str, threads: int) -> torch.device:
-    """What a setting calls CPU or CUDA. `threads`: of torch in this process; 0 leaves them. Raises ModelError."""
-    if threads > 0:
-        torch.set_num_threads(threads)
-    match name.upper():
-        case "CPU":
-            return torch.device("cpu")
-        case "CUDA" if torch.cuda.is_available():
-            return torch.device("cuda")
-    raise ModelError(f"torch has no device {name!r} here; use CPU" + (" or CUDA" if torch.cuda.is_available() else ""))
 
 
 def _limits(name: str, min_score: float, nms_iou: float, max_detections: int) -> dict[str, Any]:

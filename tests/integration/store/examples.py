@@ -16,8 +16,8 @@ from pipeline.store.chunk import (
     ObservationColumns,
     TrackColumns,
 )
-from pipeline.store.records import RunRecord, SourceRecord
 from pipeline.store.mask_rle import encode
+from pipeline.store.records import RunRecord, SourceRecord
 from pipeline.store.states import EmbeddingKind
 from trackers.structures import Detections, IntArray
 

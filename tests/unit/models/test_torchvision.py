@@ -211,3 +211,32 @@ def test_a_backbone_keeps_its_weights_without_the_head(tmp_path: Path) -> None:
     with torch.inference_mode():
         expected = model((pixels - mean[:, None, None]) / deviation[:, None, None])[0].numpy()
     np.testing.assert_allclose(embedder.embed([picture], [whole])[0][0], expected / np.linalg.norm(expected), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [SMALL, FASTER])
+def test_short_numbers_are_for_layers_and_coordinates_stay_long(name: str) -> None:
+    long, short = (
+        TorchvisionDetector(name, weights="none", min_score=0.0, max_detections=20, precision=precision)
+        for precision in ("f32", "bf16")
+    )
+    assert (long.card.runtime, short.card.runtime) == ("torch CPU f32", "torch CPU bf16")
+    assert long.card.sha256 == short.card.sha256
+    expected, found = long.detect([noise()])[0], short.detect([noise()])[0]
+    assert found.boxes.dtype == np.float32
+    assert len(found) == len(expected)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
+    assert not np.array_equal(found.boxes, np.round(found.boxes))  # bfloat16 has whole pixels beyond 128
+
+
+def test_features_in_short_numbers_are_nearly_the_same() -> None:
+    crops = [Frame(noise(seed).image, seed, 0.0, 0) for seed in range(2)]
+    box = Detections(np.array([[0, 0, 96, 64]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
+    long, short = (
+        open_embedder("mobilenet_v3_small", weights="none", precision=precision).embed(crops, [box, box])
+        for precision in ("f32", "bf16")
+    )
+    for one, other in zip(long, short, strict=True):
+        assert not np.array_equal(one, other)
+        assert (one * other).sum() > 0.99
+    with pytest.raises(ModelError, match="precision 'f16'"):
+        open_embedder("mobilenet_v3_small", weights="none", precision="f16")

@@ -1,0 +1,104 @@
+"""How a network of torch runs: its device, the layout of its pictures, and how long its numbers are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import ModelError
+
+PRECISIONS = ("auto", "f32", "bf16")
+_N = TypeVar("_N", bound=nn.Module)
+_BFLOAT_UNITS = ("amx_bf16", "avx512_bf16")
+
+
+@dataclass(frozen=True, slots=True)
+class TorchRuntime:
+    """Where and in what a network computes. Layouts are channels last, which convolutions are fastest in."""
+
+    device: torch.device
+    short: torch.dtype | None  # of the layers; None: float32, as between them
+
+    @classmethod
+    def choose(cls, *, device: str = "CPU", precision: str = "auto", threads: int = 0) -> Self:
+        """`precision`: f32, bf16, or auto: bf16 where the device has units for it. `threads`: of torch in this process;
+        0 leaves them. Raises ModelError for what is not there.
+        """
+        if precision not in PRECISIONS:
+            raise ModelError(f"precision {precision!r} is unknown to torch's networks; use {', '.join(PRECISIONS)}")
+        place = _device(device)
+        if threads > 0:
+            torch.set_num_threads(threads)
+        short = precision == "bf16" or (precision == "auto" and _has_bfloat_units(place))
+        return cls(place, torch.bfloat16 if short else None)
+
+    @property
+    def name(self) -> str:
+        """As a run's record has it."""
+        return f"torch {self.device.type.upper()} {'f32' if self.short is None else 'bf16'}"
+
+    def place(self, network: _N, layers: Sequence[str] = ()) -> _N:
+        """The network on the device. `layers`: the parts of it (`rpn.head`) that compute in short numbers.
+
+        Not what is between them: detectors reckon coordinates in the numbers that the layers give, and in bfloat16
+        they would be wrong by pixels.
+        """
+        placed: _N = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.short is not None:
+            for layer in layers:
+                parent, _, name = layer.rpartition(".")
+                owner = placed.get_submodule(parent)
+                setattr(owner, name, self.shortened(getattr(owner, name)))
+        return placed
+
+    def shortened(self, part: nn.Module) -> nn.Module:
+        """The part as it is, or computing in short numbers and giving float32."""
+        return part if self.short is None else _InShort(part, self.short, self.device.type)
+
+    def tensor(self, pictures: Tensor) -> Tensor:
+        """(n, c, h, w) on the device and in its layout."""
+        return pictures.to(self.device, memory_format=torch.channels_last)
+
+
+class _InShort(nn.Module):
+    """A part of a network that computes in short numbers and gives float32."""
+
+    def __init__(self, part: nn.Module, short: torch.dtype, device: str) -> None:
+        """`device`: its type, as torch names it."""
+        super().__init__()
+        self._part, self._short, self._device = part, short, device
+
+    def forward(self, given: Any) -> Any:
+        """What the part gives for a tensor, or for a list or dictionary of them."""
+        with torch.autocast(self._device, dtype=self._short):
+            return _long(self._part(given))
+
+
+def _long(values: Any) -> Any:
+    match values:
+        case Tensor():
+            return values.float()
+        case dict():
+            return {name: _long(one) for name, one in values.items()}
+    return type(values)(map(_long, values))
+
+
+def _device(name: str) -> torch.device:
+    """What a setting calls CPU or CUDA."""
+    match name.upper():
+        case "CPU":
+            return torch.device("cpu")
+        case "CUDA" if torch.cuda.is_available():
+            return torch.device("cuda")
+    raise ModelError(f"torch has no device {name!r} here; use CPU" + (" or CUDA" if torch.cuda.is_available() else ""))
+
+
+def _has_bfloat_units(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(unit) for unit in _BFLOAT_UNITS)
