@@ -44,8 +44,8 @@ Weights = Annotated[str, AfterValidator(resolved)]
 
 
 def _refuse_unused(section: Section, backend: str, used: tuple[str, ...]) -> None:
-    """Settings that a backend does not look at are mistakes."""
-    if unused := section.model_fields_set - set(used):
+    """Settings that a backend does not look at are mistakes; null takes back what a configuration says."""
+    if unused := {name for name in section.model_fields_set - set(used) if getattr(section, name) is not None}:
         raise ValueError(f"backend {backend} has no setting {', '.join(sorted(unused))}; remove it")
 
 

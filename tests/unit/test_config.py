@@ -255,3 +255,11 @@ def test_digest_follows_the_sections_asked_for() -> None:
     assert plain.digest("detector") == load_settings(None, ["engine.capacity=9"]).digest("detector")
     assert plain.digest("detector", "tracker") == plain.digest("tracker", "detector") != plain.digest("detector")
     assert plain.digest("tracker") != load_settings(None, ["tracker.name=bytetrack"]).digest("tracker")
+
+
+@pytest.mark.parametrize("backend", ["none", "colour"])
+def test_an_embedder_of_the_configuration_can_be_taken_back(backend: str) -> None:
+    settings = load_settings("default", [f"embedder.backend={backend}", "embedder.weights=null"])
+    assert (settings.embedder.backend, settings.embedder.weights) == (backend, None)
+    with pytest.raises(ConfigError, match="set embedder.weights=null"):
+        load_settings("default", [f"embedder.backend={backend}"])
