@@ -16,6 +16,7 @@ _ADAPTIVE: dict[str, Any] = {  # without the schedule of that name all is nothin
     "doubt_seconds": 0.12,
     "least_seconds": 0.0,
     "meeting": 0.2,
+    "crowd": 16,
     "difference": 12.0,
     "newcomer": 0.6,
 }

@@ -22,6 +22,7 @@ class Verdict:
     wait: float  # seconds after the last look for which its tracks can do without another one
     size: float  # cells that a typical object covers; 0 where nothing is known
     occupied: BoolArray  # (CELLS, CELLS) where located tracks are, and may move
+    crowd: bool = False  # so many of them that carrying them by flow saves nothing: every frame is to be looked at
 
     @classmethod
     def none(cls) -> Verdict:
@@ -34,9 +35,9 @@ class Verdict:
         return tuple(one.name for one in fields(cls))
 
     @classmethod
-    def of(cls, time: FloatArray, wait: FloatArray, size: FloatArray, occupied: BoolArray) -> Verdict:
-        """Of arrays: three numbers and the cells."""
-        return cls(float(time), float(wait), float(size), occupied)
+    def of(cls, time: FloatArray, wait: FloatArray, size: FloatArray, occupied: BoolArray, crowd: BoolArray) -> Verdict:
+        """Of arrays: all single numbers but for the cells."""
+        return cls(float(time), float(wait), float(size), occupied, bool(crowd))
 
 
 class Schedule(Protocol):

@@ -10,6 +10,8 @@ from pipeline.scheduling.adaptive import Adaptive
 from pipeline.scheduling.budget import Budget, Budgeted
 from pipeline.scheduling.judge import TrackJudge
 
+_OF_TRACKS = {"calm_seconds", "doubt_seconds", "meeting", "crowd"}  # settings of adaptive that the judge goes by
+
 
 def schedule(settings: DetectorSettings, budget: Budget | None = None) -> MakeSchedule:
     """What makes the schedule of each stream. `budget`: of cameras. Raises ConfigError for one of files."""
@@ -19,7 +21,7 @@ def schedule(settings: DetectorSettings, budget: Budget | None = None) -> MakeSc
         case "every":
             return every_nth(settings.every)
         case "adaptive":
-            values = settings.adaptive.model_dump(exclude={"calm_seconds", "doubt_seconds", "meeting"})
+            values = settings.adaptive.model_dump(exclude=_OF_TRACKS)
             return lambda _: Adaptive(**values)
         case "budget":
             raise ConfigError(
@@ -40,4 +42,4 @@ def judge(settings: DetectorSettings) -> Judge | None:
     """What tells the schedules of the tracks; None where they need not know."""
     if settings.schedule != "adaptive":
         return None
-    return TrackJudge(**settings.adaptive.model_dump(include={"calm_seconds", "doubt_seconds", "meeting"}))
+    return TrackJudge(**settings.adaptive.model_dump(include=_OF_TRACKS))

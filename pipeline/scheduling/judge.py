@@ -14,11 +14,11 @@ _AROUND = 0.25  # of a box's sides; its surroundings in which motion is its own:
 class TrackJudge:
     """Where no track is in doubt, the detector may wait; where one is, it is to look soon; see Judge."""
 
-    def __init__(self, *, calm_seconds: float, doubt_seconds: float, meeting: float) -> None:
+    def __init__(self, *, calm_seconds: float, doubt_seconds: float, meeting: float, crowd: int) -> None:
         """`calm_seconds`, `doubt_seconds`: waits where no track is in doubt, and where one is. `meeting`: IoU of two
-        located tracks from which on they may be taken for each other.
+        located tracks from which on they may be taken for each other. `crowd`: of so many on every frame is looked at.
         """
-        self._calm, self._doubt, self._meeting = calm_seconds, doubt_seconds, meeting
+        self._calm, self._doubt, self._meeting, self._crowd = calm_seconds, doubt_seconds, meeting, crowd
 
     def verdict(self, frame: Frame, tracks: Tracks, *, looked: bool) -> Verdict:
         """After a frame. `looked`: whether the detector looked at it."""
@@ -34,7 +34,7 @@ class TrackJudge:
         seen = tracks.boxes[located | tentative]
         sides = (seen[:, 2:] - seen[:, :2]) * (CELLS / np.array([frame.width, frame.height]))
         size = float(np.median(sides.prod(axis=1))) if len(seen) else 0.0
-        return Verdict(frame.time, wait, size, occupied(seen, frame.width, frame.height))
+        return Verdict(frame.time, wait, size, occupied(seen, frame.width, frame.height), len(boxes) >= self._crowd)
 
     def _meet(self, boxes: FloatArray) -> bool:
         overlaps = iou_matrix(boxes, boxes)

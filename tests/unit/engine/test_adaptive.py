@@ -24,7 +24,7 @@ def adaptive(*, heartbeat: float = 2.0, least: float = 0.0) -> Adaptive:
 
 
 def judge() -> TrackJudge:
-    return TrackJudge(calm_seconds=0.5, doubt_seconds=0.2, meeting=0.2)
+    return TrackJudge(calm_seconds=0.5, doubt_seconds=0.2, meeting=0.2, crowd=4)
 
 
 def picture(index: int, *, box: tuple[int, int, int, int] | None = None, gap: Gap | None = None) -> Frame:
@@ -108,6 +108,16 @@ def test_tracks_in_doubt_wait_less(found: Tracks, looked: bool, wait: float) -> 
     assert judge().verdict(picture(0), found, looked=looked).wait == wait
 
 
+def test_a_crowd_is_looked_at_in_every_frame() -> None:
+    row = [(30.0 * index, 0.0, 30.0 * index + 20, 40.0) for index in range(4)]
+    said = [judge().verdict(picture(0), tracks(*row[:count]), looked=True).crowd for count in (3, 4)]
+    assert said == [False, True]
+    assert not judge().verdict(picture(0), tracks(*row, stage=Stage.LOST), looked=True).crowd
+    schedule = adaptive(least=0.2)
+    crowd = Verdict(0.0, 0.5, 300.0, np.zeros((64, 64), dtype=bool), crowd=True)
+    assert [index for index in range(7) if schedule.wants(picture(index), crowd)] == [0, 2, 4, 6]
+
+
 def test_located_tracks_explain_motion_around_them() -> None:
     seen = judge().verdict(picture(0), tracks((32, 24, 64, 72)), looked=True)
     assert seen.size == pytest.approx(16 * 32)
@@ -177,7 +187,7 @@ def test_a_failing_tracker_ends_who_waits_for_it() -> None:
                 raise RuntimeError("no verdict")
             return super().verdict(frame, found, looked=looked)
 
-    broken: Judge = Failing(calm_seconds=0.5, doubt_seconds=0.2, meeting=0.2)
+    broken: Judge = Failing(calm_seconds=0.5, doubt_seconds=0.2, meeting=0.2, crowd=4)
     started = time.monotonic()
     stream = Stream(Moving(80), FakeTracker(), [RecordingSink()])
     with pytest.raises(RuntimeError, match="no verdict"):
