@@ -261,5 +261,5 @@ def test_digest_follows_the_sections_asked_for() -> None:
 def test_an_embedder_of_the_configuration_can_be_taken_back(backend: str) -> None:
     settings = load_settings("default", [f"embedder.backend={backend}", "embedder.weights=null"])
     assert (settings.embedder.backend, settings.embedder.weights) == (backend, None)
-    with pytest.raises(ConfigError, match="set embedder.weights=null"):
+    with pytest.raises(ConfigError, match=r"set embedder\.weights=null"):
         load_settings("default", [f"embedder.backend={backend}"])
