@@ -21,7 +21,7 @@ from pipeline.run_verbs import INCOMPLETE, JsonOption
 
 if TYPE_CHECKING:
     from pipeline.models.catalog import Catalog, Entry, RemoteFile
-    from pipeline.models.download import Watcher
+    from pipeline.models.download_watchers import Watcher
     from pipeline.models.model_cache import Looked, ModelCache
 
 models_app = typer.Typer(help="Models by name: what there is, and fetching it.", no_args_is_help=True)

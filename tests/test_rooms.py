@@ -214,7 +214,7 @@ OPEN_DOORS = {
     "pipeline.models": {
         "pipeline.models.base",
         "pipeline.models.catalog",
-        "pipeline.models.download",
+        "pipeline.models.download_watchers",
         "pipeline.models.fetching",
         "pipeline.models.label_names",
         "pipeline.models.licences",

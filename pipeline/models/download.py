@@ -14,38 +14,18 @@ from dataclasses import dataclass
 from errno import EDQUOT, ENOSPC
 from functools import cache, partial
 from pathlib import Path
-from typing import Protocol
 
 import httpx
 
 from pipeline.errors import ModelError
 from pipeline.models.catalog import LOCAL
+from pipeline.models.download_watchers import Unwatched, Watcher
 
 _SPARE = 1 << 20  # bytes that are left on the disk
 _MOST = 8 << 30  # bytes; no model is larger
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 _PASSING = (408, 425, 429, 500, 502, 503, 504)  # answers that may be others a little later
 _TIMEOUT = httpx.Timeout(30, connect=15)  # seconds, of silence
-
-
-class Watcher(Protocol):
-    """Sees how far a download is."""
-
-    def at(self, bytes_: int, total: int | None) -> None:
-        """So much of the file is here."""
-
-    def again(self, why: str, seconds: float) -> None:
-        """It broke off, and is asked for again in so many seconds."""
-
-
-class Unwatched:
-    """Nobody looks."""
-
-    def at(self, bytes_: int, total: int | None) -> None:
-        """Nothing happens."""
-
-    def again(self, why: str, seconds: float) -> None:
-        """Likewise."""
 
 
 class UnreachableError(ModelError):

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from pipeline.errors import ModelError
 from pipeline.models.catalog import Entry, RemoteFile
-from pipeline.models.download import UnreachableError, Unwatched, Wanted, Watcher, discard, download, finish
+from pipeline.models.download_watchers import Unwatched, Watcher
 from pipeline.models.model_cache import VARIABLE, Looked, ModelCache, State, fits, remember, sha256_of
 
 NO_NETWORK = "SIGHTLINE_NO_NETWORK"  # environment: 1 forbids fetching
@@ -129,6 +129,8 @@ class Fetcher:
                 self._fetch_one(entry, file)
 
     def _fetch_one(self, entry: Entry, file: RemoteFile) -> None:
+        from pipeline.models.download import UnreachableError, Wanted, discard, download, finish
+
         path = self._cache.path(entry, file)
         part = path.with_name(f"{path.name}{_PART}")
         wanted = Wanted(file.address, file.bytes, known=(file.sha256 or file.sha256_begins) is not None)
