@@ -12,11 +12,11 @@ demo: install
 # Files in their order: the long ones of tests/integration first, so that the short ones of tests/unit fill up the end.
 # Hundreds of processes are started: what is compiled is kept.
 test: export PYTHONDONTWRITEBYTECODE =
-# Two workers share the cores: threads of each would wait for those of the other.
+# Three workers share two cores, as many tests wait for something: threads of each would wait for those of the others.
 test: export OMP_NUM_THREADS = 1
 test: lint types
 	$(BIN)/python -m pytest -m "alone and not long" $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
-	$(BIN)/python -m pytest -m "not alone and not long" -n 2 --dist loadfile --no-loadscope-reorder --durations 20
+	$(BIN)/python -m pytest -m "not alone and not long" -n 3 --dist loadfile --no-loadscope-reorder --durations 20
 
 test-long: install
 	$(BIN)/python -m pytest -m long

@@ -22,7 +22,7 @@ from pipeline.runs import Run
 from pipeline.sinks.h264_file import H264File
 from pipeline.store.event_queries import count_events
 from pipeline.synthetic.scene import Scene
-from tests.integration.page.browsing import PHONE, WIDE, browsing, open_tab, serving
+from tests.integration.page.browsing import PHONE, WIDE, browsing, launched, open_tab, serving
 from tests.integration.watch.process import ServiceProcess
 
 if TYPE_CHECKING:
@@ -41,16 +41,16 @@ def main(
 ) -> None:
     """Take them all: every tab, at both sizes, light; the gallery and a track dark, too."""
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, _site(Path(folder)) as address:
+    with launched() as chromium, tempfile.TemporaryDirectory() as folder, _site(Path(folder)) as address:
         for name, size in SIZES.items():
-            with browsing(address, size=size, expected="404") as page:  # of a preview that was just removed
+            with browsing(chromium, address, size=size, expected="404") as page:  # of a preview that was just removed
                 _tabs(page, out, name, query=Path(folder) / "query.jpg")
-            with browsing(address, size=size, dark=True) as page:
+            with browsing(chromium, address, size=size, dark=True) as page:
                 _gallery_and_track(page, out, f"{name}-dark")
-    with tempfile.TemporaryDirectory() as folder, _watched(Path(folder)) as address:
+    with launched() as chromium, tempfile.TemporaryDirectory() as folder, _watched(Path(folder)) as address:
         for name, size in SIZES.items():
             for look, dark in ((name, False), (f"{name}-dark", True)):
-                with browsing(address, size=size, dark=dark) as page:
+                with browsing(chromium, address, size=size, dark=dark) as page:
                     _cameras(page, out, look)
 
 

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration.command import Finished, sightline
+from tests.integration.page.browsing import launched
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 PERSON_2004 = "person-vehicle-bike-detection-2004"
 REID_0288 = "person-reidentification-retail-0288"
+REAL_FRAMES = 250  # three chunks, the last one short
 
 
 @dataclass(frozen=True)
 class RealRun:
-    """All of PETS09-S2L1 through the command line."""
+    """The first REAL_FRAMES of PETS09-S2L1 through the command line."""
 
     folder: Path  # holds runs/, tracks.txt, tracks.csv, tracks.mp4
     done: Finished
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One for all tests of a file."""
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +61,10 @@ def exact() -> list[str]:
 
 @pytest.fixture(scope="session")
 def real_run(pets: Path, people: list[str], tmp_path_factory: pytest.TempPathFactory) -> RealRun:
-    """Every frame of PETS, with every output."""
+    """With every output."""
     folder = tmp_path_factory.mktemp("pets")
     outputs = ["--mot-out", "tracks.txt", "--csv-out", "tracks.csv", "--video-out", "tracks.mp4"]
+    outputs += ["--max-frames", str(REAL_FRAMES)]
     done = sightline("run", pets / "video.mp4", *people, *outputs, folder=folder, seconds=600)
     assert done.code == 0, done.err
     return RealRun(folder, done)

@@ -69,7 +69,7 @@ def test_nothing_is_held_and_that_is_said(folder: Path) -> None:
 @pytest.mark.parametrize("schedule", ["detector.every=3", "detector.schedule=adaptive"])
 def test_frames_nobody_looked_at_are_carried_again(schedule: str, pets: Path, tmp_path: Path) -> None:
     words = ["--set", schedule, "--set", "tracker.between=none", *NOTHING_HELD]
-    done = call_main("run", pets / "video.mp4", *words, "--max-frames", 60, folder=tmp_path)
+    done = call_main("run", pets / "video.mp4", *words, "--max-frames", 40, folder=tmp_path)
     assert done.code == 0, done.err
     assert call_main("retrack", "last", folder=tmp_path).code == 0
     database = tmp_path / "runs" / "sightline.db"

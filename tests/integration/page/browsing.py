@@ -19,7 +19,7 @@ from tests.conftest import ROOT, unavailable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 BROWSER = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
@@ -66,11 +66,8 @@ def serving(*words: object, folder: Path, environment: dict[str, str] | None = N
 
 
 @contextmanager
-def browsing(address: str, *, size: tuple[int, int] = WIDE, dark: bool = False, expected: str = "") -> Iterator[Page]:
-    """The page in Chromium. Every error in its console and every request to another machine fails the test.
-
-    `expected`: a regular expression that is found in errors that are meant to come.
-    """
+def launched() -> Iterator[Browser]:
+    """Chromium, for several pages one after the other. As long as it runs, its thread has an event loop."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -78,19 +75,32 @@ def browsing(address: str, *, size: tuple[int, int] = WIDE, dark: bool = False, 
     chromium = shutil.which("chromium")
     if chromium is None:
         unavailable("there is no chromium: apt-get install chromium")
-    errors: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(BROWSER))
-        page = browser.new_page(
-            viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light"
-        )
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def browsing(
+    browser: Browser, address: str, *, size: tuple[int, int] = WIDE, dark: bool = False, expected: str = ""
+) -> Iterator[Page]:
+    """The page, with nothing known of earlier ones. Every error in its console and every request to another machine
+    fails the test.
+
+    `expected`: a regular expression that is found in errors that are meant to come.
+    """
+    errors: list[str] = []
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light")
+    try:
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("request", lambda request: errors.append(request.url) if _leaves(request.url) else None)
         page.goto(address)
         yield page
-        browser.close()
+    finally:
+        page.close()
     unexpected = [error for error in errors if not expected or not re.search(expected, error)]
     assert not unexpected, unexpected
 

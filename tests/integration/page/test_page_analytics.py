@@ -18,7 +18,7 @@ from tests.integration.page.browsing import PHONE, browsing, serving
 from tests.integration.page.conftest import Stored
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +41,9 @@ def address(watched: Watched, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def page(address: str) -> Iterator[Page]:
+def page(chromium: Browser, address: str) -> Iterator[Page]:
     """At Analytics, with all that the gate has seen."""
-    with browsing(address) as page:
+    with browsing(chromium, address) as page:
         yield at_gate(page)
 
 

@@ -14,7 +14,7 @@ from tests.integration.page.browsing import PHONE, browsing, open_tab, place, se
 from tests.integration.page.conftest import NASTY, Stored
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 TABS = ("Cameras", "Analytics", "Runs", "Tracks", "Track", "Search", "Process", "Follow")
 
@@ -27,16 +27,16 @@ def address(recorded: Stored, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def page(address: str) -> Iterator[Page]:
+def page(chromium: Browser, address: str) -> Iterator[Page]:
     """At the tab Tracks, for a test that changes nothing."""
-    with browsing(address) as page:
+    with browsing(chromium, address) as page:
         yield at_tracks(page)
 
 
 @pytest.fixture
-def own_page(stored: Stored, tmp_path: Path) -> Iterator[Page]:
+def own_page(chromium: Browser, stored: Stored, tmp_path: Path) -> Iterator[Page]:
     """The page over a store of the test's own, at the tab Tracks."""
-    with serving("--database", stored.database, folder=tmp_path) as address, browsing(address) as page:
+    with serving("--database", stored.database, folder=tmp_path) as address, browsing(chromium, address) as page:
         yield at_tracks(page)
 
 

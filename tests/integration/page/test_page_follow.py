@@ -21,7 +21,7 @@ from trackers.geometry import iou_pairs
 from trackers.structures import Evidence
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 FIRST = 5  # picture in which the box is drawn
 
@@ -43,11 +43,11 @@ def folder(pictures: Pictures, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="module")
-def page(folder: Path) -> Iterator[Page]:
+def page(chromium: Browser, folder: Path) -> Iterator[Page]:
     """At the tab Follow of an empty store. Refusals that are meant to come stand in the browser's console, too."""
     with (
         serving("--database", "s.db", folder=folder) as address,
-        browsing(address, expected="422|404") as page,
+        browsing(chromium, address, expected="422|404") as page,
     ):
         page.wait_for_selector(".sl-hint:visible")
         open_tab(page, "Follow")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -16,14 +17,17 @@ from tests.integration.alerts.receiver import free_port
 from tests.integration.page.browsing import browsing, command, open_tab, serving, surroundings
 from tests.integration.page.conftest import Stored
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
-def test_a_password_is_asked_for_and_an_empty_store_says_how_to_fill_it(tmp_path: Path) -> None:
+
+def test_a_password_is_asked_for_and_an_empty_store_says_how_to_fill_it(chromium: Browser, tmp_path: Path) -> None:
     secret = {"SIGHTLINE_PASSWORD": "open sesame"}
     options = ("--database", "new/sightline.db")
     leaving = "AbortError|Connection errored out"  # to log out ends what the page was listening to
     with (
         serving(*options, folder=tmp_path, environment=secret) as address,
-        browsing(address, expected=leaving) as page,
+        browsing(chromium, address, expected=leaving) as page,
     ):
         page.wait_for_selector("input[type=password]")
         assert page.locator(".sl-banner").count() == 0
@@ -65,7 +69,7 @@ def test_what_cannot_be_is_one_line_and_code_2(tmp_path: Path, words_: tuple[str
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_ctrl_c_ends_it_while_a_browser_looks_on(tmp_path: Path) -> None:
+def test_ctrl_c_ends_it_while_a_browser_looks_on(chromium: Browser, tmp_path: Path) -> None:
     address = f"http://127.0.0.1:{(port := free_port())}"
     process = subprocess.Popen(
         [*command(("--database", "new.db", "--port", port))],
@@ -78,9 +82,8 @@ def test_ctrl_c_ends_it_while_a_browser_looks_on(tmp_path: Path) -> None:
     assert process.stdout is not None
     try:
         assert address in process.stdout.readline()
-        with browsing(
-            address, expected="ERR_|network error|Cancelled"
-        ) as page:  # what it asked for when the server went
+        leaving = "ERR_|network error|Cancelled"  # what it asked for when the server went
+        with browsing(chromium, address, expected=leaving) as page:
             page.wait_for_selector("text=Nothing here yet")
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=20)
@@ -91,12 +94,12 @@ def test_ctrl_c_ends_it_while_a_browser_looks_on(tmp_path: Path) -> None:
         process.communicate()
 
 
-def test_a_run_is_started_watched_and_stopped(stored: Stored, tmp_path: Path) -> None:
+def test_a_run_is_started_watched_and_stopped(chromium: Browser, stored: Stored, tmp_path: Path) -> None:
     options, refused = (
         ("--database", tmp_path / "own" / "own.db"),
         "status of 4",
     )  # 422; 404 where the preview was just removed
-    with serving(*options, folder=tmp_path) as address, browsing(address, expected=refused) as page:
+    with serving(*options, folder=tmp_path) as address, browsing(chromium, address, expected=refused) as page:
         page.wait_for_selector("text=Nothing here yet")
         open_tab(page, "Process")
         page.get_by_role("button", name="Start").click()

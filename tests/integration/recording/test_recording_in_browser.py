@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +16,9 @@ from pipeline.sources.segment_reading import cut_to_whole
 from tests.clips import cut, write_clip
 from tests.integration.page.browsing import browsing
 from tests.integration.recording.feeding import Recording, feed
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 PAGE = """<title>segments</title><link rel="icon" href="data:,"><script>
 async function play(file) {
@@ -47,7 +51,7 @@ def served(folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("reordered", [0, 2])
-def test_chromium_plays_segments(tmp_path: Path, reordered: int) -> None:
+def test_chromium_plays_segments(chromium: Browser, tmp_path: Path, reordered: int) -> None:
     options = {"bf": str(reordered), "g": "10", "sc_threshold": "0"}
     video = write_clip(tmp_path / "clip.ts", count=80, fps=10, size=(320, 240), options=options)
     recording = Recording(tmp_path)
@@ -57,7 +61,7 @@ def test_chromium_plays_segments(tmp_path: Path, reordered: int) -> None:
     first, second = (one.path for one in recording.segments)
     cut_to_whole(cut(tmp_path / second, 0.8))
     (tmp_path / "index.html").write_text(PAGE)
-    with served(tmp_path) as address, browsing(f"{address}/index.html") as page:
+    with served(tmp_path) as address, browsing(chromium, f"{address}/index.html") as page:
         assert page.evaluate("file => play(file)", f"/{first}") == [320, 240, pytest.approx(4.0, abs=0.3)]
         width, _, seconds = page.evaluate("file => play(file)", f"/{second}")
     assert width == 320

@@ -51,7 +51,7 @@ def reviewed(request: pytest.FixtureRequest, new_url: NewUrl) -> Iterator[Review
         yield fill(database, Path(folder))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_undoing_all_and_redoing_all(reviewed: Reviewed, steps: list[Step]) -> None:
     with reviewed.database.engine.connect() as connection, connection.begin() as transaction:

@@ -430,6 +430,7 @@ def test_a_failure_within_a_stream_ends_that_stream_alone(broken: str) -> None:
         assert sum(frames for frames, *_ in sinks[1].stored) == 3
 
 
+@pytest.mark.alone
 def test_streams_come_and_go_while_others_go_on() -> None:
     staying, sink, ids = FakeFeed("staying", mark=10), RecordingSink(), set[int]()
     with running(Walkers(), store_seconds=60) as one:

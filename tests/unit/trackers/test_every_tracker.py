@@ -231,10 +231,6 @@ def test_bad_input_is_survived_for_long(make: Make, dimension: int | None) -> No
     assert_bad_input_is_survived(make(), dimension, 10_000)
 
 
-def test_ten_thousand_frames_of_bad_input_are_survived() -> None:
-    assert_bad_input_is_survived(ByteTrack(), None, 10_000)
-
-
 def assert_memory_is_flat(tracker: MultiObjectTracker, dimension: int | None, frames: int) -> None:
     """The same seconds of video over and over: who leaves is forgotten, so the end takes no more than the beginning.
 
