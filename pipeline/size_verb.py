@@ -82,7 +82,8 @@ def size(
         return
     console = Console()
     console.print(words.sizing_table(found))
-    for line in [*words.sentences(costs, found, bit_rate=bit_rate), f"kept in   {place}"]:
+    bounds = words.upper_bounds(schedule=chosen.detector.schedule, described=chosen.embedder.when)
+    for line in [*words.sentences(costs, found, bit_rate=bit_rate), *bounds, f"kept in   {place}"]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 

@@ -69,6 +69,24 @@ def sentences(costs: Costs, sizing: Sizing, *, bit_rate: float | None) -> list[s
     return lines
 
 
+def upper_bounds(*, schedule: str, described: str) -> list[str]:
+    """What is counted in full though a run spares some of it, by how much only the cameras' pictures say.
+
+    `schedule`, `described`: settings detector.schedule and embedder.when.
+    """
+    lines = []
+    if schedule != "every":
+        lines.append(
+            f"at most   the detector is counted at every frame: what detector.schedule={schedule} "
+            "spares depends on what is seen; a run's report says how many frames were looked at"
+        )
+    if described == "asked":
+        lines.append(
+            "at most   every object is counted as described: what embedder.when=asked spares depends on what is seen"
+        )
+    return lines
+
+
 def sizing_to_dict(costs: Costs, sizing: Sizing) -> dict[str, Any]:
     """Seconds and bytes; `measured` is what was measured, all else is computed from it."""
     return {"measured": dataclasses.asdict(costs), "usable": USABLE, **dataclasses.asdict(sizing), "fits": sizing.fits}

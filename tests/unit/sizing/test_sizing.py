@@ -15,7 +15,7 @@ from pipeline.size_verb import read_size
 from pipeline.sizing.costs import Costs, Machine, keep_costs, read_costs
 from pipeline.sizing.demand import Wanted, busy_cores, interval_needed, size
 from pipeline.sizing.measuring import costs_of
-from pipeline.sizing.words import sentences, sizing_table, sizing_to_dict
+from pipeline.sizing.words import sentences, sizing_table, sizing_to_dict, upper_bounds
 
 MIB, GIB = 1 << 20, 1 << 30
 COSTS = Costs(
@@ -194,3 +194,10 @@ def test_resolutions(text: str, pixels: tuple[int, int]) -> None:
 def test_wrong_resolutions_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--resolution"):
         read_size(text)
+
+
+def test_what_is_spared_by_what_is_seen_is_counted_in_full_and_said() -> None:
+    assert upper_bounds(schedule="every", described="always") == []
+    schedule, asked = upper_bounds(schedule="adaptive", described="asked")
+    assert "detector.schedule=adaptive" in schedule
+    assert "embedder.when=asked" in asked
