@@ -177,10 +177,10 @@ class EmbedderSettings(Section):
         description="suppress: pixels outside an object's mask are of one colour; where it was tried, people were told "
         "apart less well so (docs/segmentation.md)",
     )
-    precision: Literal["auto", "f32", "bf16", "f16"] = Field(
+    precision: Literal["auto", "f32", "bf16", "f16", "int8"] = Field(
         "auto",
-        description="arithmetic of openvino, torchvision (auto, f32, bf16); auto: the fastest the device is good at, "
-        "f32: the same everywhere",
+        description="arithmetic of openvino, torchvision (auto, f32, bf16); int8: of the file NAME-int8 beside NAME; "
+        "auto: the fastest the device is good at in 16 or 32 bits, f32: the same everywhere",
     )
     device: str = Field("CPU", description="as the backend names it")
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")

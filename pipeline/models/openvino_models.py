@@ -79,7 +79,7 @@ def open_detector(
             shaped,
             found.recipe,
             batch=at_once,
-            precision="auto" if precision == "int8" else precision,
+            precision=_around(precision),
             device=device,
             threads=threads,
             parallel=parallel,
@@ -110,10 +110,15 @@ def weights_for(weights: str | Path, *, precision: str) -> Path:
         if not beside.is_file():
             raise ModelError(
                 f"precision int8 of {path} needs {beside.name} beside it; make it with `sightline export {path} "
-                f"--format openvino --precision int8 --calibration VIDEO --out {beside}`, or choose another precision"
+                f"--format openvino --precision int8 --calibration SOURCE --out {beside}`, or choose another precision"
             )
         return beside
     return path
+
+
+def _around(precision: str) -> str:
+    """Of the layers that a file in 8 bits leaves longer."""
+    return "auto" if precision == "int8" else precision
 
 
 def open_embedder(
@@ -128,9 +133,9 @@ def open_embedder(
     """Embedder from .xml (with .bin) or .onnx; the number of crops may differ from call to call.
 
     `recipe`: what the network expects; None: what an ONNX file or an IR's `rt_info` says, else blue-green-red 0..255
-    for IR, ImageNet's mean and deviation for ONNX.
+    for IR, ImageNet's mean and deviation for ONNX. `precision`: as for a detector.
     """
-    file, model = read_model(weights)
+    file, model = read_model(weights_for(weights, precision=precision))
     size = find_input_size(model, file, input_size)
     set_size(model, file, size)
     dimension = feature_length(output_specs(model), file.stem)
@@ -144,7 +149,7 @@ def open_embedder(
         model,
         recipe,
         batch=None if any_number else 1,
-        precision=precision,
+        precision=_around(precision),
         device=device,
         threads=threads,
         name=str(file.path),

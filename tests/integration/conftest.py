@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PERSON_2004 = "person-vehicle-bike-detection-2004"
 REID_0288 = "person-reidentification-retail-0288"
-REAL_FRAMES = 250  # three chunks, the last one short
+REAL_FRAMES = 150  # two chunks, the last one short
 
 
 @dataclass(frozen=True)

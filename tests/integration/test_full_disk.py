@@ -61,7 +61,7 @@ def fill(disk: Path, *, but: int = 0) -> Path:
 
 
 def test_a_run_survives_a_full_disk(disk: Path, tmp_path: Path) -> None:
-    clip = write_moving(tmp_path / "moving.mp4", count=800)
+    clip = write_moving(tmp_path / "moving.mp4", count=500)
     command = ["run", *MOTION, clip, "--set", "store.chunk=20", "--mot-out", "t.txt", "--csv-out", "t.csv"]
     command += ["--video-out", "t.mp4", "--set", "detector.motion.warm_up_frames=0"]
     whole = tmp_path / "whole"
@@ -70,7 +70,7 @@ def test_a_run_survives_a_full_disk(disk: Path, tmp_path: Path) -> None:
 
     database = disk / "runs" / "sightline.db"
     process = start(*command, folder=disk)
-    wait_for_frame(process, database, 60)
+    wait_for_frame(process, database, 40)
     filler = fill(disk)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1, out + err
@@ -78,7 +78,7 @@ def test_a_run_survives_a_full_disk(disk: Path, tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert "go on with: sightline resume" in out
     reached = next_frame(database)
-    assert 60 <= reached < 800
+    assert 40 <= reached < 500
 
     filler.unlink()
     with reading(database) as connection:

@@ -57,7 +57,9 @@ def percent(scores: Scores) -> tuple[float, float, float]:
             marks=pytest.mark.long,
         ),
         pytest.param("mot17-val", None, "deepsort", (58.1, 70.2, 68.0), 0.0, id="mot17 deepsort"),
-        pytest.param("mot17-val", None, "bytetrack", (57.2, 69.0, 70.2), 0.0, id="mot17 bytetrack"),
+        pytest.param(
+            "mot17-val", None, "bytetrack", (57.2, 69.0, 70.2), 0.0, id="mot17 bytetrack", marks=pytest.mark.long
+        ),
         pytest.param("mot15", None, "deepsort", (40.8, 52.8, 39.2), 0.8, id="mot15 deepsort", marks=pytest.mark.long),
         pytest.param("mot15", None, "bytetrack", (39.6, 51.7, 35.7), 2.5, id="mot15 bytetrack", marks=pytest.mark.long),
     ],

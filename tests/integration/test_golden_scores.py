@@ -109,6 +109,7 @@ def test_mot17_val(shared: Path, make: Callable[[], MultiObjectTracker], hota: f
     assert scores.identity.idf1 * 100 >= idf1
 
 
+@pytest.mark.long
 def test_mot17_val_with_camera_motion_and_at_half_the_rate(shared: Path) -> None:
     """Half the frames, at their true times, cost little: life and motion are counted in seconds."""
     folder = shared / "data" / "mot17-val"
@@ -123,8 +124,8 @@ def test_mot17_val_with_camera_motion_and_at_half_the_rate(shared: Path) -> None
     ("make", "hota", "idf1"),
     [
         pytest.param(DeepSort, 38.3, 50.0, id="deepsort"),
-        pytest.param(ByteTrack, 37.0, 48.4, id="bytetrack"),
-        pytest.param(OcSort, 36.4, 46.0, id="ocsort"),
+        pytest.param(ByteTrack, 37.0, 48.4, id="bytetrack", marks=pytest.mark.long),
+        pytest.param(OcSort, 36.4, 46.0, id="ocsort", marks=pytest.mark.long),
         pytest.param(Sort, 36.1, 45.3, id="sort"),
     ],
 )

@@ -6,6 +6,7 @@ import hashlib
 from math import prod
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from safetensors.numpy import load_file
@@ -14,7 +15,8 @@ from pipeline.bundled_models import FOLDER, bundled_names, resolved
 from pipeline.config import load_settings
 from pipeline.errors import ConfigError
 from pipeline.models.inputs import Letterbox
-from pipeline.models.openvino_models import open_detector
+from pipeline.models.openvino_models import open_detector, open_embedder
+from trackers.structures import Detections, Frame
 
 LARGEST = {  # parameters
     "mask-rcnn": 2_500_000,
@@ -51,12 +53,27 @@ def test_a_card_tells_of_this_very_file(name: str) -> None:
     assert f"| {size:.1f} MB |" in (FOLDER / "README.md").read_text()
 
 
-def test_the_detector_in_8_bits_is_that_of_the_card() -> None:
-    """It stands where precision int8 looks for it, and can be padded tightly as the other."""
-    card = (FOLDER / "person-vehicle-bicycle.md").read_text()
+@pytest.mark.parametrize("name", ["person-reid", "person-vehicle-bicycle"])
+def test_a_card_tells_of_the_same_in_8_bits(name: str) -> None:
+    card = (FOLDER / f"{name}.md").read_text()
     for suffix in (".xml", ".bin"):
-        content = (FOLDER / f"person-vehicle-bicycle-int8{suffix}").read_bytes()
+        content = (FOLDER / f"{name}-int8{suffix}").read_bytes()
         assert f"{hashlib.sha256(content).hexdigest()}  {suffix}" in card
+
+
+def test_the_embedder_in_8_bits_stands_where_it_is_looked_for() -> None:
+    weights = resolved("bundled:person-reid")
+    quick, whole = (open_embedder(weights, precision=precision) for precision in ("int8", "f32"))
+    assert quick.card.runtime.startswith("openvino CPU int8+")
+    assert (quick.card.dimension, quick.card.input_size) == (whole.card.dimension, whole.card.input_size)
+    picture = Frame(np.random.default_rng(0).integers(0, 255, (128, 64, 3), dtype=np.uint8), 0, 0.0, 0)
+    box = Detections(np.array([[0, 0, 64, 128]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
+    likeness = float((quick.embed([picture], [box])[0] * whole.embed([picture], [box])[0]).sum())
+    assert 0.9 < likeness < 1 - 1e-6
+
+
+def test_the_detector_in_8_bits_stands_where_it_is_looked_for() -> None:
+    """It can be padded tightly as the other."""
     weights = resolved("bundled:person-vehicle-bicycle")
     quick, whole = (
         open_detector(weights, precision=precision, letterbox=Letterbox.TIGHT).card for precision in ("int8", "f32")

@@ -209,6 +209,7 @@ def test_a_search_by_a_track_and_by_an_uploaded_picture(page: Page, tmp_path: Pa
     page.wait_for_selector("text=broken.jpg is no picture")
 
 
+@pytest.mark.long
 def test_the_reviewed_result_is_exported(own_page: Page, tmp_path: Path) -> None:
     page = own_page
     page.keyboard.press("ArrowRight")

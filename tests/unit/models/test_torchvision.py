@@ -53,6 +53,7 @@ def test_random_weights_run_and_stay_the_same(name: str) -> None:
     assert a.labels.max() < 80
 
 
+@pytest.mark.long
 def test_every_named_detector_can_be_built() -> None:
     for name in DETECTORS:
         assert class_count(build(name, None, {"weights_backbone": None, "num_classes": 5}).state_dict()) == 5

@@ -222,7 +222,7 @@ def assert_bad_input_is_survived(tracker: MultiObjectTracker, dimension: int | N
 
 @every_tracker
 def test_bad_input_is_survived(make: Make, dimension: int | None) -> None:
-    assert_bad_input_is_survived(make(), dimension, 2000)
+    assert_bad_input_is_survived(make(), dimension, 1000)
 
 
 @pytest.mark.long

@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 from tests.unit.training.joined_embedder import main
 
 
+@pytest.mark.long
 def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     joined = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(

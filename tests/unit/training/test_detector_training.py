@@ -93,6 +93,7 @@ def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bo
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.long
 def test_two_epochs_and_one_resumed_are_three_to_the_bit(
     pictures: Path, settings: DetectorSettings, tmp_path: Path
 ) -> None:

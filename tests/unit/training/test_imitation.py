@@ -72,6 +72,7 @@ def distil(
     return work.run(out, [source], resume=resume, gathered=lambda count: gathered(work, count), watcher=watcher)
 
 
+@pytest.mark.long
 def test_a_distilled_student_recognises_people_it_has_never_seen(unlabelled: CropSet) -> None:
     others = walker_crops(SIZE, seed=2)
     crops = centre(others.pictures, SIZE)
@@ -107,7 +108,7 @@ def test_a_smoke_run_lowers_the_loss_and_leaves_a_student(unlabelled: CropSet, t
     assert report["best epoch"]["score"] == learned.best_score
 
 
-@pytest.mark.parametrize("views", [0, 2])
+@pytest.mark.parametrize("views", [pytest.param(0, marks=pytest.mark.long), 2])
 def test_it_goes_on_bit_identically(unlabelled: CropSet, tmp_path: Path, views: int) -> None:
     distil(tmp_path / "calm", unlabelled, epochs=4, views=views)
     stopped = distil(

@@ -31,6 +31,7 @@ def weights(shared: Path, name: str) -> Path:
     return shared / "weights" / name / f"{name}.xml"
 
 
+@pytest.mark.long
 def test_a_detector_in_eight_bits(shared: Path, tmp_path: Path) -> None:
     """Average precision falls by less than 3 points on 8 frames, with 12 calibration frames of another video."""
     words = ["export", str(weights(shared, "person-vehicle-bike-detection-2000")), "--precision", "int8"]
