@@ -55,7 +55,7 @@ class AdaptiveSettings(Section):
     least_seconds: Seconds = Field(0.0, description="never sooner than so long after the last look")
     meeting: Share = Field(0.2, description="IoU of two tracks from which on they may be taken for each other")
     crowd: Annotated[int, Field(ge=1)] = Field(
-        16, description="of so many tracks on it looks at every frame: flow takes as long for them as the detector"
+        16, description="of so many tracks on it looks at every frame in which anything moves: flow errs more"
     )
     difference: Annotated[float, Field(gt=0, le=255)] = Field(
         12.0, description="grey levels by which a 64th of the picture's width and height has changed"

@@ -77,13 +77,14 @@ def size(
         raise ConfigError("--every: this detector has to see every frame; leave it out")
     wanted = demand.Wanted(cameras, fps, objects, stay, every or chosen.detector.every)
     found = demand.size(costs, wanted, bit_rate=None if bit_rate is None else 1e6 * bit_rate)
+    bounds = words.upper_bounds(schedule=chosen.detector.schedule, described=chosen.embedder.when)
     if as_json:
-        typer.echo(json.dumps(words.sizing_to_dict(costs, found), indent=2))
+        typer.echo(json.dumps(words.sizing_to_dict(costs, found, bounds=bounds), indent=2))
         return
     console = Console()
     console.print(words.sizing_table(found))
-    bounds = words.upper_bounds(schedule=chosen.detector.schedule, described=chosen.embedder.when)
-    for line in [*words.sentences(costs, found, bit_rate=bit_rate), *bounds, f"kept in   {place}"]:
+    at_most = [f"at most   {bound}" for bound in bounds]
+    for line in [*words.sentences(costs, found, bit_rate=bit_rate), *at_most, f"kept in   {place}"]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 

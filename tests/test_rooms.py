@@ -222,6 +222,7 @@ OPEN_DOORS = {
         "pipeline.models.mask_rcnn_file",
         "pipeline.models.model_cache",
         "pipeline.models.named",
+        "pipeline.models.torch_runtime",
         "pipeline.models.compression",
         "pipeline.models.inputs",
         "pipeline.models.ultralytics_library",

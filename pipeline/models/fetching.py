@@ -129,6 +129,7 @@ class Fetcher:
                 self._fetch_one(entry, file)
 
     def _fetch_one(self, entry: Entry, file: RemoteFile) -> None:
+        # here, since its library takes longer to import than most commands need, and few fetch anything
         from pipeline.models.download import UnreachableError, Wanted, discard, download, finish
 
         path = self._cache.path(entry, file)

@@ -33,7 +33,7 @@ class TorchRuntime:
         place = _device(device)
         if threads > 0:
             torch.set_num_threads(threads)
-        short = precision == "bf16" or (precision == "auto" and _has_bfloat_units(place))
+        short = precision == "bf16" or (precision == "auto" and computes_bfloat16(place))
         return cls(place, torch.bfloat16 if short else None)
 
     @property
@@ -87,6 +87,14 @@ def _long(values: Any) -> Any:
     return type(values)(map(_long, values))
 
 
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether a graphics card, or an x86 processor, has units for it; without them it would be slower."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(unit) for unit in _BFLOAT_UNITS)
+
+
 def _device(name: str) -> torch.device:
     """What a setting calls CPU or CUDA."""
     match name.upper():
@@ -95,10 +103,3 @@ def _device(name: str) -> torch.device:
         case "CUDA" if torch.cuda.is_available():
             return torch.device("cuda")
     raise ModelError(f"torch has no device {name!r} here; use CPU" + (" or CUDA" if torch.cuda.is_available() else ""))
-
-
-def _has_bfloat_units(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(unit) for unit in _BFLOAT_UNITS)

@@ -22,7 +22,11 @@ from pipeline.report import STAGES
 FORMAT = 1  # of the JSON file
 _OWN = "bold green"
 _MIB = 1 << 20
-_PEER = "ultralytics track, ByteTrack"
+_PEER = "ultralytics track"
+_FIGURES = (
+    *("frames/s", "least", "most", "whole process, frames/s", "start-up, s"),
+    *("CPU, ms a frame", "peak memory, MiB", "a stream more, MiB"),
+)
 
 
 def busy_ratio(take: OwnTake) -> float:
@@ -63,21 +67,20 @@ def ratios(rounds: Rounds) -> dict[str, float]:
 
 
 def runs_table(plan: PipelinePlan, rounds: Rounds) -> Table:
-    """A row for each number of streams and one for the peer."""
+    """A column for each number of streams and one for the peer: few enough for 80 letters."""
     table = Table(box=box.SIMPLE_HEAD, title=f"{plan.sources[0].name}, {plan.rounds} rounds in turn, medians")
-    table.add_column("What", no_wrap=True)
-    headings = ["frames/s", "least", "most", "whole process", "start-up s", "CPU ms/frame", "peak MiB", "MiB/stream"]
-    if plan.truth is not None:
-        headings += ["HOTA %", "IDF1 %"]
-    for heading in headings:
-        table.add_column(heading, justify="right")
+    table.add_column("sightline run with", no_wrap=True)
+    columns = []
     for count, takes in rounds.own.items():
-        name = f"sightline run, {count} {'stream' if count == 1 else 'streams'}"
+        table.add_column("1 stream" if count == 1 else f"{count} streams", justify="right", style=_OWN)
         extra = f"{_extra(rounds, count) / _MIB:.0f}" if count > 1 else ""
-        scores = rounds.own_scores if count == 1 else []
-        table.add_row(Text(name), *_cells(takes, extra), *_scores(scores, plan), style=_OWN)
+        columns.append(_cells(takes, extra) + _scores(rounds.own_scores if count == 1 else [], plan))
     if rounds.peer:
-        table.add_row(Text(_PEER), *_cells(rounds.peer, ""), *_scores(rounds.peer_scores, plan))
+        table.add_column(Text(_PEER), justify="right")
+        columns.append(_cells(rounds.peer, "") + _scores(rounds.peer_scores, plan))
+    headings = _FIGURES if plan.truth is None else (*_FIGURES, "HOTA %", "IDF1 %")
+    for heading, *cells in zip(headings, *columns, strict=True):
+        table.add_row(heading, *cells)
     return table
 
 

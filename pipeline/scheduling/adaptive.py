@@ -27,7 +27,7 @@ class Adaptive:
     - so much time has passed since the last look (`heartbeat_seconds`), whatever is seen, or pictures are missing;
     - the picture differs from that of the last look, beyond where tracks were then or are now, in at least the share
       `newcomer` of what a typical track covers: something new is there, or the camera moves;
-    - the tracks are a crowd;
+    - something differs at all, and the tracks are a crowd;
     - something differs at all, and the tracks' verdict, if it was given after the last look, says not to wait longer.
 
     But never sooner than `least_seconds` after the last look. Pictures are compared as CELLS x CELLS means. The state
@@ -80,14 +80,15 @@ class Adaptive:
         since = self._since(frame)
         if since < self._least:
             return False
-        if verdict.crowd:
-            return True
         unexplained = changed & ~verdict.occupied & ~self._occupied
         if np.count_nonzero(unexplained) >= max(self._newcomer * (verdict.size or _NOBODY), _NOISE):
             return True
+        moves = bool(np.count_nonzero(changed) >= _NOISE)
+        if verdict.crowd and moves:
+            return True
         if verdict.time < self._looked_at or since < verdict.wait:  # the last look may have settled an older verdict
             return False
-        return verdict.wait == 0 or bool(np.count_nonzero(changed) >= _NOISE)
+        return verdict.wait == 0 or moves
 
 
 def picture_cells(image: ImageArray) -> ImageArray:

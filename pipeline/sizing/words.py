@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
@@ -77,19 +78,18 @@ def upper_bounds(*, schedule: str, described: str) -> list[str]:
     lines = []
     if schedule != "every":
         lines.append(
-            f"at most   the detector is counted at every frame: what detector.schedule={schedule} "
-            "spares depends on what is seen; a run's report says how many frames were looked at"
+            f"what detector.schedule={schedule} spares depends on what is seen, and is not counted; a run's report "
+            "says how many frames were looked at"
         )
     if described == "asked":
-        lines.append(
-            "at most   every object is counted as described: what embedder.when=asked spares depends on what is seen"
-        )
+        lines.append("what embedder.when=asked spares depends on what is seen: every object is counted as described")
     return lines
 
 
-def sizing_to_dict(costs: Costs, sizing: Sizing) -> dict[str, Any]:
-    """Seconds and bytes; `measured` is what was measured, all else is computed from it."""
-    return {"measured": dataclasses.asdict(costs), "usable": USABLE, **dataclasses.asdict(sizing), "fits": sizing.fits}
+def sizing_to_dict(costs: Costs, sizing: Sizing, *, bounds: Sequence[str] = ()) -> dict[str, Any]:
+    """Seconds and bytes; `measured` is what was measured, all else is computed from it. `bounds`: upper_bounds()."""
+    found = {**dataclasses.asdict(sizing), "fits": sizing.fits, "at_most": list(bounds)}
+    return {"measured": dataclasses.asdict(costs), "usable": USABLE, **found}
 
 
 def _interval(costs: Costs, sizing: Sizing) -> str:

@@ -8,8 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from pipeline.errors import ConfigError
-
-_BFLOAT_UNITS = ("amx_bf16", "avx512_bf16")
+from pipeline.models.torch_runtime import computes_bfloat16
 
 
 def training_device(name: str, local_rank: int = 0) -> torch.device:
@@ -42,10 +41,9 @@ def mixed_type(device: torch.device, *, wanted: bool) -> torch.dtype | None:
     """
     if not wanted:
         return None
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    capabilities = torch.cpu.get_capabilities()
-    return torch.bfloat16 if any(capabilities.get(unit) for unit in _BFLOAT_UNITS) else None
+    if computes_bfloat16(device):
+        return torch.bfloat16
+    return torch.float16 if device.type == "cuda" else None
 
 
 def mixing(device: torch.device, kind: torch.dtype | None) -> AbstractContextManager[object]:

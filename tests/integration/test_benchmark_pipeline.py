@@ -88,8 +88,8 @@ def test_ours_and_the_peer_stand_in_one_table_with_a_picture_and_json(peer: Path
     assert figures["peer"]["scores"][0]["HOTA"] == pytest.approx(1.0)
     assert figures["scores"][0]["HOTA"] > 0.2  # a part of the walk is over before a track is confirmed
     assert figures["peer"]["ours_by_theirs"]["frames_per_second"] > 0
-    assert "sightline run, 2 streams" in done.out
-    assert "ultralytics track, ByteTrack" in done.out
+    assert "2 streams" in done.out
+    assert "ultralytics track" in done.out
     assert (walk / "out" / "pipeline.png").stat().st_size > 10_000
     assert not list(walk.glob("runs*")), "takes leave nothing in the folder"
 

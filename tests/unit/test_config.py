@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pipeline import build
 from pipeline.config import Settings, digest, find_config, load_settings
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ModelError
 from pipeline.tracker_names import TrackerName
 from pipeline.tracker_settings import ByteTrackSettings, DeepSortSettings, TrackerSettings
 from tests.unit.trackers.scenes import person, see
@@ -263,3 +263,18 @@ def test_an_embedder_of_the_configuration_can_be_taken_back(backend: str) -> Non
     assert (settings.embedder.backend, settings.embedder.weights) == (backend, None)
     with pytest.raises(ConfigError, match=r"set embedder\.weights=null"):
         load_settings("default", [f"embedder.backend={backend}"])
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+@pytest.mark.parametrize(
+    ("section", "backend"), [("detector", "onnx"), ("detector", "ultralytics"), ("embedder", "onnx")]
+)
+def test_who_computes_in_the_files_numbers_is_told_no_other(section: str, backend: str, precision: str) -> None:
+    """Before the file is opened. What is not refused fails at the file, which is not there."""
+    words = [f"{section}.backend={backend}", f"{section}.weights=nowhere.onnx"]
+    opened = getattr(build, section)
+    with pytest.raises(ConfigError, match=f"{section}.weights: {backend} computes .* not in {precision}"):
+        opened(getattr(load_settings(None, [*words, f"{section}.precision={precision}"]), section))
+    for allowed in ("auto", "f32"):
+        with pytest.raises(ModelError, match=r"nowhere\.onnx"):
+            opened(getattr(load_settings(None, [*words, f"{section}.precision={allowed}"]), section))

@@ -108,14 +108,17 @@ def test_tracks_in_doubt_wait_less(found: Tracks, looked: bool, wait: float) -> 
     assert judge().verdict(picture(0), found, looked=looked).wait == wait
 
 
-def test_a_crowd_is_looked_at_in_every_frame() -> None:
+def test_a_crowd_that_moves_is_looked_at_in_every_frame() -> None:
     row = [(30.0 * index, 0.0, 30.0 * index + 20, 40.0) for index in range(4)]
     said = [judge().verdict(picture(0), tracks(*row[:count]), looked=True).crowd for count in (3, 4)]
     assert said == [False, True]
     assert not judge().verdict(picture(0), tracks(*row, stage=Stage.LOST), looked=True).crowd
     schedule = adaptive(least=0.2)
-    crowd = Verdict(0.0, 0.5, 300.0, np.zeros((64, 64), dtype=bool), crowd=True)
-    assert [index for index in range(7) if schedule.wants(picture(index), crowd)] == [0, 2, 4, 6]
+    crowd = Verdict(0.0, 0.5, 300.0, np.ones((64, 64), dtype=bool), crowd=True)
+    moving = [picture(index, box=(10 * index, 30, 10 * index + 20, 80)) for index in range(7)]
+    assert [frame.index for frame in moving if schedule.wants(frame, crowd)] == [0, 2, 4, 6]
+    still = adaptive()
+    assert [index for index in range(25) if still.wants(picture(index), crowd)] == [0, 20]
 
 
 def test_located_tracks_explain_motion_around_them() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-HEAVY = {"torch", "torchvision", "ultralytics", "openvino", "onnxruntime"}
+HEAVY = {"torch", "torchvision", "ultralytics", "openvino", "onnxruntime", "httpx"}
 
 
 @pytest.mark.parametrize(
