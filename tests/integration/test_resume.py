@@ -124,7 +124,13 @@ def test_killed_again_and_again_it_ends_with_the_same_rows(command: list[object]
     assert leftovers(tmp_path) == []
 
 
-def test_stopped_within_a_chunk_it_ends_with_the_same_rows(command: list[object], whole: Path, tmp_path: Path) -> None:
+def test_stopped_within_a_chunk_it_ends_with_the_same_rows(
+    command: list[object], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    """With an embedder that is not asked: of one that is, other exemplars may be kept after a stop within a chunk."""
+    command = [*command, "--set", "embedder.when=always"]
+    whole = tmp_path_factory.mktemp("always")
+    assert sightline(*command, folder=whole).code == 0
     database = tmp_path / "runs" / "sightline.db"
     stopped_at = [0]
     for _ in range(2):
