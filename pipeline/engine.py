@@ -226,15 +226,17 @@ class Engine:
         except DamagedSourceError as damage:
             report.damage = damage
         if held is not None:
-            channel.put(_Item(number, held, ChunkEnd.CUT if self._stopped else ChunkEnd.WHOLE))
+            end = ChunkEnd.at_stop(held.index, self._chunk) if self._stopped else ChunkEnd.WHOLE
+            channel.put(_Item(number, held, end))
         elif report.damage is None and not self._stopped and stream.first_frame == 0:
             raise SourceError(f"{stream.source.name} gave no frame; check that it holds pictures")
         channel.close()
 
     def _end_between(self, stream: Stream, held: Frame, following: Frame) -> ChunkEnd:
         """Whether a chunk ends between two frames."""
-        same = held.index // self._chunk == following.index // self._chunk
-        return ChunkEnd.NONE if same or held.index < stream.first_frame else ChunkEnd.WHOLE
+        if held.index < stream.first_frame:
+            return ChunkEnd.NONE
+        return ChunkEnd.between(held.index, following.index, self._chunk)
 
     def _wait_while_paused(self) -> None:
         """Polls, so that `pause` and `stop` need no lock that a signal handler could find taken."""

@@ -253,10 +253,11 @@ class Retrack:
         for following in chain(seen, (None,)):
             if held is not None:
                 frame, detections, tracks = held
-                same = following is not None and following[0].index // chunk_frames == frame.index // chunk_frames
-                end = ChunkEnd.NONE if same else ChunkEnd.WHOLE
+                end = ChunkEnd.WHOLE
+                if following is not None:
+                    end = ChunkEnd.between(frame.index, following[0].index, chunk_frames)
                 events = Events.empty() if analyst is None else analyst.update(frame, tracks)
-                yield Result(frame, detections, tracks, None if same else {}, end, events)
+                yield Result(frame, detections, tracks, None if end is ChunkEnd.NONE else {}, end, events)
             held = following
 
 

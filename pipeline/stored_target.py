@@ -82,8 +82,7 @@ class StoredTarget:
         result = self._result(step, given=given)
         chunk = self._plan.settings.store.chunk
         if self._held is not None:
-            same = self._held.frame.index // chunk == result.frame.index // chunk
-            self._write(ChunkEnd.NONE if same else ChunkEnd.WHOLE)
+            self._write(ChunkEnd.between(self._held.frame.index, result.frame.index, chunk))
         self._held = result
 
     def _begin(self) -> None:
@@ -131,7 +130,8 @@ class StoredTarget:
     def _finish(self, writer: RunWriter) -> None:
         following = self._following
         if self._held is not None:
-            self._write(ChunkEnd.CUT if following.stopped else ChunkEnd.WHOLE)
+            chunk, last = self._plan.settings.store.chunk, self._held.frame.index
+            self._write(ChunkEnd.at_stop(last, chunk) if following.stopped else ChunkEnd.WHOLE)
         status, message = SourceStatus.STOPPED if following.stopped else SourceStatus.FINISHED, None
         if following.damage is not None:
             status, message = SourceStatus.DAMAGED, one_line(following.damage)

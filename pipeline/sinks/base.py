@@ -18,6 +18,16 @@ class ChunkEnd(Enum):
     CUT = "cut"  # stopped within a chunk: the rest of it may come when the run goes on
     WHOLE = "whole"  # the next frame belongs to another chunk, or there is none
 
+    @classmethod
+    def between(cls, index: int, following: int, chunk: int) -> ChunkEnd:
+        """After a frame that another one follows; chunks are of `chunk` frames."""
+        return cls.NONE if index // chunk == following // chunk else cls.WHOLE
+
+    @classmethod
+    def at_stop(cls, index: int, chunk: int) -> ChunkEnd:
+        """After the last frame before a stop: nothing more can come of a chunk whose last frame it is."""
+        return cls.WHOLE if (index + 1) % chunk == 0 else cls.CUT
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:

@@ -124,14 +124,7 @@ def test_killed_again_and_again_it_ends_with_the_same_rows(command: list[object]
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.long  # one time in three exemplars are missing after the last stop, see CHANGELOG
-def test_stopped_within_a_chunk_it_ends_with_the_same_rows(
-    command: list[object], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
-) -> None:
-    """With an embedder that describes all."""
-    command = [*command, "--set", "embedder.when=always"]
-    whole = tmp_path_factory.mktemp("always")
-    assert sightline(*command, folder=whole).code == 0
+def test_stopped_within_a_chunk_it_ends_with_the_same_rows(command: list[object], whole: Path, tmp_path: Path) -> None:
     database = tmp_path / "runs" / "sightline.db"
     stopped_at = [0]
     for _ in range(2):

@@ -234,6 +234,20 @@ def test_stop_finishes_what_is_in_flight_and_closes_the_sinks() -> None:
     assert sink.results[-1].state is not None
 
 
+@pytest.mark.parametrize(("count", "end"), [(18, ChunkEnd.CUT), (20, ChunkEnd.WHOLE), (21, ChunkEnd.CUT)])
+def test_a_stop_cuts_no_chunk_that_is_full(count: int, end: ChunkEnd) -> None:
+    class Stopping(FakeSource):
+        def __iter__(self):  # type: ignore[no-untyped-def]
+            yield from super().__iter__()
+            engine.stop()
+
+    sink = RecordingSink()
+    engine = Engine([Stream(Stopping(count), FakeTracker(), [sink])], FakeDetector(), chunk=10)
+    assert engine.run().stopped
+    assert len(sink.results) == count
+    assert sink.results[-1].end is end
+
+
 def test_stop_before_the_first_frame_is_no_error() -> None:
     source = FakeSource(5)
     engine = Engine([Stream(source, FakeTracker())], FakeDetector())
