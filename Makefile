@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-long lint types install clean
+.PHONY: demo test test-long test-prompt lint types install clean
 
 demo: install
 	$(BIN)/sightline demo --out demo
@@ -15,11 +15,15 @@ test: export PYTHONDONTWRITEBYTECODE =
 # Three workers share two cores, as many tests wait for something: threads of each would wait for those of the others.
 test: export OMP_NUM_THREADS = 1
 test: lint types
-	$(BIN)/python -m pytest -m "alone and not long" $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
-	$(BIN)/python -m pytest -m "not alone and not long" -n 3 --dist loadfile --no-loadscope-reorder --durations 20
+	$(BIN)/python -m pytest -m "not long" -n 3 --dist loadfile --no-loadscope-reorder --durations 20
 
 test-long: install
 	$(BIN)/python -m pytest -m long
+
+# What is promised in seconds, to the letter: on a machine that does nothing else.
+test-prompt: export SIGHTLINE_PATIENCE = 1
+test-prompt: install
+	$(BIN)/python -m pytest -m "not long" $$(grep -rl --include='test_*.py' 'tests\.promptness' tests)
 
 lint: install
 	$(BIN)/ruff format --check .

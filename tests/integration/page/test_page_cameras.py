@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from sqlalchemy import func, select
 
 from pipeline.store import tables
 from tests.integration.page.browsing import browsing, open_tab, serving
 from tests.integration.page.conftest import Stored
 from tests.integration.watch.process import ServiceProcess, nothing_left
+from tests.promptness import promptly
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -23,7 +22,6 @@ SECRET = "hunter2"
 SECONDS = 2.0  # within which what is pressed has its effect
 
 
-@pytest.mark.alone
 def test_cameras_are_steered_from_the_page(chromium: Browser, recorded: Stored, tmp_path: Path) -> None:
     for name in ("plaza.mp4", "gate.mp4"):
         shutil.copy(recorded.clip, tmp_path / name)
@@ -76,10 +74,9 @@ def steered(page: Page, service: ServiceProcess) -> None:
     gate = page.locator(".sl-cam:has-text('gate')")
     before, tracks = service.camera("plaza"), last_number(service)
     for button, state in (("Pause", "paused"), ("Resume", "live"), ("Pause", "paused")):
-        begun = time.monotonic()
-        gate.get_by_role("button", name=button).click()
-        gate.locator(f".sl-state.{state}").filter(has_text=re.compile(f"^{state}$")).wait_for()
-        assert time.monotonic() - begun < SECONDS, button
+        with promptly(SECONDS):
+            gate.get_by_role("button", name=button).click()
+            gate.locator(f".sl-state.{state}").filter(has_text=re.compile(f"^{state}$")).wait_for()
     gate.get_by_role("button", name="Remove").click()
     page.locator("dialog[open]").get_by_role("button", name="Remove").click()
     gate.wait_for(state="detached")
@@ -133,11 +130,9 @@ def stopped(page: Page, service: ServiceProcess) -> None:
     """The button ends the service in less than three seconds; the tab says so, and how to start it again."""
     open_tab(page, "Cameras")
     page.get_by_role("button", name="Stop the service").click()
-    with nothing_left(service):
-        begun = time.monotonic()
+    with nothing_left(service), promptly(3):
         page.locator("dialog[open]").get_by_role("button", name="Stop").click()
         service.process.wait(20)
-        assert time.monotonic() - begun < 3
     assert service.process.returncode == 0
     page.wait_for_selector("text=The service is not running")
     assert "sightline watch cameras.yaml" in page.locator("[data-f=restart]").inner_text()

@@ -23,6 +23,7 @@ from tests.integration.rtsp_server import Mount, RtspServer, ffmpeg, looped
 from tests.integration.sources.bad_line import BadLine
 from tests.integration.sources.watching import Watching, is_running
 from tests.integration.web_streams import Mjpeg, WebServer, folder_server, hls
+from tests.promptness import allowed, promptly
 
 PASSWORD = "p@s:s/w?o#rd%41 é"
 INTERVAL = 1 / 15  # seconds between the servers' frames
@@ -43,7 +44,7 @@ def test_an_undisturbed_camera(lawn: Path) -> None:
         assert status.last_frame_at is not None
         assert abs(status.last_frame_at / 1e6 - time.time()) < 5
         assert {(one.frame.time_base, one.frame.session) for one in seen.taken} == {(seen.taken[0].frame.time_base, 0)}
-        assert statistics.median(one.lag for one in seen.taken) < 2 * INTERVAL
+        assert statistics.median(one.lag for one in seen.taken) < allowed(2 * INTERVAL)
     assert seen.gaps == []
     assert seen.gap_at_end is None
     assert seen.status.state is CameraState.ENDED
@@ -60,7 +61,7 @@ def test_a_killed_server_that_returns_with_another_size(lawn: Path, road: Path) 
         server.mounts = {"gate": Mount(road)}
         server.start()
         took = seen.frames(10)
-        assert took < BACK + 2.0 + 10 * INTERVAL  # 2 s: the third pause
+        assert took < allowed(BACK + 2.0 + 10 * INTERVAL)  # 2 s: the third pause
         assert seen.status.width == 640
         assert (seen.status.connections, seen.status.outages) == (2, 1)
         assert len(seen.gaps) == 1
@@ -166,7 +167,7 @@ def test_mjpeg_frames_are_those_that_were_sent() -> None:
     numbers = [one.mark for one in seen.taken]
     assert numbers == sorted(numbers)
     assert len(set(numbers)) == len(numbers)
-    assert statistics.median(one.lag for one in seen.taken) < 0.1
+    assert statistics.median(one.lag for one in seen.taken) < allowed(0.1)
 
 
 def test_mjpeg_with_a_password() -> None:
@@ -290,7 +291,7 @@ def test_a_reader_that_was_held_up_skips_to_the_present(lawn: Path) -> None:
         count = len(seen.taken)
         seen.frames(15)
         assert seen.status.outages == 0
-    assert max(one.lag for one in seen.taken[count + 1 :]) < 1.0
+    assert max(one.lag for one in seen.taken[count + 1 :]) < allowed(1.0)
 
 
 def test_a_stuck_reader_does_not_hold_up_the_end(lawn: Path) -> None:
@@ -299,9 +300,8 @@ def test_a_stuck_reader_does_not_hold_up_the_end(lawn: Path) -> None:
         pid = seen.camera.reader_pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
-        began = time.monotonic()
-        seen.camera.close()
-        assert time.monotonic() - began < 1.0
+        with promptly(1.0):
+            seen.camera.close()
         assert not is_running(pid)
 
 
@@ -309,9 +309,8 @@ def test_a_frozen_camera_does_not_hold_up_the_end(lawn: Path) -> None:
     with RtspServer({"gate": Mount(lawn)}) as server, Watching(server.url("gate")) as seen:
         seen.frames(5)
         server.suspend()
-        began = time.monotonic()
-        seen.camera.close()
-        assert time.monotonic() - began < 1.0
+        with promptly(1.0):
+            seen.camera.close()
         server.resume()
 
 
@@ -337,7 +336,7 @@ def test_a_sparse_camera_is_left_alone(shared: Path, clips: Path) -> None:
     with RtspServer({"gate": Mount(slow)}) as server, Watching(server.url("gate"), stall_seconds=3) as seen:
         seen.frames(3, seconds=30)
         assert seen.status.outages == 0
-    assert max(one.lag for one in seen.taken[1:]) < 0.5
+    assert max(one.lag for one in seen.taken[1:]) < allowed(0.5)
     steps = [other.frame.time - one.frame.time for one, other in pairwise(seen.taken)]
     assert steps == pytest.approx([1.0] * len(steps), abs=0.2)
     assert seen.gaps == []

@@ -19,6 +19,7 @@ from pipeline.store.packing import unpack_detections
 from pipeline.store.tables import DetectionChunk, RunSource, Session, Source
 from tests.integration.rtsp_server import Mount, RtspServer
 from tests.integration.watch.process import ServiceProcess
+from tests.promptness import allowed
 
 BACKOFF, MOST = 0.5, 10.0  # seconds: first pause of the cameras here, which doubles with every attempt, and the last
 STABLE = 10.0  # seconds that a connection must live for pauses to begin with the first one again
@@ -130,10 +131,10 @@ class Chaos:
         """Wait until all cameras are live again, with new frames."""
         back, back_at = time.monotonic(), time.time_ns() // 1000
         away = back - began
-        allowed = 2.0 + self._pause_in_force(began, away)
+        most = 2.0 + self._pause_in_force(began, away)
         recovered: dict[str, float] = {}
         while len(recovered) < len(self.cameras):
-            assert time.monotonic() - back < allowed + 10, (kind, recovered, self.service.said()[-3000:])
+            assert time.monotonic() - back < allowed(most) + 10, (kind, recovered, self.service.said()[-3000:])
             for name, row in self.service.cameras().items():
                 fresh = row.status.get("last_frame_at") or 0
                 live = row.state is CameraState.LIVE and fresh > back_at + 300_000
@@ -141,7 +142,7 @@ class Chaos:
                     recovered[name] = max(0.0, (row.since_at - back_at) / 1e6)
             time.sleep(0.2)
         self._back_at = time.monotonic()
-        self.report.blows.append(Blow(kind, self.cameras, away, recovered, allowed))
+        self.report.blows.append(Blow(kind, self.cameras, away, recovered, most))
         self.report.memory.append(self.service.memory())
 
     def _pause_in_force(self, began: float, away: float) -> float:

@@ -6,15 +6,13 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import func, select
 
 from pipeline.store.states import MediaKind
 from pipeline.store.tables import Media, RunSource
 from tests.integration.rtsp_server import Mount, RtspServer, looped
 from tests.integration.watch.process import ServiceProcess
-
-pytestmark = pytest.mark.alone
+from tests.promptness import allowed
 
 MOTION = {"detector": {"backend": "motion"}}
 
@@ -31,8 +29,8 @@ def test_results_are_there_within_two_frames_and_stored_within_a_second(tmp_path
             service.await_frames(["gate"], more=150, seconds=60)  # the few at the start are slower
             service.end(signal.SIGTERM)
         latency = told(service, "gate")["latency"]
-    assert latency["tracked"]["p95"] <= 2 / 10, latency
-    assert latency["stored"]["p95"] <= 1.0, latency
+    assert latency["tracked"]["p95"] <= allowed(2 / 10), latency
+    assert latency["stored"]["p95"] <= allowed(1.0), latency
 
 
 def test_where_there_is_no_time_for_all_frames_drop_and_what_comes_is_fresh(tmp_path: Path, shared: Path) -> None:
@@ -46,12 +44,12 @@ def test_where_there_is_no_time_for_all_frames_drop_and_what_comes_is_fresh(tmp_
     service = ServiceProcess(tmp_path, settings)
     with service:
         service.await_frames(cameras, more=40, seconds=60)
-        assert service.end(signal.SIGTERM) < 3
+        assert service.end(signal.SIGTERM) < allowed(3)
     for name in cameras:
         status = told(service, name)
         assert status["dropped"]["stale"] > 0, status
-        assert status["latency"]["tracked"]["p95"] <= 1.0, status
-        assert status["latency"]["stored"]["p95"] <= 2.0, status
+        assert status["latency"]["tracked"]["p95"] <= allowed(1.0), status
+        assert status["latency"]["stored"]["p95"] <= allowed(2.0), status
     with service.database.read() as connection:
         rows = connection.execute(select(RunSource.frames_read, RunSource.processed, RunSource.dropped)).all()
     assert all(row.frames_read == row.processed + row.dropped and row.dropped > 0 for row in rows)
@@ -90,7 +88,7 @@ def test_recordings_are_entered_and_those_of_a_killed_service_adopted(tmp_path: 
         service.await_frames(["gate"])
         assert "recordings left by a service that was killed" in service.said()
         service.wait(lambda: len(files()) >= len(before) + 2, 15, "nothing more is recorded")
-        assert service.end(signal.SIGTERM) < 3
+        assert service.end(signal.SIGTERM) < allowed(3)
         media = Path(service.database.engine.url.database or "").parent / "media"
         found = files()
         assert all((media / path).is_file() for path in found)

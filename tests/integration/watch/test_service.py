@@ -15,6 +15,7 @@ from pipeline.store.states import CameraOrigin, CameraWish, RequestedState, RunS
 from pipeline.store.tables import Observation, Run, RunSource, Track
 from tests.integration.command import call_main, sightline
 from tests.integration.watch.process import ServiceProcess, nothing_left
+from tests.promptness import allowed, promptly
 
 MOTION = {"detector": {"backend": "motion"}}
 
@@ -55,7 +56,7 @@ def test_cameras_come_pause_and_go_while_the_others_keep_their_ids(
         gate = service.camera("gate")
         assert gate.status["connections"] == 1
         assert gate.status["outages"] == 0
-        assert service.end(signal.SIGTERM) < 3
+        assert service.end(signal.SIGTERM) < allowed(3)
         assert service.process.returncode == 0
     last = service.camera("gate").status  # how it was is to be seen after the end, too
     assert last["frames_processed"] >= gate.status["frames_processed"]
@@ -86,11 +87,9 @@ def test_the_page_pauses_and_stops_the_service(service: ServiceProcess) -> None:
         service.await_state("gate", CameraState.PAUSED, 3)
         ask(RequestedState.RUN)
         service.await_state("gate", CameraState.LIVE)
-        with nothing_left(service):
-            begun = time.monotonic()
+        with nothing_left(service), promptly(3):
             ask(RequestedState.STOP)
-            service.process.wait(10)
-            assert time.monotonic() - begun < 3
+            service.process.wait(20)
         assert service.process.returncode == 0
     run = service.run()
     assert run is not None
@@ -118,7 +117,7 @@ def test_after_a_kill_the_next_service_goes_on_with_what_was_added_and_wished(
         assert service.camera("gate").wanted is CameraWish.PAUSE
         assert service.camera("alley").origin is CameraOrigin.ADDED
         service.await_frames_of_new("alley")
-        assert service.end(signal.SIGINT) < 3
+        assert service.end(signal.SIGINT) < allowed(3)
     (_, _, reason), *others = [gap for gap in service.gaps("alley") if gap[2] == "Sightline was not running"]
     assert reason
     assert not others
@@ -208,7 +207,7 @@ def test_a_locked_store_is_waited_for_and_nothing_is_lost_but_what_is_counted(se
         other.close()
         service.wait(lambda: service.http("/healthz").status_code == 200, 10, "it does not recover")
         service.await_frames(["gate"])
-        assert service.end(signal.SIGTERM) < 3
+        assert service.end(signal.SIGTERM) < allowed(3)
     assert "tried again each second" in service.said()
     with service.database.read() as connection:
         row = connection.execute(select(RunSource.frames_read, RunSource.processed, RunSource.dropped)).one()

@@ -29,6 +29,7 @@ from tests.fakes import (
     FakeTracker,
     RecordingSink,
 )
+from tests.promptness import allowed, promptly
 from trackers.deepsort import DeepSort
 from trackers.doubts import Doubts
 from trackers.structures import Detections, Frame, Gap, State, Tracks
@@ -430,7 +431,6 @@ def test_a_failure_within_a_stream_ends_that_stream_alone(broken: str) -> None:
         assert sum(frames for frames, *_ in sinks[1].stored) == 3
 
 
-@pytest.mark.alone
 def test_streams_come_and_go_while_others_go_on() -> None:
     staying, sink, ids = FakeFeed("staying", mark=10), RecordingSink(), set[int]()
     with running(Walkers(), store_seconds=60) as one:
@@ -457,7 +457,7 @@ def test_streams_come_and_go_while_others_go_on() -> None:
     assert {track for result in sink.results for track in result.tracks.ids.tolist()} == {1, 2}
     assert ids == {1, 2}  # each guest's own
     times = [result.frame.time for result in sink.results]
-    assert max(np.diff(times)) < 0.5
+    assert max(np.diff(times)) < allowed(0.5)
     with pytest.raises(BusyError, match="stopping"):
         one.add(99, FakeFeed(), RecordingSink())
 
@@ -707,11 +707,9 @@ def test_a_stop_finishes_and_stores_what_was_taken_within_a_second() -> None:
             one.add(number, feed, sinks[number])
             feed.play(30, 10_000)
         until(lambda: all(len(sink.results) > 3 for sink in sinks))
-        began = time.monotonic()
-        one.engine.stop()
-        one.thread.join(10)
-        took = time.monotonic() - began
-    assert took < 1.0
+        with promptly(1.0):
+            one.engine.stop()
+            one.thread.join(10)
     for feed, sink in zip(feeds, sinks, strict=True):
         assert feed.taken == len(sink.results) == sum(frames for frames, *_ in sink.stored)
         assert sink.ending == "finished"
@@ -725,11 +723,10 @@ def test_a_signal_ends_it_in_the_main_thread() -> None:
     before = signal.signal(signal.SIGTERM, lambda *_: one.engine.stop())
     threading.Timer(0.4, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
     try:
-        began = time.monotonic()
-        one.engine.run()
+        with promptly(1.4):
+            one.engine.run()
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert time.monotonic() - began < 1.4
     assert feed.taken == len(sink.results) == sum(frames for frames, *_ in sink.stored) > 0
     assert sink.ending == "finished"
 
@@ -783,10 +780,9 @@ def test_a_stage_that_hangs_is_named_and_does_not_hold_up_the_stop(stage: str) -
         until(lambda number=number: number == 2 or len(sink.results) == number + 1)
     until(lambda: bool(one.engine.report().hanging))
     assert one.engine.report().hanging[0].startswith(f"{stage} (gate, for ")
-    began = time.monotonic()
-    one.engine.stop()
-    one.thread.join(10)
-    assert time.monotonic() - began < 2.5
+    with promptly(2.5):
+        one.engine.stop()
+        one.thread.join(19)
     assert isinstance(one.error, HangError)
     assert f"{stage} (gate" in str(one.error)
     assert feed.closed == 1
