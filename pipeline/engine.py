@@ -15,7 +15,7 @@ from pipeline.errors import DamagedSourceError, SourceError
 from pipeline.events import Analyst
 from pipeline.models.base import Detector, Embedder, Segmenter
 from pipeline.report import EngineReport, StreamReport
-from pipeline.schedule import Judge, MakeSchedule, every_nth
+from pipeline.schedule import AHEAD, Judge, MakeSchedule, every_nth
 from pipeline.scheduling.course import Course
 from pipeline.sinks.base import ChunkEnd, Result, Sink
 from pipeline.sources.base import Source
@@ -97,6 +97,8 @@ class Engine:
         self._segmenter, self._embedder = segmenter, embedder
         self._asks = asks
         self._batch = batch
+        # tracks have their say so many frames later, and their schedule counts on batches of one length
+        self._longest = batch if judge is not None else max(batch, AHEAD)
         self._chunk = chunk
         self._progress = progress
         self._frames = tuple(Channel[_Item](capacity) for _ in streams)
@@ -244,8 +246,12 @@ class Engine:
             time.sleep(PAUSE_INTERVAL)
 
     def _batches(self) -> Iterator[list[_Item]]:
-        """Full batches from the streams in turn; a stream leaves the round when it has ended."""
+        """Frames from the streams in turn, until a batch has as many to look at as the detector takes at once.
+
+        A stream leaves the round when it has ended.
+        """
         batch: list[_Item] = []
+        looked = 0
         living = list(self._frames)
         while living:
             for channel in tuple(living):
@@ -253,21 +259,23 @@ class Engine:
                 if item is None:
                     living.remove(channel)
                     continue
+                item = self._scheduled(item)
                 batch.append(item)
-                if len(batch) == self._batch:
+                looked += item.looked
+                if looked == self._batch or len(batch) == self._longest:
                     yield batch
-                    batch = []
+                    batch, looked = [], 0
         if batch:
             yield batch
 
     def _detect(self) -> None:
         for batch in self._batches():
-            items = [self._scheduled(item) for item in batch]
-            asked = [item for item in items if item.looked]
+            asked = [item.frame for item in batch if item.looked]
+            found: list[Detections] = []
             if asked:
                 with self.report.stages["detect"].busy(len(asked)):
-                    found = self._detector.detect([item.frame for item in asked])
-                items = _filled(items, found)
+                    found = self._detector.detect(asked)
+            items = _filled(batch, found)
             self._detected.put([item for item in items if item.frame.index >= self._streams[item.stream].first_frame])
         self._detected.close()
 

@@ -8,10 +8,12 @@ from typing import TypeVar
 
 from pipeline import build
 from pipeline.config import Settings
-from pipeline.models.base import Detector, Embedder, Segmenter
+from pipeline.models.base import USUAL_SHAPE, Detector, Embedder, Segmenter, Use
+from pipeline.schedule import AHEAD
 from pipeline.tracker_settings import calibrated
 
 _MOST_PARALLEL = 4  # frames; more would leave each with too few threads for large networks
+_ANY_USE = Use()
 _Settings = TypeVar("_Settings", bound=Settings)
 
 
@@ -24,23 +26,25 @@ class Models:
     segmenter: Segmenter | None = None
 
     @classmethod
-    def load(cls, settings: Settings, *, parallel: int = 1) -> Models:
-        """`parallel`: frames that the detector looks at side by side, where it can. Raises ModelError, ConfigError."""
-        detector = build.detector(settings.detector, parallel=parallel)
+    def load(cls, settings: Settings, use: Use = _ANY_USE) -> Models:
+        """`use`: what the detector is for. Raises ModelError, ConfigError."""
+        detector = build.detector(settings.detector, use=use)
         segmenter = build.segmenter(settings.segmenter, detector.card.classes)
         return cls(detector, build.embedder(settings.embedder), segmenter)
 
     @classmethod
-    def load_for_files(cls, settings: Settings) -> Models:
+    def load_for_files(cls, settings: Settings, shape: tuple[int, int] = USUAL_SHAPE) -> Models:
         """Likewise, where frames need not wait for each other's coming: several are looked at side by side.
 
-        Raises ConfigError for a schedule that goes by how fast this machine is, before anything is loaded.
+        `shape`: height and width of the pictures that come first, where they are known. Raises ConfigError for a
+        schedule that goes by how fast this machine is, before anything is loaded.
         """
         detector = settings.detector
         build.schedule(detector)
         alone = build.judge(detector) is not None  # it is decided about each frame after the one before was looked at
-        together = 1 if alone else max(1, _MOST_PARALLEL // detector.every)
-        return cls.load(settings, parallel=min(together, detector.threads or len(os.sched_getaffinity(0))))
+        together = 1 if alone else min(_MOST_PARALLEL, max(1, AHEAD // detector.every))
+        parallel = min(together, detector.threads or len(os.sched_getaffinity(0)))
+        return cls.load(settings, Use(parallel, shape))
 
     def completed(self, settings: _Settings) -> _Settings:
         """Settings that also say what the models know of themselves, so that they say all that decides a run."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline import build
 from pipeline.config import SourceSettings
 from pipeline.errors import SourceError
+from pipeline.models.base import USUAL_SHAPE
 from pipeline.outcome import SkippedSource
 from pipeline.outputs import Outputs
 from pipeline.rule_settings import DrawnRule
@@ -39,6 +40,12 @@ class Seen:
 def look_at(addresses: Sequence[str], settings: SourceSettings) -> list[Seen]:
     """Open each source and give it a first frame."""
     return [_look_at(address, settings) for address in addresses]
+
+
+def first_shape(seen: Sequence[Seen]) -> tuple[int, int]:
+    """Height and width of the pictures of the first source that says so; else those of most videos."""
+    records = [one.record for one in seen if one.record is not None and one.error is None]
+    return next(((one.height, one.width) for one in records if one.height and one.width), USUAL_SHAPE)
 
 
 def refuse_unreadable(seen: Sequence[Seen]) -> None:

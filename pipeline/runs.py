@@ -21,7 +21,7 @@ from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome
 from pipeline.outputs import Outputs, check_outputs
 from pipeline.processing import Job, Processor, ends_run, failed_outcome, one_line, tell_failure
 from pipeline.rule_settings import AnalyticsSettings, DrawnRule
-from pipeline.run_plan import Seen, drawn_rules, look_at, refuse_unreadable, without_finished
+from pipeline.run_plan import Seen, drawn_rules, first_shape, look_at, refuse_unreadable, without_finished
 from pipeline.run_record import (
     differences,
     inputs,
@@ -160,7 +160,7 @@ class Run:
         seen = look_at(self._addresses, settings.source)
         if self._resumed is None:  # one that goes on may have done all that can be read
             refuse_unreadable(seen)
-        models = Models.load_for_files(settings)
+        models = Models.load_for_files(settings, first_shape(seen))
         settings = self._settings = models.completed(settings)
         record = run_record(settings, models.detector, models.embedder, self._outputs, segmenter=models.segmenter)
         with open_database(settings.store.database) as database:

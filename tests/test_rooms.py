@@ -113,6 +113,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.console", "pipeline.page", "pipeline.run_tables", "pipeline.train_display"),
     ("pipeline.api", "pipeline.watch"),
     (
+        "pipeline.error_console",
         "pipeline.input_size",
         "pipeline.progress_line",
         "pipeline.run_verbs",
@@ -135,13 +136,16 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.alert_verbs",
         "pipeline.benchmark_verbs",
         "pipeline.composite_verb",
+        "pipeline.demo_verb",
         "pipeline.distill_verbs",
+        "pipeline.doctor_verb",
         "pipeline.event_verbs",
         "pipeline.explain_verb",
         "pipeline.follow_verb",
         "pipeline.heat_verbs",
         "pipeline.model_verbs",
         "pipeline.recording_verbs",
+        "pipeline.retrack_verb",
         "pipeline.size_verb",
         "pipeline.track_verbs",
         "pipeline.train_verbs",
@@ -150,6 +154,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.evaluate_verbs",),  # more of `evaluate`
     ("pipeline.export_model",),  # what was exported is evaluated
     ("pipeline.export_verbs",),
+    ("pipeline.process_verbs",),  # of cameras, too
+    ("pipeline.lazy_verbs",),
     ("pipeline.cli",),
     ("pipeline.__main__",),
     ("app_ui",),
@@ -205,7 +211,8 @@ READS_SETTINGS = {
     "pipeline.target_benchmark.clips",
     "pipeline.target_benchmark.own_targets",
     "pipeline.target_benchmark.line_up",
-    "pipeline.cli",
+    "pipeline.process_verbs",
+    "pipeline.retrack_verb",
     "app_ui",
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.config import DetectorSettings, EmbedderSettings
 from pipeline.detector_settings import FusionSettings, LightSettings
 from pipeline.errors import ConfigError, ModelError
-from pipeline.models.base import Detector, Embedder
+from pipeline.models.base import Detector, Embedder, Use
 from pipeline.models.catalog import Task
 from pipeline.models.catalogued import CataloguedDetector, CataloguedEmbedder
 from pipeline.models.fetching import Fetched
@@ -27,30 +27,31 @@ from pipeline.segmenter_settings import SegmenterSettings
 _SCALES = (0.75, 0.5)  # of the usual input's sides, beside 1
 _STRIDE = 32  # pixels; sides of inputs are multiples of it
 _LOG = logging.getLogger(__name__)
+_ANY_USE = Use()
 _UNSUPPRESSED = 1000  # boxes a picture that a network gives for suppression behind it
 
 NamesModel = DetectorSettings | EmbedderSettings | SegmenterSettings
 
 
-def detector(settings: DetectorSettings, *, setting: str = "detector.weights", parallel: int = 1) -> Detector:
+def detector(settings: DetectorSettings, *, setting: str = "detector.weights", use: Use = _ANY_USE) -> Detector:
     """Load the detector; a named one is fetched first, where it is not here. `setting`: what names it, for errors.
 
-    `parallel`: frames that it looks at side by side, where it can. Raises ModelError, ConfigError.
+    Raises ModelError, ConfigError.
     """
     if settings.schedule == "budget":
-        return _sized(settings, setting, parallel)
-    found = _suppressed(settings, setting, parallel)
+        return _sized(settings, setting, use)
+    found = _suppressed(settings, setting, use)
     if settings.fuse is not None:
-        found = _fused(found, settings, settings.fuse, parallel)
+        found = _fused(found, settings, settings.fuse, use)
     if settings.light.changes:
         found = LitDetector(found, light(settings.light))
     return found if settings.keep is None else SelectedClasses(found, settings.keep)
 
 
-def _sized(settings: DetectorSettings, setting: str, parallel: int) -> Detector:
+def _sized(settings: DetectorSettings, setting: str, use: Use) -> Detector:
     """The detector at the sizes of input among which a budget chooses, as far as its network takes them."""
     values = {"schedule": "every", "budget": type(settings.budget)()}
-    usual = detector(settings.model_copy(update=values), setting=setting, parallel=parallel)
+    usual = detector(settings.model_copy(update=values), setting=setting, use=use)
     size = usual.card.input_size
     if size is None or settings.fuse is not None or "openvino" not in usual.card.runtime:
         _LOG.info("%s has one size of input, so a budget chooses the interval alone", usual.card.name)
@@ -60,7 +61,7 @@ def _sized(settings: DetectorSettings, setting: str, parallel: int) -> Detector:
         smaller = tuple(max(_STRIDE, round(side * scale / _STRIDE) * _STRIDE) for side in size)
         try:
             sized = settings.model_copy(update=values | {"input_size": smaller})
-            found.append(detector(sized, setting=setting, parallel=parallel))
+            found.append(detector(sized, setting=setting, use=use))
         except ModelError as error:
             _LOG.info("%s takes no smaller input, so a budget has %d sizes: %s", usual.card.name, len(found), error)
             break
@@ -74,33 +75,33 @@ def light(settings: LightSettings) -> Light:
     return Light(gamma, settings.brightness, settings.clahe, settings.tiles)
 
 
-def _fused(first: Detector, settings: DetectorSettings, fuse: FusionSettings, parallel: int) -> Detector:
+def _fused(first: Detector, settings: DetectorSettings, fuse: FusionSettings, use: Use) -> Detector:
     """The first detector and the second one that `fuse` names."""
     kept = settings.model_dump(include={"min_score", "nms_iou", "nms", "nms_sigma", "max_detections", "batch"})
     kept |= settings.model_dump(include={"precision", "device", "threads", "letterbox"})
     second = DetectorSettings(weights=fuse.weights, input_size=fuse.input_size, **kept)
     fusion = Fusion(fuse.shares, fuse.iou, fuse.skip, settings.min_score, settings.max_detections)
-    return FusedDetector(first, _suppressed(second, "detector.fuse.weights", parallel), fusion, names=fuse.names)
+    return FusedDetector(first, _suppressed(second, "detector.fuse.weights", use), fusion, names=fuse.names)
 
 
-def _suppressed(settings: DetectorSettings, setting: str, parallel: int) -> Detector:
+def _suppressed(settings: DetectorSettings, setting: str, use: Use) -> Detector:
     """One detector, with suppression of the kind that is wanted."""
     if settings.nms == "class-wise":
-        return _catalogued(settings, setting, parallel)
+        return _catalogued(settings, setting, use)
     most = max(_UNSUPPRESSED, settings.max_detections)
     free = settings.model_copy(update={"nms_iou": 1.0, "max_detections": most})
     score, count = settings.min_score, settings.max_detections
     limits = Limits(Way(settings.nms), settings.nms_iou, settings.nms_sigma, score, count)
-    return SuppressedDetector(_catalogued(free, setting, parallel), limits)
+    return SuppressedDetector(_catalogued(free, setting, use), limits)
 
 
-def _catalogued(settings: DetectorSettings, setting: str, parallel: int) -> Detector:
+def _catalogued(settings: DetectorSettings, setting: str, use: Use) -> Detector:
     """One detector, by its file or by its name."""
     known = named(settings, ("detect", "segment"), setting)
     if known is None:
-        return _whole_detector(settings, setting, parallel)
+        return _whole_detector(settings, setting, use)
     whole = settings.model_copy(update=said_of(known, settings))
-    return CataloguedDetector(_whole_detector(whole, setting, parallel), known.entry)
+    return CataloguedDetector(_whole_detector(whole, setting, use), known.entry)
 
 
 def embedder(settings: EmbedderSettings, *, setting: str = "embedder.weights") -> Embedder | None:
@@ -142,7 +143,7 @@ def said_of(known: Fetched, settings: NamesModel) -> dict[str, Any]:
     return said
 
 
-def _whole_detector(settings: DetectorSettings, setting: str, parallel: int) -> Detector:
+def _whole_detector(settings: DetectorSettings, setting: str, use: Use) -> Detector:
     """The detector with all its classes."""
     weights = settings.weights or ""
     limits = settings.model_dump(include={"min_score", "max_detections"})
@@ -175,7 +176,8 @@ def _whole_detector(settings: DetectorSettings, setting: str, parallel: int) -> 
                 input_size=settings.input_size,
                 letterbox=Letterbox(settings.letterbox),
                 precision=settings.precision,
-                parallel=parallel,
+                parallel=use.parallel,
+                shape=use.shape,
                 **common,
             )
 

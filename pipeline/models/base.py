@@ -8,6 +8,8 @@ from typing import Protocol, runtime_checkable
 
 from trackers.structures import Detections, FloatArray, Frame, Masks
 
+USUAL_SHAPE = (9, 16)  # height and width of most videos
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
@@ -27,6 +29,14 @@ class ModelCard:
     masks: bool = False  # detectors: what they find has masks
     tight: bool = False  # detectors: pictures are padded as little as can be (`Letterbox.TIGHT`)
     at_once: int = 1  # detectors: frames a call at which it is fastest, though it finds the same in each as alone
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a detector is loaded for: what makes it faster there, and changes nothing of what it finds."""
+
+    parallel: int = 1  # frames that it looks at side by side, where it can
+    shape: tuple[int, int] = USUAL_SHAPE  # height and width of the pictures that come first, in any unit
 
 
 class Detector(Protocol):

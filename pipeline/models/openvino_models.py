@@ -12,7 +12,7 @@ import openvino as ov
 
 from pipeline.errors import ModelError
 from pipeline.models import decoders, files, label_names
-from pipeline.models.base import ModelCard
+from pipeline.models.base import USUAL_SHAPE, ModelCard
 from pipeline.models.decoders import Decoder, Hints, Limits, TensorSpec
 from pipeline.models.embed import NetworkEmbedder, feature_length
 from pipeline.models.inputs import IMAGENET, PLAIN, STRIDE, Fit, Letterbox, Recipe, embedded_recipe, tight_size
@@ -28,7 +28,6 @@ from pipeline.models.openvino_network import (
 )
 
 _LOG = logging.getLogger(__name__)
-_USUAL = (9, 16)  # height and width of most videos
 _MOST_SHAPES = 4  # of pictures, for which a network is kept compiled
 # Ends the name of the IR with the same network in 8 bits. No ONNX file: without AMX, OpenVINO 2026.4 computes those
 # that NNCF quantises with signed activations wrongly.
@@ -50,6 +49,7 @@ def open_detector(
     device: str = "CPU",
     threads: int = 0,
     parallel: int = 1,
+    shape: tuple[int, int] = USUAL_SHAPE,
 ) -> NetworkDetector:
     """Detector from .xml (with .bin) or .onnx.
 
@@ -57,7 +57,8 @@ def open_detector(
     width; needed only where the file leaves it open. `letterbox`: TIGHT leaves out of the padding what the network can
     do without. `batch`: frames at once. With 1, a frame's detections are the same to the last bit whatever runs beside
     it, and on a CPU more is hardly faster. `precision`: f32, bf16, f16, int8, auto; the last two may open another file
-    (`weights_for`). `parallel`: batches side by side.
+    (`weights_for`). `parallel`: batches side by side. `shape`: height and width of the pictures for which it is
+    compiled at once; for others it is when they come.
     """
     chosen = weights_for(weights, precision=precision)
     file, model = read_model(chosen)
@@ -91,7 +92,7 @@ def open_detector(
         return compiled(tight_size(size, height, width, fit=found.recipe.fit))[0]
 
     tight = letterbox is Letterbox.TIGHT and _reshapes(model, file, found)
-    first, runtime = compiled(tight_size(size, *_USUAL, fit=found.recipe.fit) if tight else size)
+    first, runtime = compiled(tight_size(size, *shape, fit=found.recipe.fit) if tight else size)
     card = _card(file, runtime, "detect", input_size=size, classes=names)
     known = label_names.embedded_calibration(file.metadata | rt_metadata(model), file.path)
     card = replace(card, calibration=known, tight=tight, at_once=at_once * (1 if parallel == 1 else 2 * parallel))

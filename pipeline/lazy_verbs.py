@@ -1,0 +1,55 @@
+"""A group of verbs each of which is loaded when it is asked for: loading all takes longer than what most of them do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from functools import cache
+from importlib import import_module
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperGroup
+
+
+class LazyVerbs(TyperGroup):
+    """For `cls` of a Typer application, in a subclass that says where its verbs are."""
+
+    places: ClassVar[Mapping[str, tuple[str, str]]]  # verb -> module, and function or Typer application in it
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        self.commands = _Loaded(self.places)
+
+
+class _Loaded(MutableMapping[str, Any]):
+    """Commands by verb."""
+
+    def __init__(self, places: Mapping[str, tuple[str, str]]) -> None:
+        self._places = dict(places)
+
+    def __getitem__(self, verb: str) -> Any:
+        return _command(verb, *self._places[verb])
+
+    def __setitem__(self, verb: str, command: object) -> None:
+        raise TypeError(f"{verb}: verbs are added to the table of places, not as {command!r}")
+
+    def __delitem__(self, verb: str) -> None:
+        del self._places[verb]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+@cache
+def _command(verb: str, module: str, name: str) -> Any:
+    """The command of Typer that the verb is; its class has no public name."""
+    found: typer.Typer | Callable[..., Any] = getattr(import_module(module), name)
+    whole = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown", add_completion=False)
+    if isinstance(found, typer.Typer):
+        whole.add_typer(found, name=verb)
+        return typer.main.get_group(whole).commands[verb]
+    whole.command(verb)(found)
+    return typer.main.get_command(whole)
