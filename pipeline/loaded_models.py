@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pipeline import build
-from pipeline.config import Settings
-from pipeline.models.base import USUAL_SHAPE, Detector, Embedder, Segmenter, Use
+from pipeline.config import DetectorSettings, EmbedderSettings, Settings
+from pipeline.models.base import USUAL_SHAPE, Detector, Embedder, ModelCard, Segmenter, Use
+from pipeline.models.files import in_bytes
 from pipeline.schedule import AHEAD
 from pipeline.tracker_settings import calibrated
 
 _MOST_PARALLEL = 4  # frames; more would leave each with too few threads for large networks
 _ANY_USE = Use()
+_Section = TypeVar("_Section", DetectorSettings, EmbedderSettings)
 _Settings = TypeVar("_Settings", bound=Settings)
 
 
@@ -47,6 +49,18 @@ class Models:
         return cls.load(settings, Use(parallel, shape))
 
     def completed(self, settings: _Settings) -> _Settings:
-        """Settings that also say what the models know of themselves, so that they say all that decides a run."""
+        """Settings that also say what the models know of themselves, so that they say all that decides a run.
+
+        Where 8 bits were chosen for this processor, they are what goes on elsewhere, too: it is another file.
+        """
         tracker = calibrated(settings.tracker, self.detector.card.calibration)
-        return settings.model_copy(update={"tracker": tracker})
+        detector = _as_chosen(settings.detector, self.detector.card)
+        embedder = settings.embedder if self.embedder is None else _as_chosen(settings.embedder, self.embedder.card)
+        return settings.model_copy(update={"tracker": tracker, "detector": detector, "embedder": embedder})
+
+
+def _as_chosen(section: _Section, card: ModelCard) -> _Section:
+    """The section, which says that the network is the one in 8 bits, where it is."""
+    if section.precision != "auto" or not in_bytes(card.name) or not card.runtime.startswith("openvino"):
+        return section
+    return section.model_copy(update={"precision": "int8"})

@@ -223,6 +223,7 @@ OPEN_DOORS = {
         "pipeline.models.catalog",
         "pipeline.models.download_watchers",
         "pipeline.models.fetching",
+        "pipeline.models.files",
         "pipeline.models.label_names",
         "pipeline.models.licences",
         "pipeline.models.mask_rcnn",

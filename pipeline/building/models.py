@@ -14,6 +14,7 @@ from pipeline.models.base import Detector, Embedder, Use
 from pipeline.models.catalog import Task
 from pipeline.models.catalogued import CataloguedDetector, CataloguedEmbedder
 from pipeline.models.fetching import Fetched
+from pipeline.models.files import bytes_beside
 from pipeline.models.foreground import ForegroundOnly
 from pipeline.models.fused import FusedDetector, Fusion
 from pipeline.models.inputs import IMAGENET, PLAIN, Letterbox, Recipe
@@ -100,7 +101,7 @@ def _catalogued(settings: DetectorSettings, setting: str, use: Use) -> Detector:
     known = named(settings, ("detect", "segment"), setting)
     if known is None:
         return _whole_detector(settings, setting, use)
-    whole = settings.model_copy(update=said_of(known, settings))
+    whole = settings.model_copy(update=said_of(known, settings) | _arithmetic(known, settings))
     return CataloguedDetector(_whole_detector(whole, setting, use), known.entry)
 
 
@@ -108,7 +109,7 @@ def embedder(settings: EmbedderSettings, *, setting: str = "embedder.weights") -
     """Load the embedder, likewise; None where there is to be none. Raises ModelError, ConfigError."""
     known = named(settings, ("embed",), setting)
     if known is not None:
-        settings = settings.model_copy(update=said_of(known, settings))
+        settings = settings.model_copy(update=said_of(known, settings) | _arithmetic(known, settings))
     found = _whole_embedder(settings, setting)
     if found is not None and known is not None:
         found = CataloguedEmbedder(found, known.entry)
@@ -141,6 +142,22 @@ def said_of(known: Fetched, settings: NamesModel) -> dict[str, Any]:
         if isinstance(settings, DetectorSettings):
             said["classes"] = settings.classes or entry.classes or None
     return said
+
+
+def _arithmetic(known: Fetched, settings: DetectorSettings | EmbedderSettings) -> dict[str, str]:
+    """8 bits where nothing else is wished, what comes with Sightline has them, and the processor is best in them.
+
+    How little they cost is on its card; of other files nobody knows it.
+    """
+    beside = known.entry.bundled is not None and bytes_beside(known.paths[0]).is_file()
+    free = (
+        settings.precision == "auto" and settings.device.upper() == "CPU" and settings.backend in ("auto", "openvino")
+    )
+    if not beside or not free:
+        return {}
+    from pipeline.models.processor import best_in_bytes
+
+    return {"precision": "int8"} if best_in_bytes() else {}
 
 
 def _whole_detector(settings: DetectorSettings, setting: str, use: Use) -> Detector:

@@ -37,6 +37,21 @@ _SUFFIXES = {
 }
 
 
+# Ends the name of the IR with the same network in 8 bits. No ONNX file: without AMX, OpenVINO 2026.4 computes those
+# that NNCF quantises with signed activations wrongly.
+_BYTES = "-int8"
+
+
+def bytes_beside(weights: Path) -> Path:
+    """Where the same network in 8 bits would be; the file itself where it is that one."""
+    return weights if in_bytes(weights.stem) else weights.with_name(f"{weights.stem}{_BYTES}.xml")
+
+
+def in_bytes(stem: str) -> bool:
+    """Whether a file's name, without its suffix, says that its network is in 8 bits."""
+    return stem.endswith(_BYTES)
+
+
 @dataclass(frozen=True, slots=True)
 class WeightsFile:
     """A file that was looked at and found whole."""

@@ -29,9 +29,6 @@ from pipeline.models.openvino_network import (
 
 _LOG = logging.getLogger(__name__)
 _MOST_SHAPES = 4  # of pictures, for which a network is kept compiled
-# Ends the name of the IR with the same network in 8 bits. No ONNX file: without AMX, OpenVINO 2026.4 computes those
-# that NNCF quantises with signed activations wrongly.
-_INT8 = "-int8"
 
 
 def open_detector(
@@ -106,8 +103,8 @@ def weights_for(weights: str | Path, *, precision: str) -> Path:
     `precision`: int8: that one; any other: the file itself. Raises ModelError where it is missing.
     """
     path = Path(weights)
-    beside = path.with_name(f"{path.stem}{_INT8}.xml")
-    if precision == "int8" and not path.stem.endswith(_INT8):
+    beside = files.bytes_beside(path)
+    if precision == "int8" and beside != path:
         if not beside.is_file():
             raise ModelError(
                 f"precision int8 of {path} needs {beside.name} beside it; make it with `sightline export {path} "

@@ -75,7 +75,7 @@ def on_eighths(frames: Iterable[Detections]) -> list[Detections]:
 
 
 @every_tracker
-@settings(max_examples=5)
+@settings(max_examples=3)
 @every_seed
 def test_the_order_of_detections_does_not_matter(make: Make, dimension: int | None, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -92,7 +92,7 @@ def test_the_order_of_detections_does_not_matter(make: Make, dimension: int | No
 
 
 @every_tracker
-@settings(max_examples=5)
+@settings(max_examples=3)
 @every_seed
 def test_shifting_the_image_shifts_the_boxes(make: Make, dimension: int | None, seed: int) -> None:
     shift = np.array([512, -128, 512, -128], np.float32)
@@ -106,7 +106,7 @@ def test_shifting_the_image_shifts_the_boxes(make: Make, dimension: int | None, 
 
 
 @every_tracker
-@settings(max_examples=5)
+@settings(max_examples=3)
 @every_seed
 def test_scaling_the_image_scales_the_boxes(make: Make, dimension: int | None, seed: int) -> None:
     frames = on_eighths(random_walk(seed, 40, dimension=dimension))
@@ -145,7 +145,7 @@ def check(tracks: Tracks, frame: Detections, ended: set[int], newest: int) -> in
 
 
 @every_tracker
-@settings(max_examples=5)
+@settings(max_examples=3)
 @every_seed
 def test_ids_and_rows_are_sound(make: Make, dimension: int | None, seed: int) -> None:
     tracker, ended, newest = make(), set[int](), 0
@@ -222,7 +222,7 @@ def assert_bad_input_is_survived(tracker: MultiObjectTracker, dimension: int | N
 
 @every_tracker
 def test_bad_input_is_survived(make: Make, dimension: int | None) -> None:
-    assert_bad_input_is_survived(make(), dimension, 1000)
+    assert_bad_input_is_survived(make(), dimension, 400)
 
 
 @pytest.mark.long
@@ -256,9 +256,9 @@ def assert_memory_is_flat(tracker: MultiObjectTracker, dimension: int | None, fr
     assert traced[half:].max() <= traced[:half].max() + 100_000
 
 
-@with_every_tracker(enough=600)
+@with_every_tracker(enough=400)
 def test_memory_stays_flat(make: Make, dimension: int | None) -> None:
-    assert_memory_is_flat(make(), dimension, 600)
+    assert_memory_is_flat(make(), dimension, 400)
 
 
 @pytest.mark.long
