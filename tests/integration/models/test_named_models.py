@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import yaml
 
 from pipeline import build
 from pipeline.bundled_models import FOLDER
-from pipeline.config import DetectorSettings, EmbedderSettings
+from pipeline.config import DetectorSettings, EmbedderSettings, load_settings
 from pipeline.detector_settings import FusionSettings
 from pipeline.errors import ConfigError, ModelError
-from pipeline.models import torchvision_weights
+from pipeline.loaded_models import Models
+from pipeline.models import processor, torchvision_weights
 from pipeline.models.base import Detector
 from pipeline.models.model_cache import sha256_of
 from pipeline.models.torchvision_models import TorchvisionDetector
@@ -105,6 +107,35 @@ def test_what_comes_with_sightline_has_its_licence_and_is_what_it_was() -> None:
     assert seen.card.calibration  # its file's own
     with pytest.raises(ModelError, match=r"embedder\.weights: model 'bundled:siamese' is for 'target'"):
         build.embedder(EmbedderSettings(weights="bundled:siamese"))
+
+
+@pytest.mark.parametrize("best", [True, False])
+def test_what_comes_with_sightline_is_in_8_bits_where_they_are_fastest(
+    monkeypatch: pytest.MonkeyPatch, best: bool
+) -> None:
+    monkeypatch.setattr(processor, "best_in_bytes", lambda: best)
+    settings = load_settings("default", ["detector.weights=bundled:person-vehicle-bicycle"])
+    models = Models.load(settings)
+    assert models.embedder is not None
+    assert (models.detector.card.name, models.embedder.card.name) == (
+        ("person-vehicle-bicycle-int8", "person-reid-int8") if best else ("person-vehicle-bicycle", "person-reid")
+    )
+    kept = models.completed(settings)
+    assert {kept.detector.precision, kept.embedder.precision} == {"int8" if best else "auto"}
+    if best:  # on another machine the same goes on
+        monkeypatch.setattr(processor, "best_in_bytes", lambda: False)
+        assert Models.load(kept).detector.card == models.detector.card
+
+
+def test_who_names_an_arithmetic_or_a_file_of_his_own_gets_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(processor, "best_in_bytes", lambda: True)
+    for name in ("person-vehicle-bicycle.onnx", "person-vehicle-bicycle-int8.xml", "person-vehicle-bicycle-int8.bin"):
+        shutil.copy(FOLDER / name, tmp_path / name.replace("person", "my-person"))
+    own = tmp_path / "my-person-vehicle-bicycle.onnx"
+    assert build.detector(DetectorSettings(weights=str(own))).card.name == own.stem
+    assert build.detector(DetectorSettings(weights=str(own), precision="int8")).card.name == f"{own.stem}-int8"
+    wished = DetectorSettings(weights="bundled:person-vehicle-bicycle", precision="f32")
+    assert build.detector(wished).card.runtime == "openvino CPU f32"
 
 
 def test_the_licences_of_two_detectors_count_both(server: ModelServer) -> None:

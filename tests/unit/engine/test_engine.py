@@ -163,6 +163,13 @@ def test_between_the_frames_it_looks_at_tracks_are_carried() -> None:
     assert all((result.detections.features is None) == (result.frame.index % 3 > 0) for result in sink.results)
 
 
+def test_looks_at_frames_apart_are_made_together_as_far_as_pictures_may_wait() -> None:
+    detector, sink = FakeDetector(), RecordingSink()
+    Engine([Stream(FakeSource(24), FakeTracker(), [sink])], detector, batch=4, schedule=every_nth(3)).run()
+    assert [[index for _, index in batch] for batch in detector.batches] == [[0, 3, 6], [9, 12, 15], [18, 21]]
+    assert [result.frame.index for result in sink.results] == list(range(24))
+
+
 def test_a_detector_that_learns_sees_what_it_had_seen_again() -> None:
     class Learns(FakeDetector):
         card = replace(FakeDetector.card, learns=True)
