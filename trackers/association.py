@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
+from trackers.assignment import best_assignment
 from trackers.geometry import iou_pairs, meeting
 from trackers.structures import BoolArray, Detections, FloatArray, Index, IntArray
 
@@ -157,7 +157,7 @@ def _most_gained(rows: IntArray, columns: IntArray, gain: FloatArray) -> tuple[I
     gains = np.zeros((len(own_rows), len(own_columns)))
     possible = np.zeros(gains.shape, dtype=bool)
     gains[i, j], possible[i, j] = gain, True
-    i, j = linear_sum_assignment(gains, maximize=True)
+    i, j = best_assignment(gains)
     chosen = possible[i, j]
     return own_rows[i[chosen]], own_columns[j[chosen]]
 

@@ -24,7 +24,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from trackers.geometry import iou_pairs, meeting
 from trackers.structures import BoolArray, Detections, FloatArray, IntArray, State
@@ -176,13 +175,13 @@ class ScoreCalibration:
         lowest = min(int(np.searchsorted(_high_kind(_successions(seen, bins, len(centres))), 0.5)), len(centres) - 1)
         support, weight = _support(seen, bins, lowest, self.reach_seconds)
         for _ in range(_WIDENINGS):
-            rising = isotonic_regression(support, weights=weight + self.prior_weight).x
+            rising = _rising(support, weights=weight + self.prior_weight)
             lowest = min(lowest, int(np.searchsorted(rising, _MOSTLY)))
             support, weight = _support(seen, bins, lowest, self.reach_seconds)
 
         trust = weight + self.prior_weight
         blended = (weight * support + self.prior_weight * np.clip(centres, 0, 1)) / trust
-        self.knots = centres, isotonic_regression(blended, weights=trust).x
+        self.knots = centres, _rising(blended, weights=trust)
 
 
 def _checked(known: tuple[Sequence[float], Sequence[float]]) -> tuple[FloatArray, FloatArray]:
@@ -254,7 +253,14 @@ def _high_kind(successions: FloatArray, *, rounds: int = 30, still: float = 1e-3
         before, high = high, ((joint / (1 + joint) * successions).sum(axis=1) + 0.5) / (total + 1)
         if np.abs(high - before).max() < still:
             break
-    return np.asarray(isotonic_regression(high, weights=total + 1).x)
+    return _rising(high, weights=total + 1)
+
+
+def _rising(values: FloatArray, *, weights: FloatArray) -> FloatArray:
+    """The nearest values (k,) that never fall, by least squares."""
+    from scipy.optimize import isotonic_regression  # half a second to load; most calibrations are known
+
+    return np.asarray(isotonic_regression(values, weights=weights).x)
 
 
 def _support(seen: _Sightings, bins: IntArray, lowest: int, reach: float) -> tuple[FloatArray, FloatArray]:
