@@ -133,7 +133,7 @@ class FlowTarget:
     def from_arrays(self, state: State) -> None:
         """The inverse of `to_arrays`."""
         points = state.get("points")
-        if points is None:  # a state of before they were kept
+        if points is None or points.shape[1] != self.cells**2:  # a state of before they were kept, or of fewer or more
             points = _points(state["first"], state["inside"], cells=self.cells)
         self._columns.from_arrays(state | {"points": points})
 

@@ -52,7 +52,8 @@ def tracker(settings: TrackerSettings) -> MultiObjectTracker:
 
             pairs = values.pop("calibration")
             known = None if pairs is None else (tuple(score for score, _ in pairs), tuple(sure for _, sure in pairs))
-            holding = Holding(_carrier(values.pop("hold"), values.pop("hold_score")), _carrier(values.pop("between")))
+            missed = _carrier(values.pop("hold"), values.pop("hold_score"))
+            holding = Holding(missed, _carrier(values.pop("between"), cells=4))
             camera = _camera_motion(values.pop("camera"))
             return DeepSort(calibration=ScoreCalibration(known=known), camera=camera, holding=holding, **values)
 
@@ -72,15 +73,18 @@ def _camera_motion(model: Literal["none", "similarity", "affine"]) -> CameraMoti
     return None if model == "none" else CameraMotion(model=model)
 
 
-def _carrier(held: Held, least: float = LOST_SCORE) -> Carrier | None:
-    """What carries tracks without a detection; `least`: see Carrier."""
+def _carrier(held: Held, least: float = LOST_SCORE, *, cells: int = 5) -> Carrier | None:
+    """What carries tracks without a detection; `least`: see Carrier.
+
+    `cells`: of flow, points along each side; fewer are enough until the detector looks again.
+    """
     from trackers.holding import Carrier
 
     match held:
         case "none":
             return None
         case "flow":
-            return Carrier(_resumable(FlowSettings()), evidence=Evidence.FLOW, least=least)
+            return Carrier(_resumable(FlowSettings(cells=cells)), evidence=Evidence.FLOW, least=least)
         case "correlation":
             return Carrier(_resumable(CorrelationSettings(profile="fast")), evidence=Evidence.TARGET, least=least)
         case "siamese":

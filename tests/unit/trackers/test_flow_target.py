@@ -224,3 +224,11 @@ def test_boxes_that_were_given_out_do_not_change_it() -> None:
     tracker.update(scene(START)).boxes[:] = 0
     tracker.boxes[:] = 0
     np.testing.assert_allclose(tracker.boxes, START, atol=0.2)
+
+
+def test_a_state_with_another_number_of_points_is_gone_on_with() -> None:
+    many, few = FlowTarget(cells=5), FlowTarget(cells=4)
+    many.add(scene(START), START)
+    few.from_arrays(many.to_arrays())
+    few.add(scene(START), START[:1])
+    np.testing.assert_allclose(few.update(scene(path(1))).boxes, path(1)[[0, 1, 2, 0]], atol=0.7)
