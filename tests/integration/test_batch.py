@@ -251,6 +251,7 @@ def test_a_run_is_not_ended_without_a_file_that_is_gone(tmp_path: Path) -> None:
     assert statuses(database) == [("a.mp4", "finished"), ("b.mp4", "finished")]
 
 
+@pytest.mark.long  # tests/integration/store/test_store_processes.py has processes that write at once
 def test_two_runs_into_one_store_at_once(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_moving(tmp_path / f"{name}.mp4", count=300)

@@ -145,6 +145,7 @@ def test_stopped_within_a_chunk_it_ends_with_the_same_rows(command: list[object]
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.long  # tests/unit/engine/test_engine.py has one that learns
 def test_a_detector_that_learns_is_shown_what_it_saw(pets: Path, tmp_path: Path) -> None:
     command = ["run", *MOTION, pets / "video.mp4", "--max-frames", 160, "--set", f"store.chunk={CHUNK}", *OUTPUTS]
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -102,6 +102,7 @@ def test_masks_of_a_known_network_are_scored_as_coco_does(teacher: Path, shared:
     assert 0.56 < person["boxes"]["ap50"] < 0.66
 
 
+@pytest.mark.long
 def test_masks_on_the_boxes_of_a_detector_are_scored(teacher: Path, shared: Path, tmp_path: Path) -> None:
     """On its own boxes a network is as good as alone; on those of a weaker detector fewer objects have one."""
     truth = shared / "data" / "coco-mini" / "val.json"
