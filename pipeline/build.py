@@ -3,7 +3,7 @@
 from pipeline.building.alerts import alert_targets, receivers
 from pipeline.building.asks import asks
 from pipeline.building.explaining import explained
-from pipeline.building.models import detector, embedder
+from pipeline.building.models import detector, embedder, settled
 from pipeline.building.rules import analyst, merged, merged_possible, rule_board
 from pipeline.building.schedules import budget, judge, schedule
 from pipeline.building.segmenters import segmenter
@@ -33,6 +33,7 @@ __all__ = [
     "rule_board",
     "schedule",
     "segmenter",
+    "settled",
     "siamese_networks",
     "source",
     "target_models",

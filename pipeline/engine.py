@@ -61,8 +61,9 @@ class _Item:
 class Engine:
     """Runs streams to their end: every frame, in order, with back-pressure.
 
-    Batches take frames from the streams in turn, as long as each has some, and are full until the last one. So
-    neither queue sizes nor thread timing change what any stage is given.
+    Batches take frames from the streams in turn, as long as each has some, until the detector has as many to look at
+    as it takes at once, or AHEAD frames have come. So neither queue sizes nor thread timing change what any stage is
+    given.
     """
 
     def __init__(
@@ -98,11 +99,11 @@ class Engine:
         self._asks = asks
         self._batch = batch
         # tracks have their say so many frames later, and their schedule counts on batches of one length
-        self._longest = batch if judge is not None else max(batch, AHEAD)
+        self._longest = batch if judge is not None or batch == 1 else max(batch, AHEAD)
         self._chunk = chunk
         self._progress = progress
         self._frames = tuple(Channel[_Item](capacity) for _ in streams)
-        waiting = max(1, capacity // batch)  # pictures are large
+        waiting = max(1, capacity // self._longest)  # pictures are large
         self._detected = Channel[list[_Item]](waiting)
         self._embedded = Channel[list[_Item]](waiting)
         self._results = Channel[Result](capacity)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import typer
 from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
 
 
 class LazyVerbs(TyperGroup):
@@ -18,10 +21,10 @@ class LazyVerbs(TyperGroup):
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
-        self.commands = _Loaded(self.places)
+        self.commands = cast("MutableMapping[str, Any]", _Loaded(self.places))  # nobody adds any
 
 
-class _Loaded(MutableMapping[str, Any]):
+class _Loaded(Mapping[str, Any]):
     """Commands by verb."""
 
     def __init__(self, places: Mapping[str, tuple[str, str]]) -> None:
@@ -30,11 +33,12 @@ class _Loaded(MutableMapping[str, Any]):
     def __getitem__(self, verb: str) -> Any:
         return _command(verb, *self._places[verb])
 
-    def __setitem__(self, verb: str, command: object) -> None:
-        raise TypeError(f"{verb}: verbs are added to the table of places, not as {command!r}")
+    def get(self, verb: str, default: Any = None) -> Any:
+        """None for what is no verb; a KeyError while one is loaded is none of that."""
+        return self[verb] if verb in self._places else default
 
-    def __delitem__(self, verb: str) -> None:
-        del self._places[verb]
+    def __contains__(self, verb: object) -> bool:
+        return verb in self._places
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)

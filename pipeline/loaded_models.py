@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pipeline import build
-from pipeline.config import DetectorSettings, EmbedderSettings, Settings
-from pipeline.models.base import USUAL_SHAPE, Detector, Embedder, ModelCard, Segmenter, Use
-from pipeline.models.files import in_bytes
+from pipeline.config import Settings
+from pipeline.models.base import USUAL_SHAPE, Detector, Embedder, Segmenter, Use
 from pipeline.schedule import AHEAD
 from pipeline.tracker_settings import calibrated
 
 _MOST_PARALLEL = 4  # frames; more would leave each with too few threads for large networks
 _ANY_USE = Use()
-_Section = TypeVar("_Section", DetectorSettings, EmbedderSettings)
 _Settings = TypeVar("_Settings", bound=Settings)
 
 
@@ -48,19 +46,12 @@ class Models:
         parallel = min(together, detector.threads or len(os.sched_getaffinity(0)))
         return cls.load(settings, Use(parallel, shape))
 
+    @staticmethod
+    def settled(settings: _Settings) -> _Settings:
+        """Settings for a new run on this machine; see build.settled. Those of a stored run stay as they are."""
+        return settings.model_copy(update={"detector": build.settled(settings.detector)})
+
     def completed(self, settings: _Settings) -> _Settings:
-        """Settings that also say what the models know of themselves, so that they say all that decides a run.
-
-        Where 8 bits were chosen for this processor, they are what goes on elsewhere, too: it is another file.
-        """
+        """Settings that also say what the models know of themselves, so that they say all that decides a run."""
         tracker = calibrated(settings.tracker, self.detector.card.calibration)
-        detector = _as_chosen(settings.detector, self.detector.card)
-        embedder = settings.embedder if self.embedder is None else _as_chosen(settings.embedder, self.embedder.card)
-        return settings.model_copy(update={"tracker": tracker, "detector": detector, "embedder": embedder})
-
-
-def _as_chosen(section: _Section, card: ModelCard) -> _Section:
-    """The section, which says that the network is the one in 8 bits, where it is."""
-    if section.precision != "auto" or not in_bytes(card.name) or not card.runtime.startswith("openvino"):
-        return section
-    return section.model_copy(update={"precision": "int8"})
+        return settings.model_copy(update={"tracker": tracker})

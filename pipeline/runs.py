@@ -138,6 +138,7 @@ class Run:
             return False
         refuse_resume(last)
         self._resumed = last.run.public_id
+        self._settings = _as_precise(settings, stored_settings(last.run.settings, settings.store.database))
         self._drawn = stored_drawn(last.run.settings)
         self._addresses = _unfinished(last)
         return True
@@ -160,6 +161,7 @@ class Run:
         seen = look_at(self._addresses, settings.source)
         if self._resumed is None:  # one that goes on may have done all that can be read
             refuse_unreadable(seen)
+            settings = Models.settled(settings)
         models = Models.load_for_files(settings, first_shape(seen))
         settings = self._settings = models.completed(settings)
         record = run_record(settings, models.detector, models.embedder, self._outputs, segmenter=models.segmenter)
@@ -354,6 +356,14 @@ def _unfinished(run: RunDetail) -> list[str]:
     """Addresses of the sources that are not done."""
     done = (SourceStatus.FINISHED, SourceStatus.DAMAGED)
     return [source.uri_redacted for source in run.sources if source.status not in done]
+
+
+def _as_precise(settings: Settings, stored: Settings) -> Settings:
+    """The settings, with what was settled of the detector when the stored run began, where nothing else is wished."""
+    if settings.detector.precision != "auto":
+        return settings
+    detector = settings.detector.model_copy(update={"precision": stored.detector.precision})
+    return settings.model_copy(update={"detector": detector})
 
 
 def _last_over(database: Database, places: set[str]) -> RunDetail | None:

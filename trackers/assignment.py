@@ -14,7 +14,7 @@ import scipy
 
 from trackers.structures import FloatArray, IntArray
 
-_MODULE = "_lsap"  # in which scipy has it since 1.4
+_MODULE = "_lsap"  # in which scipy has it from 1.13 on, at least
 
 
 def best_assignment(gains: FloatArray) -> tuple[IntArray, IntArray]:

@@ -157,9 +157,9 @@ def _most_gained(rows: IntArray, columns: IntArray, gain: FloatArray) -> tuple[I
     gains = np.zeros((len(own_rows), len(own_columns)))
     possible = np.zeros(gains.shape, dtype=bool)
     gains[i, j], possible[i, j] = gain, True
-    i, j = best_assignment(gains)
-    chosen = possible[i, j]
-    return own_rows[i[chosen]], own_columns[j[chosen]]
+    taken, given = best_assignment(gains)
+    chosen = possible[taken, given]
+    return own_rows[taken[chosen]], own_columns[given[chosen]]
 
 
 def distinct(numbers: IntArray) -> IntArray:

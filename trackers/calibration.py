@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from importlib import import_module
 
 import numpy as np
 
@@ -73,7 +74,9 @@ class ScoreCalibration:
         self.enough = enough  # detections learned from, after which the next fit is the last: the map is frozen
         self.frozen = known is not None
         self.knots: tuple[FloatArray, FloatArray] = (np.array([0.0, 1.0]), np.array([0.0, 1.0]))  # scores, precisions
-        if known is not None:
+        if known is None:
+            import_module("scipy.optimize")  # slow to load, and it would keep a stream waiting at the first fit
+        else:
             self.knots = _checked(known)
         self._forget()
 
@@ -258,7 +261,7 @@ def _high_kind(successions: FloatArray, *, rounds: int = 30, still: float = 1e-3
 
 def _rising(values: FloatArray, *, weights: FloatArray) -> FloatArray:
     """The nearest values (k,) that never fall, by least squares."""
-    from scipy.optimize import isotonic_regression  # half a second to load; most calibrations are known
+    from scipy.optimize import isotonic_regression  # loaded by who learns; see ScoreCalibration
 
     return np.asarray(isotonic_regression(values, weights=weights).x)
 

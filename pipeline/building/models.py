@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.bundled_models import bundled_name, resolved
 from pipeline.config import DetectorSettings, EmbedderSettings
 from pipeline.detector_settings import FusionSettings, LightSettings
 from pipeline.errors import ConfigError, ModelError
@@ -101,7 +102,7 @@ def _catalogued(settings: DetectorSettings, setting: str, use: Use) -> Detector:
     known = named(settings, ("detect", "segment"), setting)
     if known is None:
         return _whole_detector(settings, setting, use)
-    whole = settings.model_copy(update=said_of(known, settings) | _arithmetic(known, settings))
+    whole = settings.model_copy(update=said_of(known, settings))
     return CataloguedDetector(_whole_detector(whole, setting, use), known.entry)
 
 
@@ -109,7 +110,7 @@ def embedder(settings: EmbedderSettings, *, setting: str = "embedder.weights") -
     """Load the embedder, likewise; None where there is to be none. Raises ModelError, ConfigError."""
     known = named(settings, ("embed",), setting)
     if known is not None:
-        settings = settings.model_copy(update=said_of(known, settings) | _arithmetic(known, settings))
+        settings = settings.model_copy(update=said_of(known, settings))
     found = _whole_embedder(settings, setting)
     if found is not None and known is not None:
         found = CataloguedEmbedder(found, known.entry)
@@ -144,20 +145,22 @@ def said_of(known: Fetched, settings: NamesModel) -> dict[str, Any]:
     return said
 
 
-def _arithmetic(known: Fetched, settings: DetectorSettings | EmbedderSettings) -> dict[str, str]:
-    """8 bits where nothing else is wished, what comes with Sightline has them, and the processor is best in them.
+def settled(settings: DetectorSettings, *, best_in_bytes: bool | None = None) -> DetectorSettings:
+    """The settings for a new run: 8 bits in place of `auto` where the processor is best in them.
 
-    How little they cost is on its card; of other files nobody knows it.
+    Only of the detector that comes with Sightline: how little they cost is on its card. What is stored of a run is not
+    settled again, so that it means the same network everywhere. `best_in_bytes`: of the processor, None: asked.
     """
-    beside = known.entry.bundled is not None and bytes_beside(known.paths[0]).is_file()
-    free = (
-        settings.precision == "auto" and settings.device.upper() == "CPU" and settings.backend in ("auto", "openvino")
-    )
-    if not beside or not free:
-        return {}
-    from pipeline.models.processor import best_in_bytes
+    free = settings.precision == "auto" and settings.backend in ("auto", "openvino") and settings.fuse is None
+    weights = Path(resolved(settings.weights or ""))
+    ours = bundled_name(weights) is not None and bytes_beside(weights).is_file()
+    if not (free and ours and settings.device.upper() == "CPU"):
+        return settings
+    if best_in_bytes is None:
+        from pipeline.models import processor
 
-    return {"precision": "int8"} if best_in_bytes() else {}
+        best_in_bytes = processor.best_in_bytes()
+    return settings.model_copy(update={"precision": "int8"}) if best_in_bytes else settings
 
 
 def _whole_detector(settings: DetectorSettings, setting: str, use: Use) -> Detector:

@@ -24,6 +24,9 @@ from trackers.structures import Evidence, MultiObjectTracker
 from trackers.targets import LOST_SCORE, ResumableTargets
 from trackers.track_rows import Refiner
 
+_MISSED = FlowSettings()
+_BETWEEN = FlowSettings(cells=4)  # fewer points are enough until the detector looks again
+
 if TYPE_CHECKING:
     from trackers.camera_motion import CameraMotion
     from trackers.holding import Carrier
@@ -53,7 +56,7 @@ def tracker(settings: TrackerSettings) -> MultiObjectTracker:
             pairs = values.pop("calibration")
             known = None if pairs is None else (tuple(score for score, _ in pairs), tuple(sure for _, sure in pairs))
             missed = _carrier(values.pop("hold"), values.pop("hold_score"))
-            holding = Holding(missed, _carrier(values.pop("between"), cells=4))
+            holding = Holding(missed, _carrier(values.pop("between"), flow=_BETWEEN))
             camera = _camera_motion(values.pop("camera"))
             return DeepSort(calibration=ScoreCalibration(known=known), camera=camera, holding=holding, **values)
 
@@ -73,10 +76,10 @@ def _camera_motion(model: Literal["none", "similarity", "affine"]) -> CameraMoti
     return None if model == "none" else CameraMotion(model=model)
 
 
-def _carrier(held: Held, least: float = LOST_SCORE, *, cells: int = 5) -> Carrier | None:
+def _carrier(held: Held, least: float = LOST_SCORE, flow: FlowSettings = _MISSED) -> Carrier | None:
     """What carries tracks without a detection; `least`: see Carrier.
 
-    `cells`: of flow, points along each side; fewer are enough until the detector looks again.
+    `flow`: how flow does it.
     """
     from trackers.holding import Carrier
 
@@ -84,7 +87,7 @@ def _carrier(held: Held, least: float = LOST_SCORE, *, cells: int = 5) -> Carrie
         case "none":
             return None
         case "flow":
-            return Carrier(_resumable(FlowSettings(cells=cells)), evidence=Evidence.FLOW, least=least)
+            return Carrier(_resumable(flow), evidence=Evidence.FLOW, least=least)
         case "correlation":
             return Carrier(_resumable(CorrelationSettings(profile="fast")), evidence=Evidence.TARGET, least=least)
         case "siamese":

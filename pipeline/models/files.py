@@ -44,12 +44,7 @@ _BYTES = "-int8"
 
 def bytes_beside(weights: Path) -> Path:
     """Where the same network in 8 bits would be; the file itself where it is that one."""
-    return weights if in_bytes(weights.stem) else weights.with_name(f"{weights.stem}{_BYTES}.xml")
-
-
-def in_bytes(stem: str) -> bool:
-    """Whether a file's name, without its suffix, says that its network is in 8 bits."""
-    return stem.endswith(_BYTES)
+    return weights if weights.stem.endswith(_BYTES) else weights.with_name(f"{weights.stem}{_BYTES}.xml")
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class Stopwatch:
 
 def time_parts(video: str, settings: Settings) -> dict[str, Any]:
     """Take a video through all parts, one after the other in one thread."""
+    settings = Models.settled(settings)
     models = Models.load(settings)
     settings = models.completed(settings)
     follower = Follower(build.tracker(settings.tracker))

@@ -128,6 +128,7 @@ class Watch:
         with ExitStack() as stack:
             if settings.service.listen:
                 stack.enter_context(self._http_server())
+            settings = Models.settled(settings)
             models = Models.load(settings)
             settings = self._settings = models.completed(settings)
             insist = self._patience.insist

@@ -96,7 +96,7 @@ def test_runs_with_other_networks_are_told_apart(store: Database) -> None:
 def test_a_run_that_does_not_say_what_its_networks_were_is_refused(store: Database, frame: Frame) -> None:
     networks = {"detector": {"weights": "bundled:person-vehicle-bicycle"}, "embedder": {"backend": "colour"}}
     scope, run = begun(store, networks)
-    with pytest.raises(GoneError, match=r"does not say which network its person-vehicle-bicycle(-int8)? was"):
+    with pytest.raises(GoneError, match="does not say which network its person-vehicle-bicycle was"):
         TrackExplainer(store).explain(frame, WALKER, scope, run=run)
 
 

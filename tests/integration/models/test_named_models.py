@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +15,7 @@ from pipeline.bundled_models import FOLDER
 from pipeline.config import DetectorSettings, EmbedderSettings, load_settings
 from pipeline.detector_settings import FusionSettings
 from pipeline.errors import ConfigError, ModelError
-from pipeline.loaded_models import Models
-from pipeline.models import processor, torchvision_weights
+from pipeline.models import torchvision_weights
 from pipeline.models.base import Detector
 from pipeline.models.model_cache import sha256_of
 from pipeline.models.torchvision_models import TorchvisionDetector
@@ -109,33 +107,30 @@ def test_what_comes_with_sightline_has_its_licence_and_is_what_it_was() -> None:
         build.embedder(EmbedderSettings(weights="bundled:siamese"))
 
 
-@pytest.mark.parametrize("best", [True, False])
-def test_what_comes_with_sightline_is_in_8_bits_where_they_are_fastest(
-    monkeypatch: pytest.MonkeyPatch, best: bool
-) -> None:
-    monkeypatch.setattr(processor, "best_in_bytes", lambda: best)
-    settings = load_settings("default", ["detector.weights=bundled:person-vehicle-bicycle"])
-    models = Models.load(settings)
-    assert models.embedder is not None
-    assert (models.detector.card.name, models.embedder.card.name) == (
-        ("person-vehicle-bicycle-int8", "person-reid-int8") if best else ("person-vehicle-bicycle", "person-reid")
-    )
-    kept = models.completed(settings)
-    assert {kept.detector.precision, kept.embedder.precision} == {"int8" if best else "auto"}
-    if best:  # on another machine the same goes on
-        monkeypatch.setattr(processor, "best_in_bytes", lambda: False)
-        assert Models.load(kept).detector.card == models.detector.card
+def test_what_comes_with_sightline_is_in_8_bits_where_they_are_fastest() -> None:
+    default = load_settings("default").detector
+    chosen = build.settled(default, best_in_bytes=True)
+    assert (default.precision, chosen.precision) == ("auto", "int8")
+    assert build.detector(chosen).card.name == "person-vehicle-bicycle-int8"
+    assert build.settled(chosen, best_in_bytes=False) == chosen  # a run goes on in 8 bits elsewhere
+    assert build.settled(default, best_in_bytes=False) == default
 
 
-def test_who_names_an_arithmetic_or_a_file_of_his_own_gets_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(processor, "best_in_bytes", lambda: True)
-    for name in ("person-vehicle-bicycle.onnx", "person-vehicle-bicycle-int8.xml", "person-vehicle-bicycle-int8.bin"):
-        shutil.copy(FOLDER / name, tmp_path / name.replace("person", "my-person"))
-    own = tmp_path / "my-person-vehicle-bicycle.onnx"
-    assert build.detector(DetectorSettings(weights=str(own))).card.name == own.stem
-    assert build.detector(DetectorSettings(weights=str(own), precision="int8")).card.name == f"{own.stem}-int8"
-    wished = DetectorSettings(weights="bundled:person-vehicle-bicycle", precision="f32")
-    assert build.detector(wished).card.runtime == "openvino CPU f32"
+@pytest.mark.parametrize(
+    "wished",
+    [
+        {"precision": "f32"},
+        {"device": "GPU"},
+        {"backend": "onnx"},
+        {"fuse": FusionSettings(weights="bundled:person-vehicle-bicycle")},
+        {"weights": str(FOLDER / "person-reid-int8.xml")},
+        {"backend": "motion", "weights": None},
+    ],
+    ids=lambda wished: ", ".join(wished),
+)
+def test_who_wishes_something_else_gets_it(wished: dict[str, object]) -> None:
+    settings = load_settings("default").detector.model_copy(update=wished)
+    assert build.settled(settings, best_in_bytes=True) == settings
 
 
 def test_the_licences_of_two_detectors_count_both(server: ModelServer) -> None:

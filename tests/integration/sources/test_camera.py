@@ -61,7 +61,7 @@ def test_a_killed_server_that_returns_with_another_size(lawn: Path, road: Path) 
         server.mounts = {"gate": Mount(road)}
         server.start()
         took = seen.frames(10)
-        assert took < allowed(BACK + 2.0 + 10 * INTERVAL)  # 2 s: the third pause
+        assert took < 2.0 + allowed(BACK + 10 * INTERVAL)  # 2 s: the third pause
         assert seen.status.width == 640
         assert (seen.status.connections, seen.status.outages) == (2, 1)
         assert len(seen.gaps) == 1
@@ -309,7 +309,7 @@ def test_a_frozen_camera_does_not_hold_up_the_end(lawn: Path) -> None:
     with RtspServer({"gate": Mount(lawn)}) as server, Watching(server.url("gate")) as seen:
         seen.frames(5)
         server.suspend()
-        with promptly(1.0):
+        with promptly(0.8):  # the reader itself would give up after 4.5 s
             seen.camera.close()
         server.resume()
 

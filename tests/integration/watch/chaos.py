@@ -131,10 +131,10 @@ class Chaos:
         """Wait until all cameras are live again, with new frames."""
         back, back_at = time.monotonic(), time.time_ns() // 1000
         away = back - began
-        most = 2.0 + self._pause_in_force(began, away)
+        most = allowed(2.0) + self._pause_in_force(began, away)
         recovered: dict[str, float] = {}
         while len(recovered) < len(self.cameras):
-            assert time.monotonic() - back < allowed(most) + 10, (kind, recovered, self.service.said()[-3000:])
+            assert time.monotonic() - back < most + 10, (kind, recovered, self.service.said()[-3000:])
             for name, row in self.service.cameras().items():
                 fresh = row.status.get("last_frame_at") or 0
                 live = row.state is CameraState.LIVE and fresh > back_at + 300_000

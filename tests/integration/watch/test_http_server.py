@@ -91,5 +91,5 @@ def test_a_silent_client_does_not_hold_up_the_end(reasons: list[str]) -> None:
     server.__enter__()
     with socket.create_connection(("127.0.0.1", server.port)):
         time.sleep(0.05)
-        with promptly(2):
+        with promptly(0.9):  # the client would be let go after 5 s
             server.__exit__(None, None, None)
