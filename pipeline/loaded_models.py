@@ -43,7 +43,11 @@ class Models:
         build.schedule(detector)
         alone = build.judge(detector) is not None  # it is decided about each frame after the one before was looked at
         together = 1 if alone else min(_MOST_PARALLEL, max(1, AHEAD // detector.every))
-        parallel = min(together, detector.threads or len(os.sched_getaffinity(0)))
+        cores = len(os.sched_getaffinity(0))
+        parallel = min(together, detector.threads or cores)
+        if parallel > 1 and settings.embedder.threads == 0:  # the detector has them all
+            sharing = settings.embedder.model_copy(update={"threads": max(1, cores // 2)})
+            settings = settings.model_copy(update={"embedder": sharing})
         return cls.load(settings, Use(parallel, shape))
 
     @staticmethod

@@ -35,7 +35,7 @@ def run(
         ),
     ],
     config: Annotated[
-        str, typer.Option(help="YAML file, or the name of one in configs/ (default, motion, people).")
+        str, typer.Option(help="YAML file, or the name of one in configs/ (default, fast, motion, people).")
     ] = "default",
     settings: SetOption = None,
     database: DatabaseOption = None,

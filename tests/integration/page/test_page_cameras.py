@@ -103,12 +103,16 @@ def watched_line(page: Page) -> None:
     page.locator(".sl-cam:has-text('plaza') [data-do=events]").click()
     page.wait_for_selector(".sl-frame img:visible")
     page.get_by_role("button", name="Draw a line").click()
-    over = page.locator(".sl-over").bounding_box()
-    assert over is not None
-    for share in (0.01, 0.99):
-        page.mouse.click(over["x"] + 0.7 * over["width"], over["y"] + share * over["height"])
+    page.wait_for_function("document.querySelector('.sl-frame img').naturalWidth > 0")  # it has its size
+    over = page.locator(".sl-over")
+    box = over.bounding_box()
+    assert box is not None
+    for count, share in enumerate((0.01, 0.99), start=1):  # scrolled to, wherever the list of events has moved it
+        over.click(position={"x": 0.7 * box["width"], "y": share * box["height"]})
+        page.wait_for_function(f"document.querySelectorAll('.sl-over .corner').length === {count}")
     page.locator(".sl-rule [name=name]").fill("middle")
     page.get_by_role("button", name="Save").click()
+    page.wait_for_selector(".sl-rules li:has-text('middle')")
     page.wait_for_selector(".sl-total:has-text('middle')", timeout=150_000)  # busy, it skips frames and loses walkers
     assert int(page.locator(".sl-total dd").first.inner_text()) >= 1
     page.wait_for_selector(".sl-plot rect[fill]")
