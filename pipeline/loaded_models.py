@@ -43,11 +43,7 @@ class Models:
         build.schedule(detector)
         alone = build.judge(detector) is not None  # it is decided about each frame after the one before was looked at
         together = 1 if alone else min(_MOST_PARALLEL, max(1, AHEAD // detector.every))
-        cores = len(os.sched_getaffinity(0))
-        parallel = min(together, detector.threads or cores)
-        if parallel > 1 and settings.embedder.threads == 0:  # the detector has them all
-            sharing = settings.embedder.model_copy(update={"threads": max(1, cores // 2)})
-            settings = settings.model_copy(update={"embedder": sharing})
+        parallel = min(together, detector.threads or len(os.sched_getaffinity(0)))
         return cls.load(settings, Use(parallel, shape))
 
     @staticmethod
