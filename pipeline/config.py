@@ -115,7 +115,8 @@ class DetectorSettings(Section):
     precision: Literal["auto", "f32", "bf16", "f16", "int8"] = Field(
         "auto",
         description="arithmetic of openvino, torchvision (auto, f32, bf16); int8: of the file NAME-int8 beside NAME; "
-        "auto: the fastest the device is good at in 16 or 32 bits, f32: the same everywhere",
+        "auto: the fastest the device is good at in 16 or 32 bits, for the bundled detector in new runs also in 8; "
+        "f32: the same everywhere",
     )
     device: str = Field("CPU", description="as the backend names it: CPU, GPU, cuda:0")
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
@@ -180,8 +181,7 @@ class EmbedderSettings(Section):
     precision: Literal["auto", "f32", "bf16", "f16", "int8"] = Field(
         "auto",
         description="arithmetic of openvino, torchvision (auto, f32, bf16); int8: of the file NAME-int8 beside NAME; "
-        "auto: the fastest the device is good at in 16 or 32 bits, for the bundled detector in new runs also in 8; "
-        "f32: the same everywhere",
+        "auto: the fastest the device is good at in 16 or 32 bits, f32: the same everywhere",
     )
     device: str = Field("CPU", description="as the backend names it")
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
