@@ -47,7 +47,7 @@ def page(chromium: Browser, folder: Path) -> Iterator[Page]:
     """At the tab Follow of an empty store. Refusals that are meant to come stand in the browser's console, too."""
     with (
         serving("--database", "s.db", folder=folder) as address,
-        browsing(chromium, address, expected="422|404") as page,
+        browsing(chromium, address, expected="status of (422|404)") as page,
     ):
         page.wait_for_selector(".sl-hint:visible")
         open_tab(page, "Follow")
