@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import cv2
@@ -20,11 +21,15 @@ CLIP_QUALITY = 25  # x264's crf
 JPEG_QUALITY = 88
 CROP_MARGIN = 0.12  # of the box's larger side, around it
 CROP_SIDE = 512  # pixels of the larger side at most
+_NAMED = 5  # damaged masks that are told one by one
+
+_log = logging.getLogger(__name__)
 
 
 def cut_clip(path: Path, footage: Footage, seen: Seen, *, span: tuple[int, int], width: int) -> None:
     """Write H.264 from span[0] to span[1] (microseconds UTC) with the object's box and its mask: the box whole where
-    it was detected, only its corners where it was carried or predicted.
+    it was detected, only its corners where it was carried or predicted. Masks that are damaged are left out, and the
+    log says which.
 
     `width`: pixels at most. Raises GoneError where no picture comes, SourceError where the object was not seen then,
     OutputError where nothing can be written.
@@ -39,10 +44,15 @@ def cut_clip(path: Path, footage: Footage, seen: Seen, *, span: tuple[int, int],
     annotator = _annotator(seen, scaled(head.image, scale))
     with H264File(path, fps=_rate(seen), quality=CLIP_QUALITY, preset="ultrafast") as video:  # somebody waits for it
         frame: Frame | None = head
+        damaged: set[int] = set()
         while frame is not None:
             small = Frame(scaled(frame.image, scale), frame.index, frame.time, frame.at)
-            video.write(annotator.draw(small, *seen.at_frame(frame.at, scale=scale)), frame.time - head.time)
+            tracks, masks, without = seen.at_frame(frame.at, scale=scale)
+            video.write(annotator.draw(small, tracks, masks), frame.time - head.time)
+            damaged.update(without)
             frame = next(frames, None)
+    if damaged:
+        _tell_damaged(seen, damaged)
 
 
 def cut_frame(path: Path, footage: Footage, seen: Seen, *, row: int, width: int) -> None:
@@ -90,6 +100,20 @@ def _frame_at(footage: Footage, seen: Seen, row: int) -> Frame:
     if nearest is None:
         raise GoneError(f"{seen.footage.name} gives no picture of this time any more")
     return nearest
+
+
+def _tell_damaged(seen: Seen, rows: Collection[int]) -> None:
+    """Once a clip. `rows`: observations whose mask is left out."""
+    named = [f"track {seen.local_ids[row]} in frame {seen.frames[row]}" for row in sorted(rows)[:_NAMED]]
+    more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+    _log.warning(
+        "%s, run %s: %d stored masks are damaged and left out of a clip: %s%s",
+        seen.footage.name,
+        seen.footage.run,
+        len(rows),
+        ", ".join(named),
+        more,
+    )
 
 
 def _annotator(seen: Seen, image: ImageArray) -> Annotator:

@@ -7,25 +7,31 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from pipeline.errors import StoreError
 from pipeline.store import mask_rle
 from trackers.structures import BoolArray, Masks
 
 _SURE = 0.5  # of a pixel that is the object's
 
 
-def outlines(payloads: Sequence[bytes | None], *, scale: float) -> Masks:
-    """What `mask_rle.decode` takes as masks of a picture made smaller by `scale`; of None an empty one.
+def outlines(payloads: Sequence[bytes | None], *, scale: float) -> tuple[Masks, list[int]]:
+    """What `mask_rle.decode` takes as masks of a picture made smaller by `scale`, and the rows of those damaged.
 
-    Raises StoreError where one is damaged.
+    Of None and of what is damaged comes an empty one.
     """
-    origins, crops = np.zeros((len(payloads), 2), np.int64), []
+    origins, crops, damaged = np.zeros((len(payloads), 2), np.int64), [], []
     for row, payload in enumerate(payloads):
-        origin, crop = ((0, 0), np.zeros((0, 0), bool)) if payload is None else mask_rle.decode(payload)
+        origin, crop = (0, 0), np.zeros((0, 0), bool)
+        try:
+            if payload is not None:
+                origin, crop = mask_rle.decode(payload)
+        except StoreError:
+            damaged.append(row)
         if scale < 1.0 and crop.size:
             origin, crop = _smaller(origin, crop, scale)
         origins[row] = origin
         crops.append(crop)
-    return Masks(origins, tuple(crops))
+    return Masks(origins, tuple(crops)), damaged
 
 
 def _smaller(origin: tuple[int, int], crop: BoolArray, scale: float) -> tuple[tuple[int, int], BoolArray]:

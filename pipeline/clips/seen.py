@@ -26,6 +26,7 @@ class Seen:
     footage: FootageRow
     name: str  # of the object, as written on pictures
     at: IntArray  # (n,) int64 microseconds UTC
+    frames: IntArray  # (n,) int64
     boxes: FloatArray  # (n, 4) float32 x1 y1 x2 y2, pixels
     scores: FloatArray  # (n,) float32
     evidence: IntArray  # (n,) int8 Evidence
@@ -44,17 +45,18 @@ class Seen:
         reach = NEAR_RECORDED if self.footage.is_camera else SAME
         return int(self.at[row]) - reach, int(self.at[row]) + reach
 
-    def at_frame(self, at: int, *, scale: float) -> tuple[Tracks, Masks]:
-        """What is drawn on the frame of a moment, and the masks by `Tracks.rows`.
+    def at_frame(self, at: int, *, scale: float) -> tuple[Tracks, Masks, list[int]]:
+        """What is drawn on the frame of a moment, the masks by `Tracks.rows`, and the observations whose mask is
+        damaged and thus left out.
 
-        `scale`: of the picture; boxes and masks become as large. Raises StoreError where a mask is damaged.
+        `scale`: of the picture; boxes and masks become as large.
         """
         same = SAME_RECORDED if self.footage.is_camera else SAME
         first, end = np.searchsorted(self.at, (at - same, at + same + 1)).tolist()
         _, once = np.unique(self.local_ids[first:end], return_index=True)
         rows = first + once
         count = len(rows)
-        masks = outlines([self.masks[row] for row in rows.tolist()], scale=scale)
+        masks, damaged = outlines([self.masks[row] for row in rows.tolist()], scale=scale)
         tracks = Tracks(
             boxes=(self.boxes[rows] * scale).astype(np.float32),
             scores=self.scores[rows],
@@ -64,7 +66,7 @@ class Seen:
             evidence=self.evidence[rows],
             rows=np.arange(count),
         )
-        return tracks, masks
+        return tracks, masks, rows[damaged].tolist()
 
 
 def seen_in(
@@ -81,6 +83,7 @@ def seen_in(
         footage=footage,
         name=name,
         at=table.at[rows],
+        frames=table.frames[rows],
         boxes=table.boxes[rows],
         scores=table.scores[rows],
         evidence=table.evidence[rows],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from io import BytesIO
@@ -19,7 +20,7 @@ from pipeline.api.services import Limits
 from pipeline.clips.cache import FileCache
 from pipeline.clips.cutter import ClipCutter
 from pipeline.sources.excerpt import VideoFootage
-from pipeline.store import review, tables
+from pipeline.store import mask_rle, review, tables
 from pipeline.store.filters import scope_of
 from pipeline.store.queries import observations_of_object
 from pipeline.store.rows import ObjectRow, ObservationTable
@@ -122,6 +123,39 @@ def test_carried_boxes_are_corners(site: Site) -> None:
 def _start(site: Site) -> int:
     with site.database.read() as connection:
         return int(connection.scalar(select(tables.Session.started_at)) or 0)
+
+
+def test_a_clip_is_drawn_without_its_damaged_masks(
+    site: Site, client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two of three stored masks cannot be decoded: the box of all is drawn, the third is tinted, the log says which."""
+    object_ = site.objects()[0]
+    table = seen(site, object_)
+    rows = [len(table) // 2 + offset for offset in (0, 6, 12)]
+    x1, y1, x2, y2 = table.boxes[rows[2]].round().clip(0, (479, 269, 479, 269)).astype(int).tolist()
+    sound = mask_rle.encode((x1, y1), np.ones((y2 - y1, x2 - x1), bool))
+    with site.database.write() as connection:
+        for row, payload in zip(rows, (b"damaged", sound[:-4], sound), strict=True):
+            of_row = tables.Observation.frame == int(table.frames[row])
+            of_track = tables.Observation.track_id == int(table.track_ids[row])
+            connection.execute(update(tables.Observation).where(of_row, of_track).values(mask_rle=payload))
+    span = {"from": int(table.at[rows[0]]), "to": int(table.at[rows[2]])}
+    with caplog.at_level(logging.WARNING, "pipeline.clips"):
+        answers = [client.get(f"/objects/{object_.public_id}/clip.mp4", params=span) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    [told] = [record.getMessage() for record in caplog.records if record.name == "pipeline.clips.cutting"]
+    with site.database.read() as connection:
+        query = select(tables.Track.local_id).where(tables.Track.id == int(table.track_ids[rows[0]]))
+        number = connection.scalar(query)
+    frames = [int(table.frames[row]) for row in rows]
+    assert "plaza.mp4, run " in told
+    assert "2 stored masks are damaged and left out of a clip" in told
+    assert told.endswith(f": track {number} in frame {frames[0]}, track {number} in frame {frames[1]}")
+    images, sources = decode(answers[0].content)[1], source_frames(site, span["from"], span["to"])
+    assert _changed_at_boxes(images, sources, table)[True] > 40
+    inside = slice(y1 + 4, y2 - 4), slice(x1 + 4, x2 - 4)
+    changed = [np.abs(images[n][:270][inside].astype(int) - sources[n].image[inside]).mean() for n in (0, -1)]
+    assert changed[1] > changed[0] + 10
 
 
 def test_a_part_of_the_time(site: Site, client: httpx.Client) -> None:

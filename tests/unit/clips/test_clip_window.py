@@ -72,11 +72,11 @@ def test_a_wanted_part() -> None:
 
 
 def test_what_is_drawn_on_a_frame() -> None:
-    tracks, _ = seen([1, 2, 2]).at_frame(2 * SECOND + 400, scale=0.5)
+    tracks, *_ = seen([1, 2, 2]).at_frame(2 * SECOND + 400, scale=0.5)
     assert tracks.ids.tolist() == [12]  # the same track twice, of two runs, is drawn once
     assert tracks.boxes.tolist() == [[5, 10, 15, 30]]
-    nothing, masks = seen([1, 2]).at_frame(3 * SECOND, scale=1.0)
-    assert (len(nothing), len(masks.crops)) == (0, 0)
+    nothing, masks, damaged = seen([1, 2]).at_frame(3 * SECOND, scale=1.0)
+    assert (len(nothing), len(masks.crops), damaged) == (0, 0, [])
 
 
 def test_a_mask_is_drawn_where_it_is_known() -> None:
@@ -84,7 +84,8 @@ def test_a_mask_is_drawn_where_it_is_known() -> None:
     payloads = [None, mask_rle.encode((10, 20), crop), None]
     known = seen_in(FOOTAGE, table([1, 2, 3]), name="person", local_ids={3: 12}, masks=payloads)
     for second, pixels in ((1, 0), (2, 32), (3, 0)):
-        tracks, masks = known.at_frame(second * SECOND, scale=1.0)
+        tracks, masks, damaged = known.at_frame(second * SECOND, scale=1.0)
+        assert damaged == []
         assert sum(int(masks.crops[row].sum()) for row in tracks.rows.tolist()) == pixels
         black = Frame(np.zeros((60, 60, 3), np.uint8), 0, 0.0, 0)
         with_mask = Annotator(("person",), 60, 60).draw(black, tracks, masks)
@@ -92,6 +93,15 @@ def test_a_mask_is_drawn_where_it_is_known() -> None:
         tinted = (with_mask != without).any(axis=2)
         assert tinted.any() == bool(pixels)
         assert not tinted[:20].any()
+
+
+def test_a_damaged_mask_is_told_by_its_observation() -> None:
+    payloads = [b"damaged", mask_rle.encode((10, 20), np.ones((8, 4), bool)), b""]
+    known = seen_in(FOOTAGE, table([1, 2, 3]), name="person", local_ids={3: 12}, masks=payloads)
+    drawn = [known.at_frame(second * SECOND, scale=1.0) for second in (1, 2, 3)]
+    assert [tracks.ids.tolist() for tracks, *_ in drawn] == [[12], [12], [12]]
+    assert [int(masks.crops[0].sum()) for _, masks, _ in drawn] == [0, 32, 0]
+    assert [damaged for *_, damaged in drawn] == [[0], [], [2]]
 
 
 def test_the_observation_to_show() -> None:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from pipeline.clips.outlines import outlines
-from pipeline.errors import StoreError
 from pipeline.store import mask_rle
 
 
@@ -23,12 +22,21 @@ def test_a_mask_becomes_as_small_as_its_picture(scale: float, origin: tuple[int,
     matrix = np.array([[scale, 0, 0.5 * scale - 0.5], [0, scale, 0.5 * scale - 0.5]])
     size = (round(200 * scale), round(160 * scale))
     expected = cv2.warpAffine(plane, matrix, size, borderMode=cv2.BORDER_REPLICATE) > 0.5
-    found = outlines([mask_rle.encode(origin, crop.astype(bool))], scale=scale).full(size[1], size[0])[0]
+    found = outlines([mask_rle.encode(origin, crop.astype(bool))], scale=scale)[0].full(size[1], size[0])[0]
     assert (found != expected).sum() <= 0.01 * expected.sum()
 
 
 def test_what_has_no_mask_has_no_pixels() -> None:
-    masks = outlines([None, mask_rle.encode((4, 6), np.ones((4, 4), bool)), None], scale=0.5)
+    masks, damaged = outlines([None, mask_rle.encode((4, 6), np.ones((4, 4), bool)), None], scale=0.5)
     assert [bool(crop.any()) for crop in masks.crops] == [False, True, False]
-    with pytest.raises(StoreError, match="damaged"):
-        outlines([b"123"], scale=1.0)
+    assert damaged == []
+    masks, damaged = outlines([], scale=1.0)
+    assert (len(masks), damaged) == (0, [])
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_a_damaged_mask_takes_no_other_with_it(scale: float) -> None:
+    sound = mask_rle.encode((4, 6), np.ones((4, 4), bool))
+    masks, damaged = outlines([b"123", sound, sound[:-4], None], scale=scale)
+    assert [bool(crop.any()) for crop in masks.crops] == [False, True, False, False]
+    assert damaged == [0, 2]
