@@ -70,7 +70,7 @@ def _watched(folder: Path) -> Iterator[str]:
         ServiceProcess(folder, settings, url=str(folder / STORE)) as service,
         serving("--database", STORE, folder=folder) as address,
     ):
-        service.wait(lambda: _events(service) >= EVENTS, 300, "nothing happens")
+        service.wait(lambda: _events(service) >= EVENTS, 60, "nothing happens")
         yield address
 
 

@@ -134,7 +134,7 @@ class Chaos:
         most = allowed(2.0) + self._pause_in_force(began, away)
         recovered: dict[str, float] = {}
         while len(recovered) < len(self.cameras):
-            assert time.monotonic() - back < most + 10, (kind, recovered, self.service.said()[-3000:])
+            assert time.monotonic() - back < most + allowed(10), (kind, recovered, self.service.said()[-3000:])
             for name, row in self.service.cameras().items():
                 fresh = row.status.get("last_frame_at") or 0
                 live = row.state is CameraState.LIVE and fresh > back_at + 300_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -26,8 +25,9 @@ from pipeline.store.run_queries import run_row
 from pipeline.store.states import CameraWish
 from pipeline.store.tables import Gap, Project, RunSource, Source
 from tests.integration.command import environment
+from tests.promptness import allowed, until
 
-BEGIN_SECONDS = 60.0
+BEGIN_SECONDS = 30.0
 
 
 class ServiceProcess:
@@ -82,7 +82,7 @@ class ServiceProcess:
         """Send a signal and wait for the end. Returns seconds."""
         begun = time.monotonic()
         self.process.send_signal(number)
-        self.process.wait(30)
+        self.process.wait(allowed(30))
         return time.monotonic() - begun
 
     def said(self) -> str:
@@ -166,7 +166,7 @@ class ServiceProcess:
 
     def http(self, path: str) -> httpx.Response:
         """Ask the service."""
-        return httpx.get(f"http://127.0.0.1:{self.port()}{path}", timeout=5)
+        return httpx.get(f"http://127.0.0.1:{self.port()}{path}", timeout=allowed(5))
 
     def port(self) -> int:
         """Where it answers."""
@@ -179,12 +179,9 @@ class ServiceProcess:
         """Resident, of the service alone, MiB."""
         return psutil.Process(self.process.pid).memory_info().rss / (1 << 20)
 
-    def wait(self, until: Callable[[], object], seconds: float, why: str) -> None:
+    def wait(self, met: Callable[[], object], seconds: float, why: str) -> None:
         """Look ten times a second; fails with `why` and the log."""
-        deadline = time.monotonic() + seconds
-        while not until():
-            assert time.monotonic() < deadline, f"{why}\n{self.said()[-4000:]}"
-            time.sleep(0.1)
+        until(met, seconds, lambda: f"{why}\n{self.said()[-4000:]}", pause=0.1)
 
     def __enter__(self) -> ServiceProcess:
         self.start()
@@ -193,7 +190,7 @@ class ServiceProcess:
     def __exit__(self, *_: object) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(allowed(10))
         if self._database is not None:
             self._database.close()
 
@@ -201,17 +198,17 @@ class ServiceProcess:
 @contextmanager
 def nothing_left(service: ServiceProcess) -> Iterator[None]:
     """Ends the block only if no child of the service and none of its shared memory is left."""
-    blocks = shared_blocks()
     children = psutil.Process(service.process.pid).children(recursive=True)
     assert children, "cameras are read by processes"
+    blocks = {block for pid in (service.process.pid, *(one.pid for one in children)) for block in shared_blocks(pid)}
     yield
-    _, alive = psutil.wait_procs(children, timeout=3)
+    _, alive = psutil.wait_procs(children, timeout=allowed(3))
     assert not alive, alive
-    assert shared_blocks() <= blocks
     assert not [one for one in children if one.is_running()]
+    assert not [block for block in blocks if block.exists()]
 
 
-def shared_blocks() -> set[str]:
-    """What lies in the machine's shared memory, but for what databases and browsers of other tests put there."""
-    others = ("PostgreSQL.", ".org.chromium.", ".com.google.")
-    return {name for name in os.listdir("/dev/shm") if not name.startswith(others)}  # noqa: PTH208  names alone
+def shared_blocks(pid: int) -> set[Path]:
+    """What a process uses that lies in the machine's shared memory under a name; other tests have theirs beside it."""
+    lines = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines()
+    return {Path(line[line.index("/dev/shm/") :]) for line in lines if "/dev/shm/" in line and "(deleted)" not in line}

@@ -23,7 +23,7 @@ from pipeline.store.tables import Run, RunSource, Source
 from pipeline.watch_verbs import camera_name
 from tests.integration.command import environment, sightline
 from tests.integration.rtsp_server import Mount, RtspServer
-from tests.promptness import promptly
+from tests.promptness import allowed, promptly, until
 
 
 def stored(path: Path) -> tuple[str, RunStatus, list[tuple[str, SourceStatus, int, int]]]:
@@ -60,6 +60,7 @@ def test_cameras_are_watched_for_so_many_frames(tmp_path: Path, street: Path) ->
 
 
 def test_ctrl_c_ends_it(tmp_path: Path, street: Path) -> None:
+    database = tmp_path / "runs" / "sightline.db"
     with RtspServer({"gate": Mount(street)}) as server:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline", "run", server.url("gate")],
@@ -72,12 +73,12 @@ def test_ctrl_c_ends_it(tmp_path: Path, street: Path) -> None:
         while line := process.stdout.readline():
             if b"has begun" in line:
                 break
-        time.sleep(3)
+        until(lambda: any(row[2] for row in stored(database)[2]), 15, "nothing is processed", pause=0.1)
         process.send_signal(signal.SIGINT)
         with promptly(3):
-            process.communicate(timeout=20)
+            process.communicate(timeout=allowed(20))
         assert process.returncode == 130
-    _, status, ((_, source, processed, _),) = stored(tmp_path / "runs" / "sightline.db")
+    _, status, ((_, source, processed, _),) = stored(database)
     assert (status, source) == (RunStatus.STOPPED, SourceStatus.STOPPED)
     assert processed > 0
 
@@ -87,10 +88,7 @@ def test_the_page_starts_and_stops_a_camera(tmp_path: Path, street: Path) -> Non
         control = RunControl(store, tmp_path / "media")
         run = control.start([server.url("gate")], config="live-cpu")
         control.request(run, RequestedState.STOP)
-        deadline = time.monotonic() + 10
-        while stored(tmp_path / "page.db")[1] is not RunStatus.STOPPED:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        until(lambda: stored(tmp_path / "page.db")[1] is RunStatus.STOPPED, 10, "it does not stop", pause=0.1)
         with pytest.raises(ConfigError, match=r"rtsp://\*\*\*@10.0.0.4/x holds a password"):
             control.start(["rtsp://admin:geheim@10.0.0.4/x"])
     logs = "".join(path.read_text() for path in (tmp_path / "media" / "logs").iterdir())

@@ -26,7 +26,7 @@ def test_results_are_there_within_two_frames_and_stored_within_a_second(tmp_path
     with RtspServer({"gate": Mount(street)}) as server:
         service = ServiceProcess(tmp_path, {**MOTION, "cameras": {"gate": {"url": server.url("gate")}}})
         with service:
-            service.await_frames(["gate"], more=150, seconds=60)  # the few at the start are slower
+            service.await_frames(["gate"], more=150)  # the few at the start are slower
             service.end(signal.SIGTERM)
         latency = told(service, "gate")["latency"]
     assert latency["tracked"]["p95"] <= allowed(2 / 10), latency
@@ -43,7 +43,7 @@ def test_where_there_is_no_time_for_all_frames_drop_and_what_comes_is_fresh(tmp_
     settings = {"detector": {"weights": str(weights)}, "service": {"batch": 2}, "cameras": cameras}
     service = ServiceProcess(tmp_path, settings)
     with service:
-        service.await_frames(cameras, more=40, seconds=60)
+        service.await_frames(cameras, more=40)
         assert service.end(signal.SIGTERM) < allowed(3)
     for name in cameras:
         status = told(service, name)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -32,6 +31,7 @@ from pipeline.watch.state import CameraSnapshot
 from pipeline.watch.streams import Means
 from pipeline.watch.succession import take_over
 from tests.fakes import FakeDetector, FakeFeed
+from tests.promptness import until
 
 LINE: dict[str, Any] = {"start": [0.1, 0.5], "end": [0.9, 0.5]}
 
@@ -54,12 +54,6 @@ class Kept:
         gone = self.roster.follow(self.rows())
         tell_cameras(self.database, gone)
         return self.roster.snapshot(self.engine.report())
-
-    def until(self, done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 10
-        while not done():
-            assert time.monotonic() < deadline, "it did not come"
-            time.sleep(0.02)
 
 
 @pytest.fixture
@@ -112,11 +106,11 @@ def kept(tmp_path: Path) -> Iterator[Kept]:
 def test_a_file_that_is_through_is_forgotten_when_it_is_taken_away(kept: Kept) -> None:
     (before,) = kept.look()
     kept.feeds[0].push()
-    kept.until(lambda: kept.feeds[0].taken == 1)
+    until(lambda: kept.feeds[0].taken == 1)
     kept.feeds[0].state = CameraState.ENDED
     kept.feeds[0].push()
     kept.feeds[0].state = CameraState.ENDED
-    kept.until(lambda: kept.look()[0].over)
+    until(lambda: kept.look()[0].over)
     (told,) = kept.look()
     tell_cameras(kept.database, [CameraTold(told.public_id, told.status.state, 0, "", told.told())])
     set_wish(kept.database, kept.writer.scope, before.public_id, CameraWish.REMOVE)
@@ -138,7 +132,7 @@ def test_rules_of_a_stream_that_has_just_ended_are_no_error(kept: Kept) -> None:
 def test_a_camera_that_failed_keeps_its_counters(kept: Kept) -> None:
     kept.look()
     kept.feeds[0].push()
-    kept.until(lambda: kept.feeds[0].taken == 1)
+    until(lambda: kept.feeds[0].taken == 1)
     kept.roster.broke(1, RuntimeError("its tracker broke"))
     (told,) = kept.look()
     assert (told.status.state, told.status.frames_read) == (CameraState.FAILED, 1)
@@ -161,12 +155,12 @@ def test_how_it_was_outlives_the_engine(kept: Kept) -> None:
     kept.look()
     for _ in range(4):
         kept.feeds[0].push()
-        kept.until(lambda: kept.feeds[0].status().frames_taken == kept.feeds[0].read)
-    kept.until(lambda: kept.look()[0].stored.p95 > 0)
+        until(lambda: kept.feeds[0].status().frames_taken == kept.feeds[0].read)
+    until(lambda: kept.look()[0].stored.count == 4)
     (before,) = kept.look()
     assert before.tracked.p95 > 0
     kept.engine.stop()
-    kept.until(lambda: not kept.engine.report().streams)
+    until(lambda: not kept.engine.report().streams)
     (after,) = kept.look()
     assert (after.frames, after.tracks_in_all, after.tracks) == (before.frames, before.tracks_in_all, before.tracks)
     assert (after.tracked, after.stored) == (before.tracked, before.stored)

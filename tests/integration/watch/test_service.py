@@ -42,6 +42,7 @@ def test_cameras_come_pause_and_go_while_the_others_keep_their_ids(
         service.await_frames(["gate", "alley"])
         service.wish("alley", CameraWish.PAUSE)
         service.await_state("alley", CameraState.PAUSED, 3)
+        service.await_frames(["gate"])  # what was under way is through
         still = service.frames("alley")
         service.await_frames(["gate"], more=10)
         assert service.frames("alley") == still
@@ -89,7 +90,7 @@ def test_the_page_pauses_and_stops_the_service(service: ServiceProcess) -> None:
         service.await_state("gate", CameraState.LIVE)
         with nothing_left(service), promptly(3):
             ask(RequestedState.STOP)
-            service.process.wait(20)
+            service.process.wait(allowed(20))
         assert service.process.returncode == 0
     run = service.run()
     assert run is not None
@@ -163,10 +164,10 @@ def test_a_store_that_is_locked_at_the_start_is_waited_for(service: ServiceProce
     other.execute("BEGIN IMMEDIATE")
 
     def release() -> None:
-        deadline = time.monotonic() + 45
-        while "tried again each second" not in service.said() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        other.execute("ROLLBACK")
+        try:
+            service.wait(lambda: "tried again each second" in service.said(), 20, "it does not say that it waits")
+        finally:
+            other.execute("ROLLBACK")
 
     released = threading.Thread(target=release)
     released.start()

@@ -88,7 +88,7 @@ def staged(folder: Path, videos: dict[str, Path], *, stall_seconds: float = 3) -
         secrets = {"SIGHTLINE_SECRET_ALL": f"{USER}:{PASSWORD}"}
         with ServiceProcess(folder, settings, secrets=secrets) as service:
             for name in SIZES:
-                service.await_state(name, CameraState.LIVE, 40)
+                service.await_state(name, CameraState.LIVE)
             service.await_frames(SIZES)
             yield Scene(service, shaken, line, mounts, Mount(videos["other"]))
 
