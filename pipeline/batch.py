@@ -268,7 +268,7 @@ def _work(pipe: Connection, settings: Settings, run: UUID, holder: Holder, previ
             job = inbox.next()
             try:
                 if processor is None:
-                    models = Models.load_for_files(settings)
+                    models = Models.load_for_files(settings, job.shape)
                     processor = Processor(database, writer, settings, models, observer=_Reporter(pipe), preview=preview)
                     processor.register_models()
                     inbox.attend(processor)

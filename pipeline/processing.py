@@ -13,6 +13,7 @@ from pipeline.engine import Engine, Stream
 from pipeline.errors import DamagedSourceError, OutputError, SightlineError, StoreError
 from pipeline.events import Tally
 from pipeline.loaded_models import Models
+from pipeline.models.base import USUAL_SHAPE
 from pipeline.outcome import RunObserver, SourceOutcome, SourceStart
 from pipeline.outputs import Outputs
 from pipeline.rule_settings import AnalyticsSettings
@@ -43,9 +44,9 @@ class Job:
     address: str
     run_source_id: int
     outputs: Outputs
-    analytics: AnalyticsSettings = field(
-        default_factory=AnalyticsSettings
-    )  # of the settings, and what was drawn for it
+    # of the settings, and what was drawn for it
+    analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)
+    shape: tuple[int, int] = USUAL_SHAPE  # height and width of its pictures, as far as they are known
 
 
 class Processor:

@@ -36,6 +36,13 @@ class Seen:
         """Short, for people."""
         return Path(self.address).name if self.record is None else self.record.name
 
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """Height and width of its pictures, pixels; None where it cannot be read or does not say so."""
+        if self.record is None or self.error is not None or not self.record.height or not self.record.width:
+            return None
+        return self.record.height, self.record.width
+
 
 def look_at(addresses: Sequence[str], settings: SourceSettings) -> list[Seen]:
     """Open each source and give it a first frame."""
@@ -44,8 +51,7 @@ def look_at(addresses: Sequence[str], settings: SourceSettings) -> list[Seen]:
 
 def first_shape(seen: Sequence[Seen]) -> tuple[int, int]:
     """Height and width of the pictures of the first source that says so; else those of most videos."""
-    records = [one.record for one in seen if one.record is not None and one.error is None]
-    return next(((one.height, one.width) for one in records if one.height and one.width), USUAL_SHAPE)
+    return next((one.shape for one in seen if one.shape is not None), USUAL_SHAPE)
 
 
 def refuse_unreadable(seen: Sequence[Seen]) -> None:

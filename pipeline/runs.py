@@ -16,7 +16,7 @@ from pipeline.config import Settings
 from pipeline.errors import ConfigError, SightlineError, StoreError
 from pipeline.heart import Heart
 from pipeline.loaded_models import Models
-from pipeline.models.base import Detector, Embedder, Segmenter
+from pipeline.models.base import USUAL_SHAPE, Detector, Embedder, Segmenter
 from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome
 from pipeline.outputs import Outputs, check_outputs
 from pipeline.processing import Job, Processor, ends_run, failed_outcome, one_line, tell_failure
@@ -227,7 +227,7 @@ class Run:
                 )
             elif key is not None and one.record is not None:
                 analytics = self._analytics.get(one.record.uri_redacted, self._settings.analytics)
-                jobs.append(Job(one.address, key, outputs, analytics))
+                jobs.append(Job(one.address, key, outputs, analytics, one.shape or USUAL_SHAPE))
         self._observer.sources_known(len(jobs))
         preview = media_folder(self._settings) if self._preview else None
         processor = Processor(database, writer, self._settings, models, observer=self._observer, preview=preview)

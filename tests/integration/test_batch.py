@@ -10,12 +10,14 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.clips import cut, write_clip, write_moving
 from tests.integration.command import MOTION, call_main, sightline
 from tests.integration.stored import assert_same_rows, count, reading
 from tests.integration.test_resume import start
+from tests.unit.models.tiny_onnx import brightness_of_any_size
 
 REAL = ("people-walking", "one-by-one-person-detection", "cars", "dense-traffic", "person-bicycle-car-detection")
 
@@ -102,6 +104,18 @@ def test_processes_share_the_work_and_change_nothing(folder: Path, tmp_path: Pat
         assert done.out.count("finished") >= 4
         stores.append(store)
     assert_same_rows(*stores)
+
+
+def test_a_worker_compiles_the_detector_for_the_shape_of_its_source(tmp_path: Path) -> None:
+    """For the shape of most videos, 16:9, this one cannot be compiled."""
+    brightness_of_any_size(tmp_path / "high.onnx", np.array([96, 96, 16, 8, 1.0, 0.5]), least_height=140)
+    for name in ("a", "b"):
+        write_clip(tmp_path / f"{name}.mp4", size=(96, 72))
+    chosen = ("detector.weights=high.onnx", "detector.input_size=[192,192]", "detector.classes=[a,b]")
+    said = [word for one in (*chosen, "embedder.weights=null") for word in ("--set", one)]
+    done = sightline("run", "a.mp4", "b.mp4", *said, "--workers", 2, folder=tmp_path)
+    assert done.code == 0, done.out + done.err
+    assert statuses(tmp_path / "runs" / "sightline.db") == [("a.mp4", "finished"), ("b.mp4", "finished")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])

@@ -60,8 +60,12 @@ def brightness_times(
     return save(path, nodes, constants, outputs, shape=[batch, 3, *size], **more)
 
 
-def brightness_of_any_size(path: Path, column: Array) -> Path:
-    """Output (batch, rows, cells of YOLO's grids) = `column` (rows,) x the picture's mean, for pictures of any size."""
+def brightness_of_any_size(path: Path, column: Array, *, least_height: int = 1) -> Path:
+    """Output (batch, rows, cells of YOLO's grids) = `column` (rows,) x the picture's mean, for pictures of any size.
+
+    It cannot be compiled for pictures that are less than `least_height` high; its mean is then of the means of so many
+    rows.
+    """
     nodes, grids = [], []
     for stride in (8, 16, 32):
         sides = {"kernel_shape": [stride, stride], "strides": [stride, stride]}
@@ -72,7 +76,8 @@ def brightness_of_any_size(path: Path, column: Array) -> Path:
         helper.make_node("Concat", grids, ["grids"], axis=2),
         helper.make_node("ReduceMean", ["grids"], ["first"], axes=[1], keepdims=1),  # (b, 1, cells)
         helper.make_node("Sub", ["first", "first"], ["zeros"]),
-        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=1),
+        helper.make_node("AveragePool", ["images"], ["rows"], kernel_shape=[least_height, 1]),
+        helper.make_node("ReduceMean", ["rows"], ["mean"], axes=[1, 2, 3], keepdims=1),
         helper.make_node("Squeeze", ["mean", "last"], ["level"]),  # (b, 1, 1)
         helper.make_node("Add", ["zeros", "level"], ["levels"]),
         helper.make_node("Mul", ["levels", "column"], ["output0"]),
