@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from tests.conftest import unavailable
 from tests.integration.alerts.receiver import free_port
+from tests.promptness import allowed, until
 
 
 class Broker:
@@ -53,20 +53,20 @@ class Broker:
         """Begin to listen."""
         with (self._folder / "broker.log").open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        until = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                assert time.monotonic() < until, (self._folder / "broker.log").read_text()
-                time.sleep(0.02)
+        until(self._listens, 10, lambda: f"it does not listen: {(self._folder / 'broker.log').read_text()}")
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
 
     def kill(self) -> None:
         """As a power cut would."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(allowed(10))
             self._process = None
 
     def __enter__(self) -> Self:
@@ -113,15 +113,12 @@ class Listener:
 
     def wait(self, count: int, *, seconds: float = 20.0) -> None:
         """Until so many messages have come; AssertionError where they do not."""
-        until = time.monotonic() + seconds
-        while len(self.heard) < count:
-            assert time.monotonic() < until, f"{len(self.heard)} of {count} messages came in {seconds:g} s"
-            time.sleep(0.01)
+        until(lambda: len(self.heard) >= count, seconds, lambda: f"{len(self.heard)} of {count} messages came")
 
     def __enter__(self) -> Self:
-        self._client.connect("127.0.0.1", self._port, keepalive=5)
+        self._client.connect("127.0.0.1", self._port, keepalive=60)
         assert self._client.loop_start() == MQTTErrorCode.MQTT_ERR_SUCCESS
-        assert self.subscribed.wait(10)
+        assert self.subscribed.wait(allowed(10))
         return self
 
     def __exit__(

@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+from tests.promptness import allowed, until
+
 
 @dataclass(frozen=True)
 class Request:
@@ -82,15 +84,12 @@ class WebhookReceiver:
         if self._server is not None and self._thread is not None:
             self._server.shutdown()
             self._server.cut()
-            self._thread.join(5)
+            self._thread.join(allowed(5))
             self._server = None
 
     def wait(self, count: int, *, seconds: float = 20.0) -> None:
         """Until so many requests have come; AssertionError where they do not."""
-        until = time.monotonic() + seconds
-        while len(self.requests) < count:
-            assert time.monotonic() < until, f"{len(self.requests)} of {count} requests came in {seconds:g} s"
-            time.sleep(0.01)
+        until(lambda: len(self.requests) >= count, seconds, lambda: f"{len(self.requests)} of {count} requests came")
 
     def __enter__(self) -> Self:
         self.start()

@@ -9,12 +9,14 @@ from pipeline.alerts.dispatcher import Dispatcher, Receiver
 from pipeline.alerts.webhook import Webhook
 from pipeline.store.database import open_database
 from pipeline.store.filters import Scope
+from tests.promptness import allowed
 
 
 def main(address: str, url: str) -> None:
     """Send to the target "hq" until killed."""
-    hook = Webhook(url, timeout=1.0)
-    with open_database(address) as database, Dispatcher(database, Scope((1,)), [Receiver("hq", hook, 1.0)]):
+    seconds = allowed(1.0)
+    hook = Webhook(url, timeout=seconds)
+    with open_database(address) as database, Dispatcher(database, Scope((1,)), [Receiver("hq", hook, seconds)]):
         while True:
             time.sleep(60)
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from uuid import UUID
@@ -30,10 +30,11 @@ from tests.conftest import ROOT
 from tests.integration.alerts.broker import Broker, Listener
 from tests.integration.alerts.receiver import Reply, Request, WebhookReceiver
 from tests.integration.alerts.telling import Camera, event_ids
-from tests.promptness import promptly
+from tests.promptness import allowed, promptly, until
 
 QUICK = Pauses(first=0.1, longest=0.5, refused=1.0)
 HQ = AlertTarget("hq")
+ANSWERED = allowed(5.0)  # seconds within which a receiver answers that is well
 
 
 @pytest.fixture
@@ -49,19 +50,12 @@ def camera(store: Database, tmp_path: Path) -> Camera:
     return Camera(store, tmp_path / "media", [HQ])
 
 
-def hook(url: str, *, name: str = "hq", timeout: float = 5.0) -> Receiver:
+def hook(url: str, *, name: str = "hq", timeout: float = ANSWERED) -> Receiver:
     return Receiver(name, Webhook(url, timeout=timeout), timeout)
 
 
 def keys(receiver: WebhookReceiver) -> list[UUID]:
     return [UUID(request.key) for request in receiver.requests]
-
-
-def until(reached: Callable[[], bool], *, seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def states(store: Database, scope: Scope) -> list[DeliveryState]:
@@ -77,17 +71,17 @@ def test_a_receiver_that_is_down(store: Database, camera: Camera, down: float) -
     with Dispatcher(store, camera.scope, [hook(receiver.url)], pauses=pauses) as dispatcher:
         with receiver:
             camera.happens(5)
-            receiver.wait(5)
+            until(lambda: dispatcher.report()["hq"].arrived == 5)  # it has heard the answers, too
         ended = time.monotonic()
         while time.monotonic() - ended < down:
             camera.happens(2)
             time.sleep(down / 10)
-        report = dispatcher.report()["hq"]
+        report, took = dispatcher.report()["hq"], time.monotonic() - ended
         assert report.waiting == len(event_ids(store)) - 5
         assert report.error.startswith("cannot be reached")
-        assert 10 <= report.failures <= 40
+        assert 10 / allowed(1) <= report.failures <= 40 * took / down
         with receiver:
-            receiver.wait(len(event_ids(store)), seconds=40)
+            receiver.wait(len(event_ids(store)))
             camera.happens(1)
             receiver.wait(len(event_ids(store)))
             until(lambda: dispatcher.report()["hq"].waiting == 0)
@@ -107,15 +101,15 @@ def test_over_a_restart(store: Database, camera: Camera) -> None:
 def test_a_dispatcher_that_is_killed(store: Database, camera: Camera, tmp_path: Path) -> None:
     camera.happens(40)
     ids = event_ids(store)
-    with WebhookReceiver(lambda _: Reply(delay=0.02)) as receiver:
+    with WebhookReceiver(lambda _: Reply(delay=0.1)) as receiver:
         command = [sys.executable, "-m", "tests.integration.alerts.sending", str(tmp_path / "runs.db"), receiver.url]
         process = subprocess.Popen(command, cwd=ROOT)
         try:
-            receiver.wait(10, seconds=60)
+            receiver.wait(10)
         finally:
             process.kill()
-            process.wait(10)
-        time.sleep(0.3)
+            process.wait(allowed(10))
+        time.sleep(allowed(0.3))  # what it had sent last is heard
         before = keys(receiver)
         assert 10 <= len(before) < 40
         # What the killed one had claimed is its own until its lease runs out: here, by a clock that is ahead.
@@ -141,16 +135,16 @@ def test_two_dispatchers(store: Database, camera: Camera) -> None:
 
 def test_a_slow_receiver_delays_nobody_else(store: Database, tmp_path: Path) -> None:
     camera = Camera(store, tmp_path, [AlertTarget("slow"), AlertTarget("quick")])
-    with WebhookReceiver(lambda _: Reply(delay=3)) as slow, WebhookReceiver() as quick:
-        both = [hook(slow.url, name="slow"), hook(quick.url, name="quick")]
+    with WebhookReceiver(lambda _: Reply(delay=120)) as slow, WebhookReceiver() as quick:
+        both = [hook(slow.url, name="slow", timeout=60), hook(quick.url, name="quick")]
         with Dispatcher(store, camera.scope, both):
             camera.happens(20)
             quick.wait(20)
-            assert len(slow.requests) <= 2
+            assert len(slow.requests) <= 1
     assert keys(quick) == event_ids(store)
 
 
-@pytest.mark.parametrize("trouble", [Reply(500), Reply(delay=0.6), Reply(429)])
+@pytest.mark.parametrize("trouble", [Reply(500), Reply(delay=allowed(0.6)), Reply(429)])
 def test_a_receiver_in_trouble_gets_it_again_under_the_same_key(
     store: Database, camera: Camera, trouble: Reply
 ) -> None:
@@ -159,7 +153,7 @@ def test_a_receiver_in_trouble_gets_it_again_under_the_same_key(
 
     with (
         WebhookReceiver(reply) as receiver,
-        Dispatcher(store, camera.scope, [hook(receiver.url, timeout=0.3)], pauses=QUICK) as dispatcher,
+        Dispatcher(store, camera.scope, [hook(receiver.url, timeout=allowed(0.3))], pauses=QUICK) as dispatcher,
     ):
         camera.happens(2)
         until(lambda: dispatcher.report()["hq"].arrived == 2)
@@ -215,11 +209,11 @@ def test_a_broker_that_is_killed_and_comes_back(store: Database, camera: Camera,
     folder = tmp_path / "broker"
     folder.mkdir()
     with Broker(folder) as broker, Listener(broker.port) as listener:
-        courier = Mqtt(broker.url, topic="sightline/{camera}/{kind}", timeout=3)
-        with Dispatcher(store, camera.scope, [Receiver("hq", courier, 3)], pauses=QUICK) as dispatcher:
+        courier = Mqtt(broker.url, topic="sightline/{camera}/{kind}", timeout=ANSWERED)
+        with Dispatcher(store, camera.scope, [Receiver("hq", courier, ANSWERED)], pauses=QUICK) as dispatcher:
             camera.happens(5)
             listener.wait(5)
-            time.sleep(1.2)  # until the broker has written down who listens
+            time.sleep(allowed(1.2))  # until the broker has written down who listens
             broker.kill()
             camera.happens(20)
             until(lambda: dispatcher.report()["hq"].failures >= 2)
@@ -235,10 +229,10 @@ def test_hundreds_of_events(store: Database, camera: Camera, tmp_path: Path, way
     for _ in range(3):
         camera.happens(100)
     with WebhookReceiver() as receiver, Broker(tmp_path) as broker, Listener(broker.port) as listener:
-        mqtt = Receiver("hq", Mqtt(broker.url, topic="{camera}"), 5)
+        mqtt = Receiver("hq", Mqtt(broker.url, topic="{camera}", timeout=ANSWERED), ANSWERED)
         began = time.monotonic()
         with Dispatcher(store, camera.scope, [mqtt if way == "mqtt" else hook(receiver.url)]) as dispatcher:
-            until(lambda: dispatcher.report()["hq"].waiting == 0, seconds=60)
+            until(lambda: dispatcher.report()["hq"].waiting == 0, 30)
         logging.getLogger(__name__).info("300 events by %s in %.1f s", way, time.monotonic() - began)
         if way == "mqtt":
             listener.wait(300)
@@ -337,6 +331,7 @@ def test_what_has_arrived_is_not_sent_again_while_the_store_is_locked(tmp_path: 
         camera = Camera(store, tmp_path / "media", [HQ])
         camera.happens(2)
         with Dispatcher(store, camera.scope, [hook(receiver.url)], pauses=QUICK) as dispatcher:
+            receiver.wait(1)
             time.sleep(0.8)
             assert len(receiver.requests) == 1
             other.execute("ROLLBACK")
