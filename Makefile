@@ -14,6 +14,8 @@ demo: install
 test: export PYTHONDONTWRITEBYTECODE =
 # Three workers share two cores, as many tests wait for something: threads of each would wait for those of the others.
 test: export OMP_NUM_THREADS = 1
+# Many processes open the same networks.
+test: export SIGHTLINE_COMPILED = $(abspath $(VENV))/compiled
 test: lint types
 	$(BIN)/python -m pytest -m "not long" -n 3 --dist loadfile --no-loadscope-reorder --durations 20
 

@@ -11,6 +11,7 @@ import numpy as np
 import openvino as ov
 
 from pipeline.errors import ModelError
+from pipeline.models.compiled_networks import compiled_networks
 from pipeline.models.inputs import Recipe
 from pipeline.models.openvino_core import core
 from trackers.structures import FloatArray, ImageArray
@@ -61,7 +62,7 @@ class OpenVinoNetwork:
         require_device(device)
         bits = "int8+" if any(layer.get_type_name() in _QUANTIZED for layer in model.get_ops()) else ""
         try:
-            compiled = core().compile_model(_with_recipe(model, recipe), device, hints)
+            compiled = compiled_networks().compile(_with_recipe(model, recipe), device, hints)
             # one more than run at once, so that the next one stands ready
             self._requests = [compiled.create_infer_request() for _ in range(parallel + (parallel > 1))]
         except RuntimeError as error:

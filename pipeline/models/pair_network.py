@@ -8,7 +8,7 @@ import numpy as np
 import openvino as ov
 
 from pipeline.errors import ModelError
-from pipeline.models.openvino_core import core
+from pipeline.models.compiled_networks import compiled_networks
 from trackers.structures import FloatArray
 
 
@@ -30,7 +30,7 @@ class PairNetwork:
             for shape in shapes.values():
                 shape[0] = -1
             model.reshape(shapes)
-            self._request = core().compile_model(model, device, hints).create_infer_request()
+            self._request = compiled_networks().compile(model, device, hints).create_infer_request()
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot compile {name} on {device}: {_last_line(error)}") from error
 
