@@ -202,11 +202,11 @@ def _record(
     model: Detector, class_map: ClassMap, rules: Rules, chosen: Settings, added: list[str]
 ) -> dict[str, object]:
     """What decides the labels, as JSON values."""
-    card = model.card
+    from pipeline.training.label_manifest import taught_by
+
     detector = chosen.detector.model_dump(mode="json", exclude={"weights", "device", "threads", "batch"})
     return {
-        "teacher": {"name": card.name, "sha256": card.sha256, "classes": list(card.classes)},
-        "classes": {name: sorted(of) for name, of in zip(class_map.names, class_map.of, strict=True)},
+        **taught_by(model.card, class_map),
         "rules": asdict(rules),
         "detector": detector,
         "tracker": chosen.tracker.model_dump(mode="json"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -12,12 +10,12 @@ import cv2
 import numpy as np
 import yaml
 
-from pipeline.errors import OutputError, TrainingError
-from pipeline.training.folder import differing
+from pipeline.errors import OutputError
+from pipeline.training.label_manifest import LabelManifest
 from pipeline.training.whole_file import make_folder, write_whole
 from trackers.structures import Detections, ImageArray
 
-DATA, MANIFEST, WORK = "data.yaml", "manifest.json", ".work"
+DATA = "data.yaml"
 SPLITS = ("train", "val")
 _QUALITY = 92  # of JPEG
 
@@ -27,42 +25,24 @@ class LabelSet:
     teacher is; 1 for a person's label), each with `train/` and `val/`; `data.yaml`; and `manifest.json`: of which
     sources, by whom, how. A source stands in the manifest when all its pictures are there."""
 
-    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+    def __init__(self, path: Path, manifest: LabelManifest) -> None:
         """Use `begin`."""
         self.path = path
         self._manifest = manifest
 
     @classmethod
     def begin(cls, path: Path, settings: Mapping[str, object], *, resume: bool) -> Self:
-        """Make the folder, or with `resume` go on with it. `settings`: what decides the labels, JSON values.
-
-        Raises TrainingError where it holds something else or was begun with other settings, OutputError.
-        """
-        wanted = json.loads(json.dumps(dict(settings)))
-        if not resume or not path.exists():
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                hint = "--resume goes on with it" if (path / MANIFEST).is_file() else "name a new folder"
-                raise TrainingError(f"{path} is not an empty folder; {hint}")
-            make_folder(path)
-            made = cls(path, {"settings": wanted, "sources": {}})
-            made._write_manifest()
-            return made
-        manifest = _read_manifest(path / MANIFEST)
-        if differences := differing(manifest["settings"], wanted):
-            raise TrainingError(
-                f"{path} was begun with other settings: {'; '.join(differences)}; give the same ones, or another folder"
-            )
-        return cls(path, manifest)
+        """Make the folder, or with `resume` go on with it. See `LabelManifest.begin`."""
+        return cls(path, LabelManifest.begin(path, settings, resume=resume))
 
     @property
     def sources(self) -> Mapping[str, Mapping[str, Any]]:
         """What is known of the finished sources, by fingerprint."""
-        found: Mapping[str, Mapping[str, Any]] = self._manifest["sources"]
-        return found
+        return self._manifest.sources
 
     def work(self, fingerprint: str) -> Path:
         """Where unfinished work on a source is kept."""
-        return self.path / WORK / fingerprint.rpartition(":")[2][:32]
+        return self._manifest.work(fingerprint)
 
     def add(self, stem: str, split: str, image: ImageArray, found: Detections) -> None:
         """Write a picture with its labels, boxes in its pixels; one of that name is replaced. Raises OutputError."""
@@ -85,34 +65,14 @@ class LabelSet:
 
     def finish_source(self, fingerprint: str, entry: Mapping[str, object]) -> None:
         """All pictures of a source are there. Raises OutputError."""
-        self._manifest["sources"][fingerprint] = dict(entry)
-        self._write_manifest()
-        shutil.rmtree(self.work(fingerprint), ignore_errors=True)
+        self._manifest.finish_source(fingerprint, entry)
 
     def finish(self, names: tuple[str, ...]) -> Path:
         """Write data.yaml with the names of the classes, in label order. Raises OutputError."""
-        if (self.path / WORK).is_dir() and not any((self.path / WORK).iterdir()):
-            (self.path / WORK).rmdir()
+        self._manifest.finish()
         for split in SPLITS:
             make_folder(self.path / "images" / split)
         filled = [split for split in SPLITS if any((self.path / "images" / split).iterdir())]
         data = {split: f"images/{split}" for split in filled} | {"names": dict(enumerate(names)), "scores": True}
         write_whole(self.path / DATA, yaml.safe_dump(data, sort_keys=False, allow_unicode=True).encode())
         return self.path / DATA
-
-    def _write_manifest(self) -> None:
-        write_whole(self.path / MANIFEST, (json.dumps(self._manifest, indent=1, ensure_ascii=False) + "\n").encode())
-
-
-def _read_manifest(file: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TrainingError(
-            f"{file.parent} cannot be gone on with: {MANIFEST} cannot be read ({error.strerror})"
-        ) from error
-    except ValueError as error:
-        raise TrainingError(f"{file} is damaged: {error}; begin again in another folder") from error
-    if not (isinstance(manifest, dict) and isinstance(manifest.get("settings"), dict) and "sources" in manifest):
-        raise TrainingError(f"{file} is no manifest of labelled pictures; begin again in another folder")
-    return manifest

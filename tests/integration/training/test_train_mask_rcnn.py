@@ -61,12 +61,22 @@ def test_a_teachers_neck_is_found_by_its_place_in_the_network(teacher: Path) -> 
 
 
 def test_boxes_become_masks_and_masks_a_network(boxes: Path, teacher: Path, shared: Path, tmp_path: Path) -> None:
-    labelled = call_main("distill", "masks", boxes, "--teacher", teacher, "--out", "masks", folder=tmp_path)
+    words = ("distill", "masks", boxes, "--teacher", teacher, "--out", "masks")
+    labelled = call_main(*words, folder=tmp_path)
     assert labelled.code == 0, labelled.err
+    whole = (tmp_path / "masks" / "annotations.json").read_bytes()
     entries = json.loads((tmp_path / "masks" / "annotations.json").read_text())["annotations"]
     masked = sum("segmentation" in one for one in entries)
     assert f"{masked} of {len(entries)} boxes in 12 pictures have masks" in labelled.out
     assert masked > 0.3 * len(entries)
+    assert "--resume goes on with it" in " ".join(call_main(*words, folder=tmp_path).err.split())
+    assert call_main(*words, "--resume", folder=tmp_path).out == labelled.out
+    other = call_main(*words, "--resume", "--overlap", 0.7, folder=tmp_path)
+    assert (other.code, "overlap is 0.6 there and 0.7 here" in " ".join(other.err.split())) == (2, True)
+    (tmp_path / "masks" / "annotations.json").unlink()
+    assert call_main(*words, "--resume", folder=tmp_path).out == labelled.out
+    assert (tmp_path / "masks" / "annotations.json").read_bytes() == whole
+    assert sorted(one.name for one in (tmp_path / "masks").iterdir()) == ["annotations.json", "manifest.json"]
 
     data = yaml.safe_load(boxes.read_text())
     data["train"] = [{"images": "masks", "annotations": "masks/annotations.json"}]

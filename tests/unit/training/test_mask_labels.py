@@ -11,27 +11,36 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, TrainingError
 from pipeline.models.base import ModelCard
 from pipeline.training.class_map import ClassMap
 from pipeline.training.detection_data import read_training_pictures
 from pipeline.training.labelled import LabelledPicture
-from pipeline.training.mask_labels import label_masks
+from pipeline.training.mask_labels import ANNOTATIONS, digest_of, label_masks
 from pipeline.training.picture_views import mask_of
+from pipeline.training.watching import PIECE
 from trackers.structures import Detections, Frame, Masks
 
 NAMES = ("person", "vehicle")
 
 
 class Teacher:
-    """Sees the same objects in every picture: boxes x1 y1 x2 y2 whose left halves are the masks."""
+    """Sees the same objects in every picture: boxes x1 y1 x2 y2 whose left halves are the masks.
 
-    card = ModelCard("teacher", "detect", "1", "0" * 64, "none", None, ("car", "person"))
+    `stopped`: Ctrl-C comes with the picture of this number.
+    """
 
-    def __init__(self, *objects: tuple[int, tuple[int, int, int, int]], masked: bool = True) -> None:
-        self._objects, self._masked = objects, masked
+    def __init__(
+        self, *objects: tuple[int, tuple[int, int, int, int]], masked: bool = True, stopped: int | None = None
+    ) -> None:
+        self.card = ModelCard("teacher", "detect", "1", "0" * 64, "none", None, ("car", "person"), masks=masked)
+        self.shown: list[int] = []
+        self._objects, self._masked, self._stopped = objects, masked, stopped
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        if self._stopped in [frame.index for frame in frames]:
+            raise KeyboardInterrupt
+        self.shown += [frame.index for frame in frames]
         boxes = np.array([box for _, box in self._objects], np.float32).reshape(-1, 4)
         crops = []
         for x1, y1, x2, y2 in boxes.astype(int).tolist():
@@ -61,6 +70,7 @@ def labelled(
         classes,
         teacher=teacher,
         folder=tmp_path,
+        work=tmp_path / ".work",
         overlap=0.6,
         told=lambda _: None,
     )
@@ -118,8 +128,72 @@ def test_a_mask_that_somebody_drew_stays(tmp_path: Path) -> None:
         ClassMap.parse("person,vehicle=car", teacher.card.classes),
         teacher=teacher,
         folder=tmp_path,
+        work=tmp_path / ".work",
         overlap=0.6,
         told=lambda _: None,
     )
     entry = json.loads(found.write().read_text())["annotations"][0]
     assert mask_of(entry["segmentation"], 100, 200).sum() == 40 * 80
+
+
+PERSON, CAR = (0, (10, 10, 50, 90)), (1, (100, 20, 140, 60))
+SEEN = (1, (10, 10, 50, 90))  # by the teacher, in its labels
+
+
+def many(folder: Path) -> list[LabelledPicture]:
+    """Two pieces of pictures and some more, by turns with one object and with two."""
+    folder.mkdir()
+    one, two = picture(folder / "one.png", PERSON), picture(folder / "two.png", PERSON, CAR)
+    return [two if number % 2 else one for number in range(2 * PIECE + 30)]
+
+
+def label(folder: Path, pictures: Sequence[LabelledPicture], teacher: Teacher) -> bytes:
+    """What is written, work included, into a folder."""
+    classes = ClassMap.parse("person,vehicle=car", teacher.card.classes)
+    found = label_masks(
+        pictures, classes, teacher=teacher, folder=folder, work=folder / "work", overlap=0.6, told=lambda _: None
+    )
+    return found.write().read_bytes()
+
+
+def test_after_an_interruption_the_same_is_written_and_little_is_looked_at_again(tmp_path: Path) -> None:
+    pictures = many(tmp_path / "pictures")
+    whole = label(tmp_path / "whole", pictures, Teacher(SEEN))
+    entries = json.loads(whole)["annotations"]
+    assert [one["id"] for one in entries] == [*range(1, 3 * len(pictures) // 2 + 1)]
+    assert sum("segmentation" in one for one in entries) == len(pictures)
+    for stopped in (PIECE - 10, PIECE + 20, 2 * PIECE + 10):
+        with pytest.raises(KeyboardInterrupt):
+            label(tmp_path / "mine", pictures, Teacher(SEEN, stopped=stopped))
+        assert not (tmp_path / "mine" / ANNOTATIONS).exists()
+    last = Teacher(SEEN)
+    assert label(tmp_path / "mine", pictures, last) == whole
+    assert last.shown == [*range(2 * PIECE, len(pictures))]
+
+
+@pytest.mark.parametrize("content", [b"[{", b"[]", b"{}", b"\xff"])
+def test_a_damaged_piece_is_told_and_made_again_once_it_is_deleted(content: bytes, tmp_path: Path) -> None:
+    pictures = many(tmp_path / "pictures")
+    whole = label(tmp_path / "mine", pictures, Teacher(SEEN))
+    damaged = tmp_path / "mine" / "work" / "000000.json"
+    damaged.write_bytes(content)
+    with pytest.raises(TrainingError, match=r"000000\.json .*; delete it, what it held is then made again"):
+        label(tmp_path / "mine", pictures, Teacher(SEEN))
+    damaged.unlink()
+    assert label(tmp_path / "mine", pictures, Teacher(SEEN)) == whole
+
+
+def test_no_pictures_give_an_empty_file(tmp_path: Path) -> None:
+    assert json.loads(label(tmp_path / "mine", [], Teacher(SEEN)))["annotations"] == []
+
+
+def test_all_that_decides_the_labels_changes_their_digest(tmp_path: Path) -> None:
+    pictures = many(tmp_path / "pictures")[:2]
+    drawn = [replace(pictures[0], shapes=([[10, 10, 50, 10, 50, 90]],)), pictures[1]]
+    moved = [replace(pictures[0], path=tmp_path / "elsewhere.png"), pictures[1]]
+    digests = {
+        digest_of(some, data, tmp_path / "mine")
+        for some, data in ((pictures, "a"), (pictures, "b"), (drawn, "a"), (moved, "a"), (pictures[:1], "a"))
+    }
+    assert len(digests) == 5
+    assert digest_of(pictures, "a", tmp_path / "mine") == digest_of([*pictures], "a", tmp_path / "mine")
