@@ -8,14 +8,14 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 from uuid import UUID
 
@@ -61,14 +61,24 @@ class WorkerPool:
     """
 
     def __init__(
-        self, workers: int, settings: Settings, writer: RunWriter, observer: RunObserver, *, preview: Path | None = None
+        self,
+        workers: int,
+        settings: Settings,
+        writer: RunWriter,
+        observer: RunObserver,
+        *,
+        preview: Path | None = None,
+        begun: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`writer`: of the run, which this process keeps alive in the store. `preview`: as for Processor."""
+        """`writer`: of the run, which this process keeps alive in the store. `preview`: as for Processor. `begun`: as
+        for Models.
+        """
         self._count = workers
         self._settings = _sharing(settings, workers)
         self._writer = writer
         self._observer = observer
         self._preview = preview
+        self._begun = dict(begun)
         self._context = multiprocessing.get_context("spawn")  # threads and networks do not survive a fork
         self._workers: list[_Worker] = []
         self._stopped = False
@@ -178,7 +188,7 @@ class WorkerPool:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=_work,
-            args=(theirs, self._settings, self._writer.public_id, self._writer.holder, self._preview),
+            args=(theirs, self._settings, self._writer.public_id, self._writer.holder, self._preview, self._begun),
             name="sightline worker",
         )
         resource_tracker.ensure_running()  # its start would let the signals through again
@@ -256,7 +266,9 @@ class _Inbox:
             self._processor.go_on()
 
 
-def _work(pipe: Connection, settings: Settings, run: UUID, holder: Holder, preview: Path | None) -> None:
+def _work(
+    pipe: Connection, settings: Settings, run: UUID, holder: Holder, preview: Path | None, begun: dict[str, str]
+) -> None:
     """A worker process. `holder`: the one that started it, and keeps the run alive unless another has taken it over."""
     for number in _TO_ALL:
         signal.signal(number, signal.SIG_IGN)
@@ -268,7 +280,7 @@ def _work(pipe: Connection, settings: Settings, run: UUID, holder: Holder, previ
             job = inbox.next()
             try:
                 if processor is None:
-                    models = Models.load_for_files(settings, job.shape)
+                    models = Models.load_for_files(settings, job.shape, begun=begun)
                     processor = Processor(database, writer, settings, models, observer=_Reporter(pipe), preview=preview)
                     processor.register_models()
                     inbox.attend(processor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -39,6 +40,9 @@ _CHANGES_NOTHING = (
     f"{LICENCES}.",
 )
 
+
+_SECTIONS = {"detect": "detector", "segment": "segmenter", "embed": "embedder"}  # of the settings, by a model's task
+_TOLD_ARITHMETIC = re.compile(r"(?:openvino|torch) \S+ (?:int8\+)?(f32|bf16|f16)")  # runtimes of those that obey
 
 _NamesFile = TypeVar("_NamesFile", DetectorSettings, SegmenterSettings, EmbedderSettings, FusionSettings)
 
@@ -114,6 +118,15 @@ def stored_scores(kept: Mapping[str, Any]) -> Calibration | None:
     return None if pairs is None else tuple((float(score), float(precision)) for score, precision in pairs)
 
 
+def stored_arithmetic(kept: Mapping[str, Any]) -> dict[str, str]:
+    """In what the models of a stored run computed that can be told it: by section, f32, bf16 or f16.
+
+    Not the 8 bits of some layers: those are in the file, and this is of the others.
+    """
+    ran = {_SECTIONS[task]: _TOLD_ARITHMETIC.fullmatch(runtime) for task, (*_, runtime) in kept.get(MODELS, {}).items()}
+    return {section: found[1] for section, found in ran.items() if found is not None}
+
+
 def stored_outputs(kept: Mapping[str, Any]) -> Outputs:
     """The files that a stored run was asked for."""
     return Outputs(**{name: Path(path) for name, path in kept.get(OUTPUTS, {}).items()})
@@ -137,8 +150,9 @@ def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between the kept settings of two runs and decides what they write: "key.path: old -> new"."""
     before, after = _flat(_compared(stored)), _flat(_compared(now))
     changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    elsewhere = _computed_otherwise(stored, now)
     return [
-        f"{key}: {before.get(key)} -> {after.get(key)}"
+        elsewhere.get(key, f"{key}: {before.get(key)} -> {after.get(key)}")
         for key in changed
         if not key.startswith(_CHANGES_NOTHING) and not (key.endswith(".weights") and _same_models(stored, now))
     ]
@@ -298,6 +312,17 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _shown_model(key: Sequence[str]) -> str:
     name, code, sha256, runtime = key
     return f"{name} (sha256 {sha256[:12]}, {runtime}, {code})"
+
+
+def _computed_otherwise(stored: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """What to say of each network that is the same, but runs on another device or in other numbers; by its key."""
+    before, after = stored.get(MODELS, {}), now.get(MODELS, {})
+    return {
+        f"{MODELS}.{task}": f"{MODELS}.{task}: {before[task][0]} ran as {before[task][-1]}, and would now run as "
+        f"{after[task][-1]}, with other results (resume on a machine like the one it began on)"
+        for task in before.keys() & after.keys()
+        if before[task][:-1] == after[task][:-1]
+    }
 
 
 def _same_models(stored: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

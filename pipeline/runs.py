@@ -27,6 +27,7 @@ from pipeline.run_record import (
     inputs,
     media_folder,
     run_record,
+    stored_arithmetic,
     stored_drawn,
     stored_outputs,
     stored_settings,
@@ -91,6 +92,7 @@ class Run:
         self._preview = preview
         self._resumed: UUID | None = None
         self._drawn: dict[str, list[DrawnRule]] = {}  # zones and lines of a run that goes on, by address
+        self._begun: dict[str, str] = {}  # arithmetic in which a run began that goes on, by section of the settings
         self._analytics: dict[str, AnalyticsSettings] = {}  # of sources for which some were drawn, by address
         self._work: Work | None = None
         self._paused = False
@@ -124,6 +126,7 @@ class Run:
         )
         found._resumed = run.run.public_id
         found._drawn = stored_drawn(run.run.settings)
+        found._begun = stored_arithmetic(run.run.settings)
         return found
 
     def resume_last(self) -> bool:
@@ -140,6 +143,7 @@ class Run:
         self._resumed = last.run.public_id
         self._settings = _as_precise(settings, stored_settings(last.run.settings, settings.store.database))
         self._drawn = stored_drawn(last.run.settings)
+        self._begun = stored_arithmetic(last.run.settings)
         self._addresses = _unfinished(last)
         return True
 
@@ -162,7 +166,7 @@ class Run:
         if self._resumed is None:  # one that goes on may have done all that can be read
             refuse_unreadable(seen)
             settings = Models.settled(settings)
-        models = Models.load_for_files(settings, first_shape(seen))
+        models = Models.load_for_files(settings, first_shape(seen), begun=self._begun)
         settings = self._settings = models.completed(settings)
         record = run_record(settings, models.detector, models.embedder, self._outputs, segmenter=models.segmenter)
         with open_database(settings.store.database) as database:
@@ -234,7 +238,12 @@ class Run:
         processor.register_models()
         if min(self._workers, len(jobs)) > 1:
             with WorkerPool(
-                min(self._workers, len(jobs)), self._settings, writer, self._observer, preview=preview
+                min(self._workers, len(jobs)),
+                self._settings,
+                writer,
+                self._observer,
+                preview=preview,
+                begun=self._begun,
             ) as pool:
                 self._take_on(pool)
                 pool.process(jobs, outcome)

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.camera_settings import WatchSettings
 from pipeline.config import Settings, load_settings, parse
 from pipeline.outputs import Outputs
-from pipeline.run_record import camera_detect_hash, differences, inputs, run_record, stored_outputs, stored_settings
+from pipeline.run_record import (
+    camera_detect_hash,
+    differences,
+    inputs,
+    run_record,
+    stored_arithmetic,
+    stored_outputs,
+    stored_settings,
+)
 from tests.fakes import FakeDetector, FakeEmbedder
 
 
@@ -71,6 +81,40 @@ def test_differences_are_named_and_what_decides_nothing_is_not() -> None:
         "models.embed: fake (sha256 000000000000, none, 1) -> None",
     ]
     assert before.settings_hash != after.settings_hash
+
+
+def test_other_arithmetic_of_the_same_network_says_what_to_do() -> None:
+    def kept(runtime: str) -> dict[str, Any]:
+        detector = FakeDetector()
+        detector.card = replace(detector.card, runtime=runtime)
+        return dict(run_record(Settings(), detector, None, Outputs()).settings)
+
+    short, long = kept("openvino CPU bf16"), kept("openvino CPU f32")
+    assert differences(short, short) == []
+    assert differences(short, long) == [
+        "models.detect: fake ran as openvino CPU bf16, and would now run as openvino CPU f32, with other results "
+        "(resume on a machine like the one it began on)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "begun"),
+    [
+        ("openvino CPU f32", {"detector": "f32"}),
+        ("openvino GPU.1 f16", {"detector": "f16"}),
+        ("openvino CPU int8+bf16", {"detector": "bf16"}),
+        ("torch CUDA bf16", {"detector": "bf16"}),
+        ("onnxruntime CPU f32", {}),  # computes in what the file has
+        ("openvino CPU f32 + openvino CPU int8+f32", {}),  # two that are fused
+        ("none", {}),
+    ],
+)
+def test_a_run_says_in_which_arithmetic_it_began(runtime: str, begun: dict[str, str]) -> None:
+    detector = FakeDetector()
+    detector.card = replace(detector.card, runtime=runtime)
+    record = run_record(Settings(), detector, FakeEmbedder(), Outputs())
+    assert stored_arithmetic(record.settings) == begun
+    assert stored_arithmetic({}) == {}
 
 
 def test_outputs_come_back(tmp_path: pytest.TempPathFactory) -> None:
