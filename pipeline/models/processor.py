@@ -1,32 +1,41 @@
-"""What this machine's processor computes fast, as far as it says so."""
+"""What this machine's processor computes fast, as far as Linux says so."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 
-from pipeline.models.openvino_core import core
-
 _CPUINFO = Path("/proc/cpuinfo")
-_BYTE_UNITS = {"avx512_vnni", "avx_vnni"}  # x86, as Linux calls them
+_BYTE_UNITS = frozenset({"avx512_vnni", "avx_vnni"})  # x86, as Linux calls them
+_BFLOAT_UNITS = frozenset({"amx_bf16", "avx512_bf16"})
 
 
 def best_in_bytes(flags: frozenset[str] | None = None, capabilities: frozenset[str] | None = None) -> bool:
     """Whether networks in 8 bits are by far the fastest: it has units for them, and none for bfloat16.
 
-    With those for both, bfloat16 is about as fast and loses nothing. False where it does not say what it has, as on
-    other systems than Linux. `flags`: what Linux says of it, `capabilities`: what OpenVINO does; None: asked.
+    With those for both, bfloat16 is about as fast and loses nothing. False where Linux does not say what it has, and
+    on ARM. `flags`: what Linux says of it, `capabilities`: what OpenVINO does; None: asked.
     """
-    known = _flags() if flags is None else flags
-    if not known & _BYTE_UNITS:
+    if not _BYTE_UNITS & (_flags() if flags is None else flags):
         return False
     if capabilities is None:
+        from pipeline.models.openvino_core import core
+
         capabilities = frozenset(core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
     return "BF16" not in capabilities
 
 
+def has_bfloat_units(flags: frozenset[str] | None = None) -> bool:
+    """Whether an x86 processor has units for bfloat16, whatever a library makes of them.
+
+    False on ARM, also where it has them: what torch gains by them there is not measured. `flags`: as above.
+    """
+    return bool(_BFLOAT_UNITS & (_flags() if flags is None else flags))
+
+
 @cache
 def _flags() -> frozenset[str]:
+    """Of the first core; none on other systems, and on ARM, whose features stand under another name."""
     if not _CPUINFO.is_file():
         return frozenset()
     lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import ModelError
+from pipeline.models.processor import has_bfloat_units
 
 PRECISIONS = ("auto", "f32", "bf16")
 _N = TypeVar("_N", bound=nn.Module)
-_BFLOAT_UNITS = ("amx_bf16", "avx512_bf16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,7 @@ def computes_bfloat16(device: torch.device) -> bool:
     """Whether a graphics card, or an x86 processor, has units for it; without them it would be slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(unit) for unit in _BFLOAT_UNITS)
+    return has_bfloat_units()  # torch says it itself only in its latest versions
 
 
 def _device(name: str) -> torch.device:
