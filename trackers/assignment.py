@@ -23,9 +23,11 @@ def best_assignment(gains: FloatArray) -> tuple[IntArray, IntArray]:
     return rows, columns
 
 
-def _load() -> Any:
-    """From the one compiled file; from scipy.optimize where a build of scipy keeps it elsewhere."""
-    folder = Path(scipy.__path__[0]) / "optimize"
+def solver_of(folder: Path) -> Any:
+    """The function from the one compiled file; from all of scipy.optimize where a build of scipy keeps it elsewhere.
+
+    `folder`: in which scipy.optimize lies.
+    """
     for suffix in importlib.machinery.EXTENSION_SUFFIXES:
         file = folder / f"{_MODULE}{suffix}"
         spec = importlib.util.spec_from_file_location(f"scipy.optimize.{_MODULE}", file) if file.is_file() else None
@@ -38,4 +40,4 @@ def _load() -> Any:
     return whole
 
 
-_solve = _load()
+_solve = solver_of(Path(scipy.__path__[0]) / "optimize")
