@@ -37,7 +37,7 @@ def test_nothing_else_is_loaded(words: list[str]) -> None:
         f"try:\n    cli.main({words!r})\nexcept SystemExit:\n    pass\n"
         "print([name for name in ('numpy', 'sqlalchemy', 'pipeline.watch_verbs') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout
 
 

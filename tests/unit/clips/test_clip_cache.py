@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.clips.cache import LEFT_OVER, FileCache
 from pipeline.errors import BusyError, OutputError
+from tests.promptness import until
 
 
 def writes(content: bytes) -> Callable[[Path], None]:
@@ -98,18 +99,15 @@ def test_only_so_many_are_made_at_once_and_only_so_many_wait(tmp_path: Path) -> 
     def held(path: Path) -> None:
         at_work.append(1)
         busy.release()
-        assert go.wait(10)
+        assert go.wait(120)
         path.write_bytes(b"x")
 
     threads = [threading.Thread(target=cache.get, args=(key, ".x", held)) for key in ("aa", "bb", "cc")]
     for thread in threads:
         thread.start()
-    assert busy.acquire(timeout=10)
-    assert busy.acquire(timeout=10)
-    deadline = time.monotonic() + 10
-    while len(cache._one._users) < 3:  # which of the three waits is the scheduler's choice
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    assert busy.acquire(timeout=120)
+    assert busy.acquire(timeout=120)
+    until(lambda: len(cache._one._users) == 3)  # which of the three waits is the scheduler's choice
     assert len(at_work) == 2
     with pytest.raises(BusyError, match="try again"):
         cache.get("dd", ".x", held)

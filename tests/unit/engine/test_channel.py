@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.channel import Cancelled, Channel
+from tests.promptness import allowed
 
 
 def started(work: Callable[[], object]) -> threading.Thread:
@@ -33,7 +34,7 @@ def test_a_full_channel_holds_its_producer_back() -> None:
     time.sleep(0.05)
     assert thread.is_alive()
     assert [channel.get() for _ in range(5)] == [0, 1, 2, 3, 4]
-    thread.join(5)
+    thread.join(allowed(5))
     assert not thread.is_alive()
     assert channel.high_water == 2
 
@@ -54,7 +55,7 @@ def test_cancelling_wakes_both_ends(waiting: str) -> None:
     thread = started(wait)
     time.sleep(0.02)
     channel.cancel()
-    thread.join(5)
+    thread.join(allowed(5))
     assert outcome == ["cancelled"]
     with pytest.raises(Cancelled):
         channel.get()
@@ -66,7 +67,7 @@ def test_closing_wakes_a_waiting_consumer() -> None:
     thread = started(lambda: items.append(channel.get()))
     time.sleep(0.02)
     channel.close()
-    thread.join(5)
+    thread.join(allowed(5))
     assert items == [None]
 
 

@@ -17,6 +17,7 @@ from pipeline.errors import DamagedSourceError, SourceError
 from pipeline.schedule import every_nth
 from pipeline.sinks.base import ChunkEnd
 from tests.fakes import FakeDetector, FakeEmbedder, FakeSegmenter, FakeSource, FakeTracker, RecordingSink
+from tests.promptness import allowed, until
 
 
 @pytest.fixture(autouse=True)
@@ -321,7 +322,7 @@ def test_a_frame_is_written_while_later_ones_are_detected() -> None:
                 detected.set()
             return super().detect(frames)
 
-    sink = RecordingSink(on_write=lambda result: waited.append(detected.wait(20)) if result.frame.index == 0 else None)
+    sink = RecordingSink(on_write=lambda result: waited.append(detected.wait(120)) if result.frame.index == 0 else None)
     Engine([Stream(FakeSource(8), FakeTracker(), [sink])], Signalling()).run()
     assert waited == [True]
 
@@ -333,19 +334,17 @@ def test_sizes_below_one_are_refused(wrong: dict[str, int]) -> None:
 
 
 def test_a_pause_reads_no_more_until_it_ends() -> None:
-    sink, source = RecordingSink(seconds_each=0.002), FakeSource(400)
-    engine = Engine([Stream(source, FakeTracker(), [sink])], FakeDetector(), capacity=1)
+    sink = RecordingSink(on_write=lambda result: engine.pause() if result.frame.index == 4 else None)
+    engine = Engine([Stream(FakeSource(400), FakeTracker(), [sink])], FakeDetector(), capacity=1)
     runner = threading.Thread(target=engine.run)
     runner.start()
-    while len(sink.results) < 5:
-        time.sleep(0.002)
-    engine.pause()
-    time.sleep(0.2)  # what was read before comes through
+    until(lambda: len(sink.results) >= 5)
+    time.sleep(allowed(0.2))  # what was read before comes through
     before = len(sink.results)
     time.sleep(0.2)
     assert len(sink.results) == before < 400
     engine.go_on()
-    runner.join(30)
+    runner.join(120)
     assert [result.frame.index for result in sink.results] == list(range(400))
 
 
@@ -375,9 +374,8 @@ def test_a_stream_that_was_done_already_gives_nothing() -> None:
 
 
 def test_a_stop_cuts_a_chunk() -> None:
-    sink, source = RecordingSink(), FakeSource(1000)
-    engine = Engine([Stream(source, FakeTracker(), [sink])], FakeDetector(seconds_each=0.001), chunk=100)
-    threading.Timer(0.05, engine.stop).start()
+    sink = RecordingSink(on_write=lambda result: engine.stop() if result.frame.index == 20 else None)
+    engine = Engine([Stream(FakeSource(1000), FakeTracker(), [sink])], FakeDetector(seconds_each=0.001), chunk=100)
     engine.run()
     last = sink.results[-1]
     assert last.state is not None

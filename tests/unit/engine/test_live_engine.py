@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,7 +29,7 @@ from tests.fakes import (
     FakeTracker,
     RecordingSink,
 )
-from tests.promptness import allowed, promptly
+from tests.promptness import allowed, promptly, until
 from trackers.deepsort import DeepSort
 from trackers.doubts import Doubts
 from trackers.structures import Detections, Frame, Gap, State, Tracks
@@ -80,17 +80,10 @@ def running(detector: Detector | None = None, **settings: Any) -> Iterator[Runni
         raise
     finally:
         one.engine.stop()
-        one.thread.join(20)
+        one.thread.join(allowed(20))
     assert not one.thread.is_alive()
     if one.error is not None:
         raise one.error
-
-
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.005)
 
 
 class Gathering(RecordingSink):
@@ -231,7 +224,7 @@ def test_gaps_and_another_size_reach_the_tracker() -> None:
 def test_a_fast_camera_never_starves_a_slow_one() -> None:
     """One camera always has another frame; five give one now and then. Each of these is in the next batch but one."""
     fast, slow = FakeFeed("fast", policy="batch"), [FakeFeed(f"slow {number}") for number in range(5)]
-    for number in range(400):
+    for number in range(2000):
         fast.push(seconds=number / 100)
     detector, sinks = FakeDetector(seconds_each=0.002), [RecordingSink() for _ in range(6)]
     with running(detector) as one:
@@ -243,7 +236,7 @@ def test_a_fast_camera_never_starves_a_slow_one() -> None:
             for feed in slow:
                 feed.push()
             until(lambda turn=turn: all(len(sink.results) >= turn for sink in sinks[1:]))
-            assert fast.taken < 400  # it had frames all the time
+            assert fast.taken < 2000  # it had frames all the time
             queued = {stream: number for number, batch in enumerate(detector.batches) for stream, _ in batch}
             # five cameras and the fast one are 6 in the queue, two batches of 4; one was under way, one being made
             assert all(queued[number] - before <= 4 for number in range(1, 6))
@@ -256,7 +249,7 @@ def test_the_stream_that_has_waited_longest_comes_first() -> None:
 
     class Held(FakeDetector):
         def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-            assert gate.wait(10)
+            assert gate.wait(120)
             return super().detect(frames)
 
     detector, feeds = Held(), [FakeFeed(f"camera {number}") for number in range(6)]
@@ -276,13 +269,13 @@ def test_the_stream_that_has_waited_longest_comes_first() -> None:
 
 def test_a_lone_camera_does_not_wait_for_others_and_two_share_batches() -> None:
     lone, sink = FakeFeed(), RecordingSink()
-    with running(max_wait=0.5) as one:
+    with running(max_wait=allowed(0.5)) as one:
         one.add(0, lone, sink)
         lone.play(20, 10)
         until(lambda: len(sink.results) >= 8)
-        assert one.engine.report().streams[0].to_track.p50 < 0.2
+        assert one.engine.report().streams[0].to_track.p50 < allowed(0.2)
     detector, feeds, sinks = FakeDetector(), [FakeFeed("a"), FakeFeed("b")], [RecordingSink(), RecordingSink()]
-    with running(detector, max_wait=0.5) as one:
+    with running(detector, max_wait=allowed(0.5)) as one:
         for number, feed in enumerate(feeds):
             one.add(number, feed, sinks[number])
         for _ in range(10):
@@ -302,12 +295,13 @@ def test_with_a_slow_detector_lag_stays_bounded_and_drops_are_counted() -> None:
         for number, feed in enumerate(feeds):
             one.add(number, feed, sinks[number])
         for feed in feeds:
-            feed.play(25, 200)
-        time.sleep(3)
+            feed.play(25, 10_000)
+        until(lambda: all(len(sink.results) >= 12 for sink in sinks))
         report = one.engine.report()
     for number, feed in enumerate(feeds):
-        assert report.streams[number].to_track.p99 < 1.0
-        assert 5 < report.streams[number].frames < 30
+        assert report.streams[number].to_track.p50 < 1.0  # of frames that line up, half would be later
+        assert report.streams[number].to_track.p99 < allowed(1.0)
+        assert report.streams[number].frames < 30
         assert feed.dropped["stale"] > 20
         assert feed.taken == len(sinks[number].results)  # all that was taken was finished
         assert indices(sinks[number]) == list(range(feed.taken))
@@ -322,11 +316,11 @@ def test_the_slower_the_network_the_smaller_the_batches() -> None:
         for number, feed in enumerate(feeds):
             one.add(number, feed, sink if number == 0 else RecordingSink())
         for feed in feeds:
-            feed.play(25, 200)
-        time.sleep(5)
+            feed.play(25, 10_000)
+        until(lambda: sum(one.engine.report().batches.values()) >= 15)
         report = one.engine.report()
     assert sum(count for size, count in report.batches.items() if size <= 2) > 0.5 * sum(report.batches.values())
-    assert report.streams[0].to_track.p50 < 0.8
+    assert report.streams[0].to_track.p50 < allowed(0.8)
 
 
 def test_slow_sinks_hold_back_the_cameras_not_the_memory() -> None:
@@ -336,7 +330,7 @@ def test_slow_sinks_hold_back_the_cameras_not_the_memory() -> None:
         feed.play(100, 1000)
         time.sleep(2)
         report = one.engine.report()
-    assert report.streams[0].to_track.p99 < 1.0
+    assert report.streams[0].to_track.p99 < allowed(1.0)
     assert feed.dropped["stale"] > 60
     assert feed.taken == len(sink.results)
 
@@ -413,7 +407,7 @@ def test_a_failure_within_a_stream_ends_that_stream_alone(broken: str) -> None:
             if broken == "tracker" and number == 2:
                 tracker._fail_at = 1.0
             until(lambda number=number: len(sinks[0].results) == number + 1)
-            time.sleep(0.01)
+            until(lambda: bad.taken == bad.read or bool(one.failed))  # else the next would take its place
         if broken == "closing a sink":
             one.engine.remove(2)
         until(lambda: len(one.failed) == 1)
@@ -507,12 +501,12 @@ def test_what_is_gathered_is_stored_soon_also_when_the_camera_falls_silent() -> 
         until(lambda: bool(sink.stored))
         frames, end, stored = sink.stored[0]
         assert (frames, end) == (1, ChunkEnd.CUT)
-        assert 0.15 < stored - pushed < 0.6
+        assert 0.15 < stored - pushed < allowed(0.6)
         time.sleep(0.5)
         assert len(sink.stored) == 1  # nothing new
         report = one.engine.report().streams[0]
         assert report.to_store.count == 1
-        assert 0.15 < report.to_store.p50 < 0.6
+        assert 0.15 < report.to_store.p50 < allowed(0.6)
 
 
 def test_chunks_are_cut_by_time_and_whole_by_number() -> None:
@@ -666,7 +660,7 @@ def test_a_detector_that_fails_on_everything_ends_the_engine_with_its_cause(came
             detector.bad = 66
             for feed in feeds * 12:
                 feed.push()
-            one.thread.join(10)
+            one.thread.join(allowed(10))
 
     with pytest.raises(ModelError, match="too odd") as caught:
         run()
@@ -690,7 +684,7 @@ def test_a_store_that_fails_ends_the_engine() -> None:
                 feed = FakeFeed(str(number))
                 one.add(number, feed, sink)
                 feed.push()
-            one.thread.join(10)
+            one.thread.join(allowed(10))
 
     with pytest.raises(StoreError, match="disk is full"):
         run()
@@ -709,19 +703,24 @@ def test_a_stop_finishes_and_stores_what_was_taken_within_a_second() -> None:
         until(lambda: all(len(sink.results) > 3 for sink in sinks))
         with promptly(1.0):
             one.engine.stop()
-            one.thread.join(10)
+            one.thread.join(allowed(10))
     for feed, sink in zip(feeds, sinks, strict=True):
         assert feed.taken == len(sink.results) == sum(frames for frames, *_ in sink.stored)
         assert sink.ending == "finished"
         assert feed.closed == 1
 
 
+def terminate(result: Result) -> None:
+    """Send this process a signal once some frames are through."""
+    if result.frame.index == 5:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def test_a_signal_ends_it_in_the_main_thread() -> None:
-    one, feed, sink = Running(), FakeFeed(), Gathering()
+    one, feed, sink = Running(), FakeFeed(), Gathering(on_write=terminate)
     one.add(0, feed, sink)
     feed.play(50, 10_000)
     before = signal.signal(signal.SIGTERM, lambda *_: one.engine.stop())
-    threading.Timer(0.4, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
     try:
         with promptly(1.4):
             one.engine.run()
@@ -735,11 +734,10 @@ def test_an_interrupt_in_the_main_thread_is_raised_after_everything_was_left() -
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    one, feed, sink = Running(), FakeFeed(), Gathering()
+    one, feed, sink = Running(), FakeFeed(), Gathering(on_write=terminate)
     one.add(0, feed, sink)
     feed.play(50, 10_000)
     before = signal.signal(signal.SIGTERM, interrupt)
-    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
     try:
         with pytest.raises(KeyboardInterrupt):
             one.engine.run()
@@ -757,18 +755,18 @@ def test_a_stage_that_hangs_is_named_and_does_not_hold_up_the_stop(stage: str) -
     class Stuck(FakeDetector):
         def detect(self, frames: Sequence[Frame]) -> list[Detections]:
             if stage == "detect" and any(frame.index == 2 for frame in frames):
-                free.wait(20)
+                free.wait(120)
             return super().detect(frames)
 
     class StuckTracker(FakeTracker):
         def update(self, *args: Any, **more: Any) -> Tracks:
             if stage == "track" and len(self.times) == 2:
-                free.wait(20)
+                free.wait(120)
             return super().update(*args, **more)
 
     def stuck(result: Result) -> None:
         if stage == "write" and result.frame.index == 2:
-            free.wait(20)
+            free.wait(120)
 
     feed, sink = FakeFeed("gate"), Gathering(on_write=stuck)
     one = Running(Stuck(), hang_seconds=0.3, store_seconds=60)
@@ -778,11 +776,10 @@ def test_a_stage_that_hangs_is_named_and_does_not_hold_up_the_stop(stage: str) -
         feed.push()
         until(lambda number=number: feed.taken == number + 1)
         until(lambda number=number: number == 2 or len(sink.results) == number + 1)
-    until(lambda: bool(one.engine.report().hanging))
-    assert one.engine.report().hanging[0].startswith(f"{stage} (gate, for ")
+    until(lambda: any(told.startswith(f"{stage} (gate, for ") for told in one.engine.report().hanging))
     with promptly(2.5):
         one.engine.stop()
-        one.thread.join(19)
+        one.thread.join(allowed(19))
     assert isinstance(one.error, HangError)
     assert f"{stage} (gate" in str(one.error)
     assert feed.closed == 1
@@ -802,19 +799,21 @@ def test_a_hanging_feed_is_removed_without_the_others_noticing() -> None:
         one.add(1, slow, RecordingSink())
         good.play(50, 10_000)
         until(lambda: len(sink.results) > 5)
+        before = len(sink.results)
         removal = threading.Thread(target=one.engine.remove, args=(1,))
         removal.start()
         while removal.is_alive():
             slow.push()  # it sends until its connection ends
             time.sleep(0.02)
         removal.join()
+        assert len(sink.results) > before + 10  # in a second; the frames are 50 a second
         assert 1 not in one.engine.report().streams
-    assert max(np.diff([result.frame.time for result in sink.results])) < 0.5
-    assert max(np.diff(written)) < 0.5
+    assert max(np.diff([result.frame.time for result in sink.results])) < allowed(0.5)
+    assert max(np.diff(written)) < allowed(0.5)
 
 
 def test_a_feed_that_does_not_close_is_left_anyway() -> None:
-    stuck, sink = FakeFeed("stuck", close_seconds=2.5), RecordingSink()
+    stuck, sink = FakeFeed("stuck", close_seconds=2 + allowed(0.5)), RecordingSink()
     with running() as one:
         one.add(1, stuck, sink)
         stuck.push()
@@ -841,7 +840,7 @@ def test_a_feed_that_is_over_leaves_also_while_there_is_too_much_to_do() -> None
 def test_a_stop_before_anything_began_and_an_engine_without_streams() -> None:
     with running() as one:
         one.engine.stop()
-        one.thread.join(5)
+        one.thread.join(allowed(5))
         assert not one.thread.is_alive()
     report = one.engine.report()
     assert report.streams == {}

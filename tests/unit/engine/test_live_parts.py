@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 
@@ -16,6 +17,7 @@ from pipeline.models.selection import SelectedClasses
 from pipeline.stages import Follower, describe
 from pipeline.tally import TrackTally
 from tests.fakes import FakeDetector, FakeEmbedder, FakeTracker, make_frame
+from tests.promptness import allowed
 from trackers.structures import Detections, Evidence, Stage, Tracks
 
 
@@ -69,10 +71,10 @@ def test_a_stage_tells_what_it_hangs_on_and_its_pace() -> None:
     assert meter.stuck(0.0) is None
     with meter.busy(2, "gate"):
         time.sleep(0.05)
-        assert meter.stuck(10.0) is None
-        assert meter.stuck(0.01) == "write (gate, for 0 s)"
+        assert meter.stuck(120.0) is None
+        assert re.fullmatch(r"write \(gate, for \d+ s\)", meter.stuck(0.01) or "")
     assert meter.stuck(0.0) is None
-    assert 0.004 < meter.pace < 0.1  # a fifth of 25 ms a frame, or more where the machine is busy
+    assert 0.004 < meter.pace < allowed(0.1)  # a fifth of 25 ms a frame, or more where the machine is busy
     report = meter.report(queue=3)
     assert (report.frames, report.queue, report.busy.count) == (2, 3, 1)
     with pytest.raises(RuntimeError, match="no"), meter.busy(1, "gate"):
@@ -96,14 +98,14 @@ def test_waiting_at_a_channel_ends_with_an_item_its_end_or_the_time() -> None:
     assert not channel.wait(0.05)
     assert time.monotonic() - began >= 0.04
     threading.Timer(0.02, lambda: channel.put(1)).start()
-    assert channel.wait(5)
+    assert channel.wait(allowed(5))
     assert (channel.waiting, channel.get(), channel.waiting) == (1, 1, 0)
     channel.close()
-    assert channel.wait(5)
+    assert channel.wait(allowed(5))
     assert channel.get() is None
     other = Channel[int](1)
     threading.Timer(0.02, other.cancel).start()
-    assert other.wait(5)
+    assert other.wait(allowed(5))
     with pytest.raises(Cancelled):
         other.get()
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.sinks.aside import AsideSink
 from pipeline.sinks.base import Result
 from tests.fakes import make_frame, make_tracks
-from tests.promptness import promptly
+from tests.promptness import promptly, until
 from trackers.structures import Detections
 
 
@@ -22,7 +22,7 @@ class Slow:
     """A sink that works when it is let."""
 
     def __init__(self, *, error: Exception | None = None) -> None:
-        self.let = threading.Event()
+        self.begun, self.let = threading.Event(), threading.Event()
         self.seen: list[int] = []
         self.left = False
         self._error = error
@@ -31,7 +31,8 @@ class Slow:
         return self
 
     def write(self, result: Result) -> None:
-        self.let.wait(5)
+        self.begun.set()
+        self.let.wait(120)
         if self._error is not None:
             raise self._error
         self.seen.append(result.frame.index)
@@ -45,13 +46,11 @@ def test_the_newest_is_given_on_and_nobody_waits() -> None:
     with AsideSink(slow, interval=0.0) as sink:
         with promptly(0.5):
             sink.write(result(0))
-            time.sleep(0.05)  # it is being drawn
+            assert slow.begun.wait(120)  # it is being drawn
             for index in range(1, 100):
                 sink.write(result(index))
         slow.let.set()
-        deadline = time.monotonic() + 5
-        while 99 not in slow.seen and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: 99 in slow.seen, 5)
     assert slow.seen[0] == 0
     assert slow.seen[-1] == 99
     assert len(slow.seen) <= 3
@@ -65,7 +64,9 @@ def test_not_more_often_than_asked_for() -> None:
         for index in range(10):
             now[0] = index * 0.2
             sink.write(result(index))
-            time.sleep(0.02)
+            if index % 3 == 0:
+                until(lambda index=index: index in slow.seen)  # type: ignore[misc]
+            time.sleep(0.02)  # for those that should not be
     assert slow.seen == [0, 3, 6, 9]
 
 
@@ -83,6 +84,7 @@ def test_a_failure_ends_the_pictures_alone(caplog: pytest.LogCaptureFixture) -> 
     with AsideSink(slow, interval=0.0) as sink:
         for index in range(3):
             sink.write(result(index))
-            time.sleep(0.02)
+            until(lambda: "could not be shown" in caplog.text)
+    assert caplog.text.count("could not be shown") == 1
     assert "could not be shown" in caplog.text
     assert slow.left

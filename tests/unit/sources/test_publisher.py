@@ -17,6 +17,7 @@ from pipeline.sources.live_clock import LiveClock
 from pipeline.sources.publisher import Publisher
 from pipeline.sources.ring import Ring
 from pipeline.sources.shared_block import SharedBlock
+from tests.promptness import until
 
 MS = Fraction(1, 1000)
 
@@ -103,13 +104,13 @@ def test_who_is_patient_waits_for_room() -> None:
     desk = Desk(every=True)
     thread = threading.Thread(target=lambda: [desk.put(pts, patient=True) for pts in range(0, 20_000, 100)])
     thread.start()
-    thread.join(1.0)
-    assert thread.is_alive()
+    until(lambda: desk.rings and desk.rings[0].published >= desk.rings[0].slots - 1)
     slots = desk.rings[0].slots
+    thread.join(0.3)
+    assert thread.is_alive()
     assert desk.rings[0].published == slots - 1
     desk.rings[0].taken = 10
-    while desk.rings[0].published < slots + 9:
-        thread.join(0.01)
+    until(lambda: desk.rings[0].published >= slots + 9)
     thread.join(0.1)
     assert desk.rings[0].published == slots + 9
     desk.stopping.set()

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from fractions import Fraction
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
@@ -16,6 +15,7 @@ import numpy as np
 from pipeline.sources.ledger import Count, Ledger
 from pipeline.sources.ring import Ring, Stamp, batch_slots, live_slots
 from pipeline.sources.shared_block import SharedBlock
+from tests.promptness import until
 
 
 def stamp(number: int, *, pts: int | None = 7) -> Stamp:
@@ -88,8 +88,7 @@ def test_a_killed_writer_leaves_everything_readable() -> None:
     writer = context.Process(target=write_for_ever, args=(theirs,), daemon=True)
     writer.start()
     ring, ledger = Ring(SharedBlock(recv_handle(ours))), Ledger(SharedBlock(recv_handle(ours)))
-    while ring.published < 20:
-        time.sleep(0.01)
+    until(lambda: ring.published >= 20, 30, pause=0.01)
     assert writer.pid is not None
     os.kill(writer.pid, signal.SIGKILL)
     writer.join()

@@ -66,7 +66,7 @@ def test_whoever_changes_the_crops_they_are_the_same() -> None:
         "assert torch.equal(epoch(material(), 1)[0], epoch(material(workers=2), 1)[0])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-import time
 
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from pipeline.errors import OutputError, StoreError
 from pipeline.watch.patience import Patience, may_pass
+from tests.promptness import allowed, until
 
 
 def locked() -> StoreError:
@@ -72,13 +72,11 @@ def test_trouble_can_be_seen_while_it_lasts_and_ends_when_somebody_gives_up() ->
 
     thread = threading.Thread(target=work)
     thread.start()
-    deadline = time.monotonic() + 5
-    while patience.trouble is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: patience.trouble is not None, 5)
     assert patience.trouble is not None
     assert patience.trouble.error == "the database is locked"
     patience.end(0.0)
-    thread.join(5)
+    thread.join(allowed(5))
     assert [str(error) for error in caught] == ["the database is locked"]
 
 
@@ -93,14 +91,14 @@ def test_trouble_that_nobody_insists_on_ends_with_the_next_success() -> None:
 
 
 def test_a_success_elsewhere_does_not_hide_what_is_still_tried() -> None:
-    patience, store = Patience(again_seconds=0.05), Store([OutputError("the disk is full")] * 4)
+    patience, store = Patience(again_seconds=0.05), Store([OutputError("the disk is full")] * 100_000)
     thread = threading.Thread(target=patience.insist, args=(store.write,))
     thread.start()
-    while store.calls < 2:
-        time.sleep(0.01)
+    until(lambda: store.calls >= 2)
     patience.went_well()
     assert patience.trouble is not None
-    thread.join(5)
+    store.failures = []
+    thread.join(allowed(5))
     assert patience.trouble is None
 
 
