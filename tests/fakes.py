@@ -458,7 +458,7 @@ class FakeRunControl:
     def _note(self, *call: object) -> None:
         self.calls.append(call)
         if self._held is not None:
-            assert self._held.wait(30)
+            assert self._held.wait(120)
         if self._error is not None:
             raise self._error
 

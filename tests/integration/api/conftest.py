@@ -23,7 +23,7 @@ from pipeline.store.rows import ObjectRow
 from pipeline.store.search import SimilarityIndex
 from pipeline.synthetic.scene import Scene
 from tests.fakes import FakePictures, FakeRunControl
-from tests.integration.api.serving import serving
+from tests.integration.api.serving import asking, serving
 
 
 @dataclass(frozen=True)
@@ -98,5 +98,5 @@ def site(recording: Recording, tmp_path: Path) -> Iterator[Site]:
 @pytest.fixture
 def client(site: Site) -> Iterator[httpx.Client]:
     """The application on this machine, without a password."""
-    with serving(make_app(site.services())) as address, httpx.Client(base_url=address) as client:
+    with serving(make_app(site.services())) as address, asking(address) as client:
         yield client

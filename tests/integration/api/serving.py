@@ -5,13 +5,15 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import httpx
 import uvicorn
 from fastapi import FastAPI
+
+from tests.promptness import allowed, until
 
 
 @contextmanager
@@ -24,15 +26,17 @@ def serving(app: FastAPI) -> Iterator[str]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            deadline = time.monotonic() + 30
-            while not server.started:
-                assert thread.is_alive(), "the server ended before it began"
-                assert time.monotonic() < deadline, "the server does not start"
-                time.sleep(0.01)
+            until(lambda: server.started or not thread.is_alive(), 30, "the server does not start")
+            assert thread.is_alive(), "the server ended before it began"
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(timeout=30)
+            thread.join(timeout=allowed(30))
+
+
+def asking(address: str, *, headers: Mapping[str, str] | None = None) -> httpx.Client:
+    """A client that waits for its answers as long as a busy machine takes."""
+    return httpx.Client(base_url=address, headers=headers, timeout=120)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def plain_request(
 ) -> Plain:
     """A request whose target is sent as it is: clients like to clean paths up."""
     host, _, port = address.removeprefix("http://").partition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    connection = http.client.HTTPConnection(host, int(port), timeout=120)
     try:
         given = {name.lower(): value for name, value in (headers or {}).items()}
         connection.putrequest(method, target, skip_host="host" in given, skip_accept_encoding=True)

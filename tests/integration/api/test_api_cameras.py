@@ -13,7 +13,7 @@ from pipeline.api.services import Limits
 from pipeline.store import tables
 from pipeline.store.states import CameraWish, RunStatus
 from tests.integration.api.conftest import Site
-from tests.integration.api.serving import serving
+from tests.integration.api.serving import asking, serving
 from tests.integration.api.watching import Watched, watch
 
 SECRET = "hunter2"
@@ -101,7 +101,7 @@ def test_adding_a_camera(watched: Watched, site: Site, client: httpx.Client) -> 
 
 def test_a_secret_is_sent_to_no_host_that_a_stranger_names(watched: Watched, site: Site) -> None:
     limits = Limits(login_hosts=("10.0.1.0/24", "dock.example"))
-    with serving(make_app(site.services(limits=limits))) as address, httpx.Client(base_url=address) as client:
+    with serving(make_app(site.services(limits=limits))) as address, asking(address) as client:
 
         def answer(name: str, url: str, secret: str | None) -> int:
             return client.post("/api/cameras", json={"name": name, "url": url, "secret": secret}).status_code
@@ -158,7 +158,7 @@ def test_a_service_that_is_gone_takes_nothing(watched: Watched, client: httpx.Cl
 
 def test_a_stranger_sees_no_camera(watched: Watched, site: Site) -> None:
     gate = watched.camera("gate").public_id
-    with serving(make_app(site.services(password="open sesame"))) as address, httpx.Client(base_url=address) as client:
+    with serving(make_app(site.services(password="open sesame"))) as address, asking(address) as client:
         for method, path in (("GET", "/api/cameras"), ("GET", f"/api/cameras/{gate}/picture"), ("GET", "/api/events")):
             assert client.request(method, path).status_code == 401
         assert client.post(f"/api/cameras/{gate}/remove").status_code == 401

@@ -25,7 +25,7 @@ from pipeline.store.filters import scope_of
 from pipeline.store.queries import observations_of_object
 from pipeline.store.rows import ObjectRow, ObservationTable
 from tests.integration.api.conftest import Site
-from tests.integration.api.serving import serving
+from tests.integration.api.serving import asking, serving
 from trackers.structures import Evidence, Frame, ImageArray
 
 MARGIN = 1_000_000
@@ -246,7 +246,7 @@ def test_an_edit_makes_another_clip(site: Site, client: httpx.Client) -> None:
 def test_who_asks_at_the_same_time_gets_the_same_file(site: Site, client: httpx.Client) -> None:
     address = f"/objects/{site.objects()[0].public_id}/clip.mp4"
     answers: list[httpx.Response] = []
-    threads = [threading.Thread(target=lambda: answers.append(client.get(address, timeout=60))) for _ in range(6)]
+    threads = [threading.Thread(target=lambda: answers.append(client.get(address))) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -305,7 +305,7 @@ def test_two_sources_of_one_track(site: Site, client: httpx.Client) -> None:
 
 def test_the_cache_stays_small(site: Site) -> None:
     limits = Limits(cache_bytes=1)  # the newest file alone
-    with serving(make_app(site.services(limits=limits))) as address, httpx.Client(base_url=address) as client:
+    with serving(make_app(site.services(limits=limits))) as address, asking(address) as client:
         for object_ in site.objects()[:3]:
             assert client.get(f"/objects/{object_.public_id}/crop.jpg").status_code == 200
     assert len(list((site.media / "clips").rglob("*.jpg"))) == 1

@@ -14,7 +14,7 @@ from pipeline.store.filters import Scope, scope_of
 from pipeline.store.queries import observations_of_object
 from pipeline.track_explanation import TrackExplainer
 from tests.integration.api.conftest import Site
-from tests.integration.api.serving import serving
+from tests.integration.api.serving import asking, serving
 from trackers.structures import FloatArray, Frame
 
 PNG = b"\x89PNG, as far as anybody looks"
@@ -42,7 +42,7 @@ def test_the_frame_and_the_box_of_the_moment_are_explained_once(site: Site) -> N
         run = connection.scalar(select(tables.Run.public_id))
     row = len(table) // 2
     services = replace(site.services(), explanations=notes)
-    with serving(make_app(services)) as address, httpx.Client(base_url=address) as client:
+    with serving(make_app(services)) as address, asking(address) as client:
         ask = {"url": f"/objects/{object_.public_id}/explanation.png", "params": {"at": int(table.at[row])}}
         answers = [client.get(**ask) for _ in range(2)]
         notes.now = "b"
@@ -56,7 +56,7 @@ def test_the_frame_and_the_box_of_the_moment_are_explained_once(site: Site) -> N
 
 def test_a_run_that_had_no_network_cannot_be_explained(site: Site) -> None:
     services = replace(site.services(), explanations=TrackExplainer(site.database))
-    with serving(make_app(services)) as address, httpx.Client(base_url=address) as client:
+    with serving(make_app(services)) as address, asking(address) as client:
         answer = client.get(f"/objects/{site.objects()[0].public_id}/explanation.png")
     assert answer.status_code == 422
     assert "judges a picture by those before it" in answer.json()["detail"]

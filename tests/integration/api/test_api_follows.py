@@ -16,7 +16,7 @@ from pipeline.api.services import Limits
 from pipeline.store.run_queries import list_sources
 from tests.clips import number_in, picture, write_clip
 from tests.integration.api.conftest import Site
-from tests.integration.api.serving import serving
+from tests.integration.api.serving import asking, serving
 
 BOX = [10, 20.5, 30, 40]
 
@@ -43,7 +43,7 @@ def seen(answer: httpx.Response) -> np.ndarray[Any, Any]:
 
 def test_any_picture_of_a_video_is_shown(site: Site, videos: Path) -> None:
     app = make_app(site.services(limits=Limits(media_roots=(videos,))))
-    with serving(app) as url, httpx.Client(base_url=url) as client:
+    with serving(app) as url, asking(url) as client:
         clip = {"address": str(videos / "numbered.mp4")}
         told = client.get("/api/videos", params=clip).json()
         assert told == {"name": "numbered.mp4", "width": 192, "height": 128, "fps": 10, "frames": 20}
@@ -112,6 +112,6 @@ def test_what_makes_no_sense_or_reaches_too_far_is_refused(
 
 def test_nobody_follows_without_the_password(site: Site) -> None:
     app = make_app(site.services(password="correct horse"))
-    with serving(app) as url, httpx.Client(base_url=url) as client:
+    with serving(app) as url, asking(url) as client:
         assert client.get("/api/videos/picture", params={"address": "a.mp4"}).status_code == 401
         assert client.post("/api/follows", json={"address": "a.mp4", "box": BOX}).status_code == 401

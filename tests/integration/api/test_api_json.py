@@ -19,7 +19,7 @@ from pipeline.store.search import SimilarityIndex
 from pipeline.store.states import RequestedState, RunStatus
 from tests.fakes import FakePictures, FakeRunControl
 from tests.integration.api.conftest import Site
-from tests.integration.api.serving import serving
+from tests.integration.api.serving import asking, serving
 
 
 def ids(answer: httpx.Response) -> list[str]:
@@ -252,7 +252,7 @@ def test_who_edits_is_named(site: Site) -> None:
     one = str(site.objects()[0].public_id)
     with (
         serving(make_app(site.services(password="open sesame"))) as address,
-        httpx.Client(base_url=address) as client,
+        asking(address) as client,
     ):
         client.post("/login", data={"password": "open sesame"})
         assert client.post("/api/objects/label", json={"objects": [one], "label": "Ada"}).status_code == 200
@@ -275,7 +275,7 @@ def test_steering_a_run(site: Site, client: httpx.Client) -> None:
     assert client.post(f"/api/runs/{uuid4()}/resume").status_code == 404
     site.runs = FakeRunControl(error=StoreError("the run is not alive; resume it"))
     with serving(make_app(site.services())) as address:
-        answer = httpx.post(f"{address}/api/runs/{run}/state", json={"wanted": "stop"})
+        answer = httpx.post(f"{address}/api/runs/{run}/state", json={"wanted": "stop"}, timeout=120)
         assert (answer.status_code, answer.json()) == (409, {"detail": "the run is not alive; resume it"})
 
 
@@ -309,11 +309,15 @@ def test_search_by_picture(site: Site, client: httpx.Client) -> None:
     assert row.crop is not None
     content = (site.media / row.crop.path).read_bytes()
     with serving(make_app(site.services())) as address:
-        answer = httpx.post(f"{address}/api/search", params={"limit": 2}, content=content)
+        answer = httpx.post(f"{address}/api/search", params={"limit": 2}, content=content, timeout=120)
         assert answer.status_code == 200, answer.text
         hits = answer.json()["hits"]
         assert len(hits) == 2
         assert hits[0]["distance"] == pytest.approx(0, abs=1e-5)
         assert site.pictures.shapes == [(row.crop.height, row.crop.width, 3)]
-        assert httpx.post(f"{address}/api/search", params={"model": 99}, content=content).status_code == 404
-        assert httpx.post(f"{address}/api/search", params={"limit": 1000}, content=content).status_code == 422
+        assert (
+            httpx.post(f"{address}/api/search", params={"model": 99}, content=content, timeout=120).status_code == 404
+        )
+        assert (
+            httpx.post(f"{address}/api/search", params={"limit": 1000}, content=content, timeout=120).status_code == 422
+        )

@@ -12,7 +12,7 @@ from pipeline.api.app import make_app
 from pipeline.api.guard import DATA_POLICY
 from pipeline.errors import ConfigError
 from tests.integration.api.conftest import Site
-from tests.integration.api.serving import plain_request, serving
+from tests.integration.api.serving import asking, plain_request, serving
 
 PASSWORD = "correct horse battery staple"
 OTHER = "https://evil.example"
@@ -44,7 +44,7 @@ def test_nothing_but_health_and_the_login_page_is_open(site: Site, guarded: str)
 
 
 def test_browsers_are_sent_to_the_login_page_and_back(guarded: str) -> None:
-    with httpx.Client(base_url=guarded, headers={"accept": "text/html"}) as client:
+    with asking(guarded, headers={"accept": "text/html"}) as client:
         sent = client.get("/tracks?run=1&name=a b")
         assert sent.status_code == 303
         assert sent.headers["location"] == "/login?next=/tracks%3Frun%3D1%26name%3Da%2520b"
@@ -68,17 +68,17 @@ def test_browsers_are_sent_to_the_login_page_and_back(guarded: str) -> None:
     ],
 )
 def test_nobody_is_sent_to_another_site(guarded: str, wanted: str) -> None:
-    with httpx.Client(base_url=guarded) as client:
+    with asking(guarded) as client:
         assert log_in(client, next=wanted).headers["location"] == "/"
 
 
 def test_what_is_asked_for_never_becomes_markup(guarded: str) -> None:
-    page = httpx.get(f"{guarded}/login", params={"next": '/"><script>alert(1)</script>'})
+    page = httpx.get(f"{guarded}/login", params={"next": '/"><script>alert(1)</script>'}, timeout=120)
     assert "<script>" not in page.text
 
 
 def test_the_cookie_cannot_be_read_by_scripts_nor_sent_by_other_sites(guarded: str) -> None:
-    with httpx.Client(base_url=guarded) as client:
+    with asking(guarded) as client:
         morsel = cookie_of(log_in(client))
         assert morsel["httponly"] is True
         assert morsel["samesite"].lower() == "lax"
@@ -94,7 +94,9 @@ def test_the_cookie_cannot_be_read_by_scripts_nor_sent_by_other_sites(guarded: s
 
 def test_over_https_the_cookie_stays_there(guarded: str) -> None:
     """As a proxy of this machine says it."""
-    answer = httpx.post(f"{guarded}/login", data={"password": PASSWORD}, headers={"x-forwarded-proto": "https"})
+    answer = httpx.post(
+        f"{guarded}/login", data={"password": PASSWORD}, headers={"x-forwarded-proto": "https"}, timeout=120
+    )
     assert cookie_of(answer)["secure"] is True
 
 
@@ -104,7 +106,7 @@ def cookie_of(answer: httpx.Response) -> object:
 
 
 def test_logging_out_ends_the_session(guarded: str) -> None:
-    with httpx.Client(base_url=guarded) as client:
+    with asking(guarded) as client:
         token = cookie_of(log_in(client)).value  # type: ignore[attr-defined]
         assert client.get("/logout").status_code in (404, 405)  # a picture elsewhere could log people out
         done = client.post("/logout")
@@ -121,7 +123,7 @@ def test_cookies_that_are_none(guarded: str, cookie: str) -> None:
 
 
 def test_wrong_passwords_are_limited(guarded: str) -> None:
-    with httpx.Client(base_url=guarded) as client:
+    with asking(guarded) as client:
         for guess in ("", "x", PASSWORD + " ", PASSWORD[:-1], PASSWORD.upper()):
             answer = log_in(client, guess)
             assert answer.status_code == 403
@@ -134,7 +136,7 @@ def test_wrong_passwords_are_limited(guarded: str) -> None:
 
 
 def test_a_login_form_is_short(guarded: str) -> None:
-    assert httpx.post(f"{guarded}/login", data={"password": "x" * 9000}).status_code == 413
+    assert httpx.post(f"{guarded}/login", data={"password": "x" * 9000}, timeout=120).status_code == 413
 
 
 def test_every_answer_is_careful(guarded: str) -> None:
@@ -201,7 +203,7 @@ def test_other_sites_change_nothing(client: httpx.Client, headers: dict[str, str
 
 @pytest.mark.parametrize("headers", CROSS)
 def test_not_with_a_session_either(guarded: str, headers: dict[str, str]) -> None:
-    with httpx.Client(base_url=guarded) as client:
+    with asking(guarded) as client:
         log_in(client)
         assert client.post("/api/edits/undo", headers=headers).status_code == 403
         assert client.post("/api/edits/undo").status_code == 409  # nothing to undo

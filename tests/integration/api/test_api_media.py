@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -17,7 +16,8 @@ from pipeline.store import review, tables
 from pipeline.store.filters import scope_of
 from pipeline.store.rows import MediaRow
 from tests.integration.api.conftest import Site
-from tests.integration.api.serving import plain_request, serving
+from tests.integration.api.serving import asking, plain_request, serving
+from tests.promptness import until
 
 SECRET = b"\xff\xd8\xff a picture of something else"
 
@@ -101,10 +101,7 @@ def test_who_leaves_in_the_middle_holds_nothing_open(site: Site, client: httpx.C
     public_id = move_crop(site, "crops/large.jpg")
     with client.stream("GET", f"/media/{public_id}") as answer:
         next(answer.iter_raw())
-    deadline = time.monotonic() + 10
-    while _is_open(large):
-        assert time.monotonic() < deadline, "the file is still open"
-        time.sleep(0.05)
+    until(lambda: not _is_open(large), 10, "the file is still open")
 
 
 def _is_open(path: Path) -> bool:
@@ -199,7 +196,7 @@ def test_another_projects_rows_do_not_exist(site: Site) -> None:
         ("/api/runs/{}/resume", run, {}),
         ("/api/runs/{}/state", run, {"wanted": "stop"}),
     ]
-    with serving(make_app(site.services())) as address, httpx.Client(base_url=address) as client:
+    with serving(make_app(site.services())) as address, asking(address) as client:
         for pattern, public_id in patterns:
             mine, nobodys = client.get(pattern.format(public_id)), client.get(pattern.format(uuid4()))
             assert mine.status_code == nobodys.status_code == 404, pattern

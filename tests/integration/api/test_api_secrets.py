@@ -20,7 +20,7 @@ from pipeline.store.database import Database
 from tests.conftest import unavailable
 from tests.fakes import FakeRunControl
 from tests.integration.api.conftest import Site
-from tests.integration.api.serving import serving
+from tests.integration.api.serving import asking, serving
 
 PASSWORD = "pageword-4711"
 DATABASE_PASSWORD = "dbword-0815"
@@ -75,10 +75,10 @@ def test_no_answer_tells_a_secret(site: Site) -> None:
     known = {"/api/runs/": [run], "/runs/": [run], "/api/objects/": objects, "/objects/": objects}
     app = make_app(site.services(password=PASSWORD))
     with serving(app) as address:
-        with httpx.Client(base_url=address) as stranger:
+        with asking(address) as stranger:
             assert ask_everything(app, stranger, known, BODIES[1:2]) > 30  # no body is read before the login
             check(stranger.post("/login", data={"password": PASSWORD + "x"}))
-        with httpx.Client(base_url=address) as client:
+        with asking(address) as client:
             answer = client.post("/login", data={"password": PASSWORD})
             assert PASSWORD not in answer.text + str(answer.headers)
             token = client.cookies["sightline_session"]
@@ -93,7 +93,7 @@ def test_a_database_that_fails_does_not_tell_its_password(site: Site) -> None:
     address = engines.read_address(f"postgresql://sightline:{DATABASE_PASSWORD}@127.0.0.1:9/none?connect_timeout=2")
     with Database(engines.make_engine(address)) as database:
         app = make_app(replace(site.services(password=PASSWORD), database=database))
-        with serving(app) as base, httpx.Client(base_url=base) as client:
+        with serving(app) as base, asking(base) as client:
             assert client.post("/login", data={"password": PASSWORD}).status_code == 303
             for path in ("/healthz", "/api/runs", "/api/objects", f"/media/{uuid4()}", f"/objects/{uuid4()}/clip.mp4"):
                 answer = client.get(path)
@@ -107,7 +107,7 @@ def test_what_goes_wrong_unforeseen_is_not_told(site: Site) -> None:
     with site.database.read() as connection:
         run = connection.scalars(select(tables.Run.public_id)).one()
     with serving(make_app(site.services())) as address:
-        answer = httpx.post(f"{address}/api/runs/{run}/resume")
+        answer = httpx.post(f"{address}/api/runs/{run}/resume", timeout=120)
     assert answer.status_code == 500
     assert answer.json() == {"detail": "something went wrong here; the server's log says what"}
 
@@ -116,6 +116,6 @@ def test_what_goes_wrong_unforeseen_is_not_told(site: Site) -> None:
 def test_what_was_sent_is_not_sent_back(site: Site, field: str) -> None:
     """A password in the wrong field would end in a log of somebody's proxy."""
     with serving(make_app(site.services())) as address:
-        answer = httpx.post(f"{address}/api/runs/{uuid4()}/state", json={field: PASSWORD})
+        answer = httpx.post(f"{address}/api/runs/{uuid4()}/state", json={field: PASSWORD}, timeout=120)
     assert answer.status_code == 422
     check(answer)

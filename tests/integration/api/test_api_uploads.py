@@ -7,7 +7,6 @@ import os
 import socket
 import struct
 import threading
-import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +25,8 @@ from pipeline.errors import SourceError
 from tests.clips import write_clip, write_sound
 from tests.fakes import FakePictures, FakeRunControl
 from tests.integration.api.conftest import Site
-from tests.integration.api.serving import serving
+from tests.integration.api.serving import asking, serving
+from tests.promptness import until
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_what_is_no_video_does_not_stay(site: Site, client: httpx.Client, tmp_pa
 
 def test_uploads_have_an_end(site: Site, clip: bytes) -> None:
     limits = Limits(upload_bytes=100_000)
-    with serving(make_app(site.services(limits=limits))) as address, httpx.Client(base_url=address) as client:
+    with serving(make_app(site.services(limits=limits))) as address, asking(address) as client:
         assert send(client, clip).status_code == 201
         before = kept(site)
         assert send(client, bytes(100_001)).status_code == 413
@@ -118,7 +118,7 @@ def test_uploads_have_an_end(site: Site, clip: bytes) -> None:
 
 def test_a_disk_without_room_takes_nothing(site: Site, clip: bytes) -> None:
     limits = Limits(free_bytes=1 << 60)
-    with serving(make_app(site.services(limits=limits))) as address, httpx.Client(base_url=address) as client:
+    with serving(make_app(site.services(limits=limits))) as address, asking(address) as client:
         answer = send(client, clip)
         assert answer.status_code == 507
         assert "too little room" in answer.json()["detail"]
@@ -131,13 +131,8 @@ def test_half_an_upload_does_not_stay(site: Site, client: httpx.Client, clip: by
             f"POST /api/uploads HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Filename: a.mp4\r\nContent-Length: {len(clip)}\r\n\r\n"
         )
         plain.sendall(head.encode() + clip[:500])
-        deadline = time.monotonic() + 10
-        while empty(site):
-            assert time.monotonic() < deadline, "nothing arrives"
-            time.sleep(0.01)
-    while not empty(site):
-        assert time.monotonic() < deadline, "half an upload stays"
-        time.sleep(0.05)
+        until(lambda: not empty(site), 10, "nothing arrives")
+    until(lambda: empty(site), 10, "half an upload stays")
 
 
 def test_only_uploads_and_allowed_folders_are_run_on(site: Site, tmp_path: Path) -> None:
@@ -148,7 +143,7 @@ def test_only_uploads_and_allowed_folders_are_run_on(site: Site, tmp_path: Path)
     (allowed / "link.mp4").symlink_to(other / "a.mp4")
     (allowed / "inner.mp4").symlink_to(allowed / "a.mp4")
     limits = Limits(media_roots=(allowed,))
-    with serving(make_app(site.services(limits=limits))) as address, httpx.Client(base_url=address) as client:
+    with serving(make_app(site.services(limits=limits))) as address, asking(address) as client:
         for good in (allowed / "a.mp4", allowed / "inner.mp4", allowed / ".." / "videos" / "a.mp4", allowed):
             assert client.post("/api/runs", json={"addresses": [str(good)]}).status_code == 201
         assert [call[1] for call in site.runs.calls] == [(str(allowed / "a.mp4"),)] * 3 + [(str(allowed),)]
@@ -190,7 +185,7 @@ def test_settings_that_lead_elsewhere_are_refused(site: Site, tmp_path: Path) ->
     (allowed / "a.onnx").write_bytes(b"x")
     (tmp_path / "b.onnx").write_bytes(b"x")
     limits = Limits(media_roots=(allowed,))
-    with serving(make_app(site.services(limits=limits))) as address, httpx.Client(base_url=address) as client:
+    with serving(make_app(site.services(limits=limits))) as address, asking(address) as client:
 
         def start(*overrides: str, config: str = "default") -> int:
             body = {"addresses": [str(allowed)], "overrides": list(overrides), "config": config}
@@ -223,7 +218,7 @@ def test_settings_that_lead_elsewhere_are_refused(site: Site, tmp_path: Path) ->
 def test_the_runs_own_message_is_told(site: Site, tmp_path: Path) -> None:
     site.runs = FakeRunControl(error=SourceError("a.mp4 is empty (0 bytes); copy it again"))
     with serving(make_app(site.services(limits=Limits(media_roots=(tmp_path,))))) as address:
-        answer = httpx.post(f"{address}/api/runs", json={"addresses": [str(tmp_path)]})
+        answer = httpx.post(f"{address}/api/runs", json={"addresses": [str(tmp_path)]}, timeout=120)
     assert (answer.status_code, answer.json()) == (422, {"detail": "a.mp4 is empty (0 bytes); copy it again"})
 
 
@@ -278,7 +273,7 @@ def test_pictures_of_each_kind_are_read(site: Site, suffix: str) -> None:
     done, content = cv2.imencode(suffix, np.full((30, 20, 3), 128, np.uint8))
     assert done
     with serving(make_app(site.services())) as address:
-        answer = httpx.post(f"{address}/api/search", content=content.tobytes())
+        answer = httpx.post(f"{address}/api/search", content=content.tobytes(), timeout=120)
     assert answer.status_code == 200, answer.text
     assert site.pictures.shapes == [(30, 20, 3)]
 
@@ -290,7 +285,7 @@ def site_dimension(site: Site) -> int:
 def test_a_search_picture_has_an_end(site: Site) -> None:
     limits = Limits(picture_bytes=1000)
     with serving(make_app(site.services(limits=limits))) as address:
-        assert httpx.post(f"{address}/api/search", content=bytes(1001)).status_code == 413
+        assert httpx.post(f"{address}/api/search", content=bytes(1001), timeout=120).status_code == 413
 
 
 def test_an_upload_is_found_by_its_id_alone(site: Site, client: httpx.Client, clip: bytes) -> None:
@@ -307,15 +302,12 @@ def test_only_so_many_runs_are_started_at_once(site: Site, tmp_path: Path) -> No
     with serving(make_app(site.services(limits=Limits(media_roots=(tmp_path,))))) as address:
 
         def start() -> int:
-            return httpx.post(f"{address}/api/runs", json={"addresses": [str(tmp_path)]}, timeout=60).status_code
+            return httpx.post(f"{address}/api/runs", json={"addresses": [str(tmp_path)]}, timeout=120).status_code
 
         threads = [threading.Thread(target=lambda: answers.append(start())) for _ in range(STARTS_AT_ONCE)]
         for thread in threads:
             thread.start()
-        deadline = time.monotonic() + 20
-        while len(site.runs.calls) < STARTS_AT_ONCE:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: len(site.runs.calls) >= STARTS_AT_ONCE, 20)
         assert start() == 503
         go.set()
         for thread in threads:

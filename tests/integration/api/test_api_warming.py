@@ -26,7 +26,7 @@ class Slow(SimilarityIndex):
         self._error = error
 
     def warm(self, scope: Scope) -> None:
-        assert self.go_on.wait(20)
+        assert self.go_on.wait(120)
         self.scopes.append(scope)
         if self._error is not None:
             raise self._error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +10,13 @@ import httpx
 from pipeline.api.app import make_app
 from pipeline.run_control import RunControl
 from tests.integration.api.conftest import Site
-from tests.integration.api.serving import serving
+from tests.integration.api.serving import asking, serving
+from tests.promptness import until
 
 
 def test_upload_run_and_look(site: Site) -> None:
     services = replace(site.services(), runs=RunControl(site.database, site.media))
-    with serving(make_app(services)) as address, httpx.Client(base_url=address, timeout=120) as client:
+    with serving(make_app(services)) as address, asking(address) as client:
         upload = client.post("/api/uploads", content=site.clip.read_bytes(), headers={"X-Filename": "gate%20%231.mp4"})
         assert upload.status_code == 201
         body: dict[str, Any] = {"upload": upload.json()["id"]}
@@ -47,10 +47,9 @@ def test_upload_run_and_look(site: Site) -> None:
 
 def finished(client: httpx.Client, run: str) -> dict[str, Any]:
     """The run once it has ended."""
-    deadline = time.monotonic() + 120
-    while True:
-        detail: dict[str, Any] = client.get(f"/api/runs/{run}").json()
-        if detail["status"] not in ("pending", "running"):
-            return detail
-        assert time.monotonic() < deadline, detail
-        time.sleep(0.2)
+
+    def detail() -> dict[str, Any]:
+        return dict(client.get(f"/api/runs/{run}").json())
+
+    until(lambda: detail()["status"] not in ("pending", "running"), 40, lambda: f"it goes on: {detail()}", pause=0.2)
+    return detail()

@@ -32,7 +32,7 @@ def server(reasons: list[str]) -> Iterator[HttpServer]:
 
 
 def test_metrics_and_health(server: HttpServer, reasons: list[str]) -> None:
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=120) as client:
         answer = client.get("/metrics")
         assert (answer.status_code, answer.text) == (200, "sightline 1\n")
         assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -49,7 +49,7 @@ def test_with_a_password_metrics_ask_for_it_and_health_tells_no_reasons(reasons:
     reasons.append("no camera is live")
     with (
         serving(reasons, "p@ss:wörd", "0.0.0.0:0") as server,
-        httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=120) as client,
     ):
         refused = client.get("/metrics")
         assert refused.status_code == 401
