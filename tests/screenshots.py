@@ -22,7 +22,7 @@ from pipeline.runs import Run
 from pipeline.sinks.h264_file import H264File
 from pipeline.store.event_queries import count_events
 from pipeline.synthetic.scene import Scene
-from tests.integration.page.browsing import PHONE, WIDE, browsing, launched, open_tab, serving
+from tests.integration.page.browsing import PHONE, WIDE, browsing, launched, milliseconds, open_tab, serving
 from tests.integration.watch.process import ServiceProcess
 
 if TYPE_CHECKING:
@@ -137,9 +137,9 @@ def _tabs(page: Page, out: Path, size: str, *, query: Path) -> None:
     page.locator("[name=address]").fill("gate.mp4")
     page.locator("[name=frames]").fill(str(240 + len(size)))  # or it would be left out: it was tracked before
     page.get_by_role("button", name="Start").click()
-    page.wait_for_selector(".sl-live-run:has-text('00 of ') .sl-live:not(.missing) img", timeout=60_000)
+    page.wait_for_selector(".sl-live-run:has-text('00 of ') .sl-live:not(.missing) img", timeout=milliseconds(40))
     _shoot(page, out / f"{size}-process.png", settle=0)
-    page.wait_for_selector(".sl-live-run .sl-state.finished", timeout=60_000)
+    page.wait_for_selector(".sl-live-run .sl-state.finished", timeout=milliseconds(40))
     _follow(page, out / f"{size}-follow.png")
 
 
@@ -161,7 +161,7 @@ def _follow(page: Page, path: Path) -> None:
     page.mouse.move(*corners[1], steps=4)
     page.mouse.up()
     page.get_by_role("button", name="Follow", exact=True).click()
-    page.wait_for_selector(".sl-live-run:has-text(' of ') .sl-live:not(.missing) img", timeout=60_000)
+    page.wait_for_selector(".sl-live-run:has-text(' of ') .sl-live:not(.missing) img", timeout=milliseconds(40))
     _shoot(page, path, settle=0)
 
 

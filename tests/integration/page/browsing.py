@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tests.conftest import ROOT, unavailable
+from tests.promptness import allowed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +59,7 @@ def serving(*words: object, folder: Path, environment: dict[str, str] | None = N
         assert "Sightline shows" in process.stdout.readline()
         yield f"http://127.0.0.1:{port}"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=allowed(20)) == 0
     finally:
         process.kill()
         process.wait()
@@ -81,6 +82,11 @@ def launched() -> Iterator[Browser]:
         browser.close()
 
 
+def milliseconds(seconds: float) -> float:
+    """How long Playwright waits for what takes at most so many seconds on a machine at rest."""
+    return 1000 * allowed(seconds)
+
+
 @contextmanager
 def browsing(
     browser: Browser, address: str, *, size: tuple[int, int] = WIDE, dark: bool = False, expected: str = ""
@@ -93,7 +99,7 @@ def browsing(
     errors: list[str] = []
     page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light")
     try:
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(milliseconds(20))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("request", lambda request: errors.append(request.url) if _leaves(request.url) else None)

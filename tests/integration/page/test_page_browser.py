@@ -260,8 +260,9 @@ def at_tracks(page: Page) -> Page:
 def open_longest(page: Page) -> None:
     """Open the track that lasts longest."""
     page.get_by_label("Sort").locator("visible=true").click()
+    page.evaluate("document.querySelector('.sl-gallery').dataset.before = true")
     page.get_by_role("option", name="Longest first").click()
-    page.wait_for_timeout(500)
+    page.wait_for_function("!document.querySelector('.sl-gallery').dataset.before")  # it is another one now
     page.locator(".sl-card .sl-open").first.click()
     page.wait_for_selector(".sl-track")
 
@@ -269,6 +270,8 @@ def open_longest(page: Page) -> None:
 def wait_for_place(page: Page, text: str) -> None:
     """Wait until the gallery says so, and its tools are drawn anew with it."""
     page.wait_for_selector(f".sl-place p:visible:text-is('{text}')")
+    shown = "n => [...document.querySelectorAll('.sl-card')].filter(one => one.offsetParent).length === n"
+    page.wait_for_function(shown, arg=int(text.split()[0]))
     page.wait_for_timeout(150)
 
 

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import func, select
 
 from pipeline.store import tables
-from tests.integration.page.browsing import browsing, open_tab, serving
+from tests.integration.page.browsing import browsing, milliseconds, open_tab, serving
 from tests.integration.page.conftest import Stored
 from tests.integration.watch.process import ServiceProcess, nothing_left
-from tests.promptness import promptly
+from tests.promptness import allowed, promptly
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -35,8 +35,8 @@ def test_cameras_are_steered_from_the_page(chromium: Browser, recorded: Stored, 
         serving("--database", service.url, folder=tmp_path) as address,
         browsing(chromium, address, expected=MEANT) as page,
     ):
-        page.wait_for_selector(".sl-cam:has-text('plaza') .sl-state.live", timeout=30_000)  # without a click
-        page.wait_for_selector(".sl-cam.pictured", timeout=15_000)
+        page.wait_for_selector(".sl-cam:has-text('plaza') .sl-state.live")  # without a click
+        page.wait_for_selector(".sl-cam.pictured")
         page.wait_for_function("parseFloat(document.querySelector('.sl-cam [data-f=fps]').textContent) > 1")
         refused(page, "rtsp://admin:hunter2@10.0.0.4/live", "the address holds a password")
         refused(page, "/etc/passwd", "there is no file or folder")
@@ -61,8 +61,8 @@ def added(page: Page) -> None:
     """A second camera, on the server's disk."""
     page.get_by_role("button", name="Add camera").click()
     fill(page, "gate.mp4")
-    page.wait_for_selector(".sl-cam:has-text('gate') .sl-state.live", timeout=20_000)
-    page.wait_for_selector(".sl-cam.pictured:has-text('gate')", timeout=15_000)
+    page.wait_for_selector(".sl-cam:has-text('gate') .sl-state.live")
+    page.wait_for_selector(".sl-cam.pictured:has-text('gate')")
 
 
 def fill(page: Page, url: str) -> None:
@@ -114,10 +114,10 @@ def watched_line(page: Page) -> None:
     page.locator(".sl-rule [name=name]").fill("middle")
     page.get_by_role("button", name="Save").click()
     page.wait_for_selector(".sl-rules li:has-text('middle')")
-    page.wait_for_selector(".sl-total:has-text('middle')", timeout=150_000)  # busy, it skips frames and loses walkers
+    page.wait_for_selector(".sl-total:has-text('middle')", timeout=milliseconds(50))  # busy, it loses walkers
     assert int(page.locator(".sl-total dd").first.inner_text()) >= 1
     page.wait_for_selector(".sl-plot rect[fill]")
-    page.locator(".sl-events li:has-text('middle') button:has-text('Play')").first.click(timeout=20_000)
+    page.locator(".sl-events li:has-text('middle') button:has-text('Play')").first.click()
     page.wait_for_function("document.querySelector('.sl-player video').readyState >= 2")
 
 
@@ -139,7 +139,7 @@ def stopped(page: Page, service: ServiceProcess) -> None:
     page.get_by_role("button", name="Stop the service").click()
     with nothing_left(service), promptly(3):
         page.locator("dialog[open]").get_by_role("button", name="Stop").click()
-        service.process.wait(20)
+        service.process.wait(allowed(20))
     assert service.process.returncode == 0
     page.wait_for_selector("text=The service is not running")
     assert "sightline watch cameras.yaml" in page.locator("[data-f=restart]").inner_text()

@@ -15,7 +15,7 @@ from pipeline.store.filters import ObjectFilter, scope_of
 from pipeline.store.queries import observations_of_object, page_objects
 from pipeline.store.rows import ObjectRow, ObservationTable
 from pipeline.store.run_queries import list_runs
-from tests.integration.page.browsing import PHONE, browsing, open_tab, serving
+from tests.integration.page.browsing import PHONE, browsing, milliseconds, open_tab, serving
 from tests.unit.trackers.target_scenes import Pictures, moving
 from trackers.geometry import iou_pairs
 from trackers.structures import Evidence
@@ -99,7 +99,7 @@ def test_a_box_is_drawn_and_its_track_opens(page: Page, pictures: Pictures, fold
     assert "Box: 40 x 40 pixels" in page.locator(".sl-follow [data-f=how]").inner_text()
     page.locator(".sl-follow [type=submit]").click()
 
-    page.wait_for_selector(".sl-track h2:visible:text-is('<b>walker</b>')", timeout=90_000)
+    page.wait_for_selector(".sl-track h2:visible:text-is('<b>walker</b>')", timeout=milliseconds(40))
     with open_database(folder / "s.db") as database:
         row, seen = newest(database)
     assert page.locator(".sl-track").get_attribute("data-track") == str(row.public_id)
@@ -122,7 +122,7 @@ def test_a_track_is_followed_on_from_the_moment_of_its_clip(page: Page, pictures
     assert page.locator(".sl-follow [name=label]").input_value() == "<b>walker</b>"
     page.locator(".sl-follow [name=tracker]").select_option("flow")
     page.locator(".sl-follow [type=submit]").click()
-    page.wait_for_selector(".sl-track:visible", timeout=90_000)
+    page.wait_for_selector(".sl-track:visible", timeout=milliseconds(40))
     with open_database(folder / "s.db") as database:
         row, seen = newest(database)
     page.wait_for_selector(f".sl-track[data-track='{row.public_id}']")
@@ -135,6 +135,6 @@ def test_what_the_tracker_refuses_is_told(page: Page, folder: Path) -> None:
     page.locator(".sl-follow summary").click()
     page.locator(".sl-follow [name=settings]").fill("target.cells=1")
     page.locator(".sl-follow [type=submit]").click()
-    page.wait_for_selector(".sl-follow .sl-trouble:has-text('target.cells')", timeout=90_000)
+    page.wait_for_selector(".sl-follow .sl-trouble:has-text('target.cells')", timeout=milliseconds(40))
     with open_database(folder / "s.db") as database, database.read() as connection:
         assert len(list_runs(scope_of(connection, ["default"]), connection)) == 2

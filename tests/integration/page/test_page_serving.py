@@ -14,8 +14,9 @@ import pytest
 from app_ui import configs
 from tests.conftest import ROOT
 from tests.integration.alerts.receiver import free_port
-from tests.integration.page.browsing import browsing, command, open_tab, serving, surroundings
+from tests.integration.page.browsing import browsing, command, milliseconds, open_tab, serving, surroundings
 from tests.integration.page.conftest import Stored
+from tests.promptness import allowed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -42,12 +43,12 @@ def test_a_password_is_asked_for_and_an_empty_store_says_how_to_fill_it(chromium
 def test_gradio_serves_and_takes_no_file(stored: Stored, tmp_path: Path) -> None:
     with serving("--database", stored.database, folder=tmp_path) as address:
         for path in (stored.database, ROOT / "app_ui.py", "/etc/passwd"):
-            answer = httpx.get(f"{address}/gradio_api/file={path}")
+            answer = httpx.get(f"{address}/gradio_api/file={path}", timeout=120)
             assert answer.status_code in (403, 404), path
-        answer = httpx.post(f"{address}/gradio_api/upload", files={"files": ("a.txt", b"two bytes")})
+        answer = httpx.post(f"{address}/gradio_api/upload", files={"files": ("a.txt", b"two bytes")}, timeout=120)
         assert answer.status_code >= 400
-        assert httpx.get(address, headers={"host": "evil.example"}).status_code == 421
-        assert httpx.get(address).status_code == 200
+        assert httpx.get(address, headers={"host": "evil.example"}, timeout=120).status_code == 421
+        assert httpx.get(address, timeout=120).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_ctrl_c_ends_it_while_a_browser_looks_on(chromium: Browser, tmp_path: Pa
         with browsing(chromium, address, expected=leaving) as page:
             page.wait_for_selector("text=Nothing here yet")
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=allowed(20))
             assert process.returncode == 0
             assert "Traceback" not in errors
     finally:
@@ -108,15 +109,15 @@ def test_a_run_is_started_watched_and_stopped(chromium: Browser, stored: Stored,
         page.locator("[name=settings]").fill("tracker.lost_seconds=3")
         page.locator("[name=frames]").fill("100")
         page.get_by_role("button", name="Start").click()
-        page.wait_for_selector(".sl-live-run", timeout=60_000)
-        page.wait_for_selector(".sl-live-run .sl-state.finished", timeout=60_000)
+        page.wait_for_selector(".sl-live-run")
+        page.wait_for_selector(".sl-live-run .sl-state.finished", timeout=milliseconds(40))
         assert "100 of 100 frames" in page.locator(".sl-live-run .sl-sub").inner_text()
         page.locator(".sl-live-run [data-run]").click()
         page.wait_for_selector(".sl-card img")
         open_tab(page, "Process")
         page.locator("[name=address]").fill("nothing.mp4")
         page.get_by_role("button", name="Start").click()
-        page.wait_for_selector(".sl-said.sl-trouble", timeout=60_000)
+        page.wait_for_selector(".sl-said.sl-trouble")
 
 
 def test_the_configs_are_offered_with_a_sentence() -> None:
