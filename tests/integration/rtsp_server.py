@@ -22,11 +22,12 @@ from types import TracebackType
 from typing import Literal, Self
 
 from tests.conftest import unavailable
+from tests.promptness import allowed
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 _SCRIPT = Path(__file__).with_name("rtsp_process.py")
 _NEEDS = "import gi; gi.require_version('GstRtspServer', '1.0')"
-_START_SECONDS = 20
+_START_SECONDS = allowed(20)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def test_an_undisturbed_camera(lawn: Path) -> None:
         assert status.frames_read + status.dropped["stale"] >= status.frames_taken >= 30
         seen.until(lambda: 13 < seen.status.delivered_fps < 17)
         assert status.last_frame_at is not None
-        assert abs(status.last_frame_at / 1e6 - time.time()) < 5
+        assert abs(status.last_frame_at / 1e6 - time.time()) < allowed(5)
         assert {(one.frame.time_base, one.frame.session) for one in seen.taken} == {(seen.taken[0].frame.time_base, 0)}
         assert statistics.median(one.lag for one in seen.taken) < allowed(2 * INTERVAL)
     assert seen.gaps == []
@@ -78,9 +78,9 @@ def test_a_frozen_server(lawn: Path) -> None:
         assert " 1 s" in seen.status.error
         time.sleep(2)
         server.resume()
-        assert seen.frames(5) < BACK + 2.0
+        assert seen.frames(5) < 2.0 + allowed(BACK)
         assert len(seen.gaps) == seen.status.outages == 1
-        assert 2.5 < seen.gaps[0].seconds < 7
+        assert 2.5 < seen.gaps[0].seconds < allowed(7)
 
 
 def test_a_camera_that_is_not_there_at_first(lawn: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_camera_that_is_not_there_at_first(lawn: Path) -> None:
         with server:
             seen.frames(5)
     assert [gap.reason for gap in seen.gaps] == ["connection refused; is the camera on, and the port right?"]
-    assert abs(seen.gaps[0].from_at / 1e6 - began) < 0.5
+    assert abs(seen.gaps[0].from_at / 1e6 - began) < allowed(0.5)
     assert seen.taken[0].frame.gap is not None
 
 
@@ -138,7 +138,7 @@ def test_a_wrong_password_that_becomes_right(lawn: Path) -> None:
             server.kill()
             server.password = "new"
             server.start()
-            assert seen.frames(3) < BACK + 5.0  # the first pause after a refusal
+            assert seen.frames(3) < 5.0 + allowed(BACK)  # 5 s: the first pause after a refusal
             assert seen.status.state is CameraState.LIVE
     assert len(seen.gaps) == 1
 
@@ -184,7 +184,8 @@ def test_hls_is_shown_at_its_own_pace(lawn: Path, tmp_path: Path) -> None:
     with folder_server(tmp_path) as server, Watching(f"{server.url}/{name}") as seen:
         seen.frames(30)
         first, last = seen.taken[0], seen.taken[-1]
-        assert last.when - first.when == pytest.approx(last.frame.time - first.frame.time, abs=0.5)
+        took, lasts = last.when - first.when, last.frame.time - first.frame.time
+        assert lasts - 0.5 < took < lasts + allowed(0.5)
         assert seen.status.frames_taken > 0.7 * seen.status.frames_read
 
 
@@ -216,8 +217,8 @@ def test_what_is_held_back_is_no_stall(tmp_path: Path) -> None:
     rare = write_clip(tmp_path / "rare.mp4", count=3, stamps=[0, 1500, 3000])
     long = write_clip(tmp_path / "long.mp4", count=200, fps=100)
     with (
-        Watching(str(rare), stall_seconds=0.3) as slow,
-        Watching(str(long), name="yard", every=True, stall_seconds=0.3) as seen,
+        Watching(str(rare), stall_seconds=1.0) as slow,
+        Watching(str(long), name="yard", every=True, stall_seconds=1.0) as seen,
     ):
         seen.looking(lambda frame: time.sleep(2.5 if frame.index == 5 else 0) or number_in(frame.image))
         for one in (slow, seen):
@@ -235,7 +236,7 @@ def test_a_looped_file_goes_on_without_a_gap(tmp_path: Path) -> None:
         seen.frames(25)
     assert [one.mark for one in seen.taken[:25]] == [index % 10 for index in range(25)]
     assert [one.frame.session for one in seen.taken[:25]] == [index // 10 for index in range(25)]
-    assert seen.taken[10].frame.time - seen.taken[9].frame.time == pytest.approx(0.05, abs=0.1)
+    assert seen.taken[10].frame.time - seen.taken[9].frame.time == pytest.approx(0.05, abs=allowed(0.1))
     assert seen.gaps == []
 
 
@@ -252,16 +253,17 @@ def test_a_killed_reader_is_replaced(lawn: Path) -> None:
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         seen.until(lambda: seen.status.outages == 1)
-        assert seen.frames(5) < BACK + 0.5
+        assert seen.frames(5) < 0.5 + allowed(BACK)
         assert seen.camera.reader_pid != pid
     assert [gap.reason for gap in seen.gaps] == ["the reading process died"]
 
 
 def test_a_stuck_reader_does_not_touch_the_others(lawn: Path, road: Path) -> None:
+    pause = allowed(1.0)  # of the others, at most
     with RtspServer({"gate": Mount(lawn), "yard": Mount(road)}) as server:
         guard = OutageGuard()
         with (
-            Watching(server.url("gate"), guard=guard, stall_seconds=1.5) as stuck,
+            Watching(server.url("gate"), guard=guard, stall_seconds=pause + 0.5) as stuck,
             Watching(server.url("yard"), name="yard", guard=guard) as other,
         ):
             stuck.frames(5)
@@ -271,9 +273,10 @@ def test_a_stuck_reader_does_not_touch_the_others(lawn: Path, road: Path) -> Non
             assert pid is not None
             os.kill(pid, signal.SIGSTOP)
             stuck.until(lambda: stuck.status.state is not CameraState.LIVE, seconds=3)
+            assert time.monotonic() - began > pause
             stuck.frames(5)
             assert not is_running(pid)
-            assert other.longest_pause(began, time.monotonic()) < 1.0
+            assert other.longest_pause(began, time.monotonic()) < pause
     assert len(stuck.gaps) == 1
     assert other.gaps == []
 
@@ -397,12 +400,13 @@ def test_no_more_frames_than_wanted(lawn: Path) -> None:
 def test_an_engine_that_is_slow(lawn: Path) -> None:
     with RtspServer({"gate": Mount(lawn)}) as server, Watching(server.url("gate")) as seen:
         seen.looking(lambda frame: time.sleep(0.3) or 0)
-        seen.frames(8)
+        seen.frames(14)
         status = seen.status
     assert status.dropped["stale"] > 10
     assert status.dropped["overrun"] == 0
     lags = [one.lag for one in seen.taken]  # told after those 0.3 s
-    assert max(lags[1:]) < 1.0
+    assert statistics.median(lags[1:]) < 1.0  # if none were dropped, each would be 0.2 s more than that before it
+    assert max(lags[1:]) < allowed(1.0)
 
 
 def test_every_frame_also_for_an_engine_that_is_slow_at_times(lawn: Path) -> None:
@@ -470,7 +474,7 @@ def test_a_thread_that_ends_after_the_camera_was_closed_leaves_nothing(tmp_path:
         before.frames(1)
     fds, slow = psutil.Process().num_fds(), threading.Event()
     order = RecordOrder(tmp_path, segment_seconds=60, segment_bytes=1 << 20)
-    with Watching(clip, record=order, on_segment=lambda _: slow.wait(10)) as seen:
+    with Watching(clip, record=order, on_segment=lambda _: slow.wait(120)) as seen:
         seen.frames(1)
         seen.camera.close()
         assert psutil.Process().num_fds() > fds

@@ -19,7 +19,7 @@ from pipeline.sources.outage_guard import OutageGuard
 from tests.conftest import ROOT
 from tests.integration.rtsp_server import Mount, RtspServer
 from tests.integration.sources.watching import Watching, is_running
-from tests.promptness import allowed, promptly
+from tests.promptness import allowed, promptly, until
 
 NAMES = ("gate", "yard", "hall")
 
@@ -82,7 +82,7 @@ def test_readers_die_with_their_service(lawn: Path, how: signal.Signals) -> None
             assert service.stdout is not None
             service.stdin.write(server.url("gate") + "\n")
             service.stdin.flush()
-            assert select.select([service.stdout], [], [], 20)[0]
+            assert select.select([service.stdout], [], [], allowed(20))[0]
             reader = int(service.stdout.readline())
             family = [child.pid for child in psutil.Process(service.pid).children(recursive=True)]
             assert reader in family
@@ -91,7 +91,4 @@ def test_readers_die_with_their_service(lawn: Path, how: signal.Signals) -> None
         finally:
             service.kill()
             service.communicate()
-        end = time.monotonic() + 3
-        while [pid for pid in family if is_running(pid)]:
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        until(lambda: not any(map(is_running, family)), 3, "not all are gone")

@@ -14,6 +14,7 @@ from pipeline.errors import SightlineError
 from tests.clips import write_clip
 from tests.integration.rtsp_server import Mount, RtspServer, ffmpeg
 from tests.integration.web_streams import Mjpeg, WebServer, folder_server
+from tests.promptness import allowed
 
 PASSWORD = "p@s:s/w?o#rd"
 RUNNER = CliRunner()
@@ -31,9 +32,9 @@ def test_what_it_says(lawn: Path, tmp_path: Path) -> None:
     assert found["uri"] == server.url("gate")
     assert (found["codec"], found["width"], found["height"], found["transport"]) == ("h264", 480, 360, "tcp")
     assert found["declared_fps"] == 15
-    assert found["delivered_fps"] == pytest.approx(15, abs=1)
-    assert 0 < found["first_frame_seconds"] < 5
-    assert found["seconds"] == pytest.approx(2, abs=0.3)
+    assert found["delivered_fps"] == pytest.approx(15, abs=allowed(1))
+    assert 0 < found["first_frame_seconds"] < allowed(5)
+    assert 1.7 < found["seconds"] < allowed(2.3)
     assert (found["damaged"], found["ended"]) == (0, None)
     assert found["bits_per_second"] > 100_000
     assert cv2.imread(str(snapshot)).shape == (360, 480, 3)

@@ -15,6 +15,7 @@ import psutil
 from pipeline.sources.camera import Camera
 from pipeline.sources.feed import FeedStatus
 from pipeline.sources.outage_guard import OutageGuard
+from tests import promptness
 from trackers.structures import Frame, Gap
 
 
@@ -54,12 +55,9 @@ class Watching:
         return [one.frame.gap for one in self.taken if one.frame.gap is not None]
 
     def until(self, true: Callable[[], bool], *, seconds: float = 15.0) -> float:
-        """Wait until something holds. Returns the seconds that took; fails after so many."""
+        """Wait until something holds. Returns the seconds that took; see `promptness.until`."""
         since = time.monotonic()
-        while not true():
-            waited = time.monotonic() - since
-            assert waited < seconds, f"not within {seconds} s: {self.status}"
-            time.sleep(0.01)
+        promptness.until(true, seconds, lambda: f"it did not come to be: {self.status}", pause=0.01)
         return time.monotonic() - since
 
     def frames(self, more: int, *, seconds: float = 15.0) -> float:
