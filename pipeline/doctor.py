@@ -1,4 +1,4 @@
-"""What works on this machine: versions, devices, codecs, writable places, the database; and how to get the rest."""
+"""What works on this machine: versions, devices, codecs, places, database, networks; and how to get the rest."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,7 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.config import load_settings
+from pipeline.doctor_networks import bundled_networks, examine_networks
 from pipeline.errors import SightlineError
+from pipeline.finding import Finding, Verdict
 from pipeline.models.model_cache import ModelCache
 from pipeline.run_record import media_folder
 from pipeline.store.database import check_database
@@ -51,33 +51,11 @@ RING = 32 * 1024**2  # bytes; a ring of frames in full HD is as large
 LOW_SPACE = 2 * 1024**3  # bytes
 
 
-class Verdict(StrEnum):
-    """How a finding is to be read."""
-
-    GOOD = "ok"
-    ABSENT = "absent"  # not needed for everything
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at."""
-
-    subject: str
-    verdict: Verdict
-    detail: str  # version or state; what to do where it is not good
-
-    @property
-    def bad(self) -> bool:
-        """Something that every use needs is missing."""
-        return self.verdict is Verdict.BAD
-
-
 def examine(database: str) -> list[Finding]:
     """Look at everything. `database`: address of the store to try."""
     checks: tuple[Callable[[], list[Finding]], ...] = (_machine, _packages, _devices, _codecs, _cameras, _places)
     findings = [finding for check in checks for finding in check()]
-    return [*findings, *_media(database), _database(database)]
+    return [*findings, *_media(database), _database(database), *examine_networks(bundled_networks())]
 
 
 def to_table(findings: list[Finding]) -> Table:

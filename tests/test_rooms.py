@@ -18,6 +18,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("trackers",),
     (
         "pipeline.errors",
+        "pipeline.finding",
         "pipeline.bundled_models",
         "pipeline.redaction",
         "pipeline.shipped",
@@ -102,6 +103,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("pipeline.run_control", "pipeline.follow_plan"),
     ("pipeline.stored_target",),
     # what people see
+    ("pipeline.doctor_networks",),
     (
         "pipeline.doctor",
         "pipeline.demo",
@@ -192,6 +194,7 @@ READS_SETTINGS = {
     "pipeline.watch.service",
     "pipeline.watch_verbs",
     "pipeline.doctor",
+    "pipeline.doctor_networks",
     "pipeline.demo",
     "pipeline.api",
     "pipeline.run_verbs",

@@ -85,6 +85,11 @@ def test_doctor_finds_what_a_run_needs(tmp_path: Path) -> None:
         assert word in done.out
     assert re.search(r"shared memory\s+│ ok", done.out)
     assert re.search(rf"media folder\s+│ ok\s+│ {tmp_path}/runs/media, [\d.]+ GiB free", done.out)
+    assert re.search(r"detector\s+│ ok\s+│ person-vehicle-bicycle \(openvino CPU \w+\) finds 3 of 3 people", done.out)
+    assert re.search(r"embedder\s+│ ok\s+│ person-reid \(openvino CPU \w+\) knows 3 of 3 of them again", done.out)
+    overlap = re.search(r"segmenter\s+│ ok\s+│ mask-rcnn \(torch CPU \w+\) draws masks .* by (\d+)%", done.out)
+    assert overlap is not None
+    assert int(overlap[1]) >= 60
     assert list(tmp_path.iterdir()) == []
 
 
