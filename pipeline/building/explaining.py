@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.building.models import detector, embedder, light, named, said_of
+from pipeline.building.models import detector, embedder, light, named, said_of, torchvision_detector
 from pipeline.config import DetectorSettings, EmbedderSettings
 from pipeline.errors import ModelError
 from pipeline.models.inputs import IMAGENET, PLAIN, Recipe
@@ -53,9 +53,9 @@ def _asked_detector(settings: DetectorSettings, size: tuple[int, int] | None) ->
             case "motion", _:
                 return f"the motion detector is no network: {_KNOWN}"
             case "torchvision", _:
-                return _of_torchvision(settings, weights)
+                return _of_torchvision(settings)
             case "auto", ".safetensors":
-                return _of_torchvision(settings, weights)
+                return _of_torchvision(settings)
             case _, ".onnx":
                 return _of_yolo(Path(weights), size)
             case _, ".pt":
@@ -75,14 +75,11 @@ def _of_yolo(weights: Path, size: tuple[int, int] | None) -> DetectorQuestions:
     return YoloQuestions(network, size, name=weights.name)
 
 
-def _of_torchvision(settings: DetectorSettings, weights: str) -> DetectorQuestions:
+def _of_torchvision(settings: DetectorSettings) -> DetectorQuestions:
     from pipeline.explain.torchvision_questions import TorchvisionQuestions
-    from pipeline.models.mask_rcnn_models import open_detector, takes
-    from pipeline.models.torchvision_models import TorchvisionDetector
 
-    side = None if settings.input_size is None else min(settings.input_size)
-    kind = open_detector if takes(settings.architecture, weights) else TorchvisionDetector
-    found = kind(settings.architecture, weights=weights, classes=settings.classes, shortest_side=side, precision="f32")
+    here = {"precision": "f32", "device": "CPU", "threads": 0}  # where gradients are reckoned
+    found = torchvision_detector(settings.model_copy(update=here))
     return TorchvisionQuestions(found.network, found.label_of)
 
 

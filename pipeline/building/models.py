@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.bundled_models import bundled_name, resolved
 from pipeline.config import DetectorSettings, EmbedderSettings
@@ -26,11 +26,18 @@ from pipeline.models.sized import SizedDetector
 from pipeline.models.suppression import Limits, SuppressedDetector, Way
 from pipeline.segmenter_settings import SegmenterSettings
 
+if TYPE_CHECKING:
+    from pipeline.models.mask_rcnn_models import MaskRcnnDetector
+    from pipeline.models.torchvision_models import TorchvisionDetector
+
 _SCALES = (0.75, 0.5)  # of the usual input's sides, beside 1
 _STRIDE = 32  # pixels; sides of inputs are multiples of it
 _LOG = logging.getLogger(__name__)
 _ANY_USE = Use()
 _UNSUPPRESSED = 1000  # boxes a picture that a network gives for suppression behind it
+
+_LIMITS = {"min_score", "max_detections"}  # settings that every detector takes
+_COMMON = {*_LIMITS, "classes", "nms_iou", "batch", "device", "threads"}  # and those that every network does
 
 NamesModel = DetectorSettings | EmbedderSettings | SegmenterSettings
 
@@ -166,8 +173,7 @@ def settled(settings: DetectorSettings, *, best_in_bytes: bool | None = None) ->
 def _whole_detector(settings: DetectorSettings, setting: str, use: Use) -> Detector:
     """The detector with all its classes."""
     weights = settings.weights or ""
-    limits = settings.model_dump(include={"min_score", "max_detections"})
-    common = limits | settings.model_dump(include={"classes", "nms_iou", "batch", "device", "threads"})
+    limits, common = settings.model_dump(include=_LIMITS), settings.model_dump(include=_COMMON)
     backend = _detector_backend(settings, setting)
     _refuse_precision(backend, settings.precision, setting)
     match backend:
@@ -180,7 +186,7 @@ def _whole_detector(settings: DetectorSettings, setting: str, use: Use) -> Detec
 
             return YoloDetector(weights, input_size=settings.input_size, **common)
         case "torchvision":
-            return _of_torchvision(settings, common)
+            return torchvision_detector(settings)
         case "onnx":
             from pipeline.models import onnx_models
 
@@ -202,15 +208,16 @@ def _whole_detector(settings: DetectorSettings, setting: str, use: Use) -> Detec
             )
 
 
-def _of_torchvision(settings: DetectorSettings, common: dict[str, Any]) -> Detector:
+def torchvision_detector(settings: DetectorSettings) -> TorchvisionDetector | MaskRcnnDetector:
+    """One of torchvision's: Mask R-CNN, or one that gives boxes alone. Raises ModelError."""
     from pipeline.models.mask_rcnn_models import open_detector, takes
     from pipeline.models.torchvision_models import TorchvisionDetector
 
     weights = settings.weights or "default"
     side = None if settings.input_size is None else min(settings.input_size)
     kind = open_detector if takes(settings.architecture, weights) else TorchvisionDetector
-    precision = settings.precision
-    return kind(settings.architecture, weights=weights, shortest_side=side, precision=precision, **common)
+    common = settings.model_dump(include=_COMMON)
+    return kind(settings.architecture, weights=weights, shortest_side=side, precision=settings.precision, **common)
 
 
 def _whole_embedder(settings: EmbedderSettings, setting: str) -> Embedder | None:
