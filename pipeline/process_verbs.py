@@ -18,11 +18,15 @@ from pipeline.run_verbs import INCOMPLETE, DatabaseOption, RunArgument, SetOptio
 from pipeline.stopping import INTERRUPTED, stopping
 
 if TYPE_CHECKING:
+    from pipeline.run_report import RunClock
     from pipeline.runs import Run
 
 WorkersOption = Annotated[int, typer.Option(min=1, max=256, help="Processes that share the sources.")]
 StreamsOption = Annotated[
     int, typer.Option(min=1, max=256, help="Sources at once in one process: they share the networks, and its memory.")
+]
+ReportOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="What was done and how long each stage took, as JSON.")
 ]
 PreviewOption = Annotated[bool, typer.Option("--preview", help="Keep the newest annotated picture for the page.")]
 
@@ -61,9 +65,7 @@ def run(
         str | None, typer.Option(metavar="NAME", help="Of cameras: SIGHTLINE_SECRET_NAME=user:password.")
     ] = None,
     preview: PreviewOption = False,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What was done and how long each stage took, as JSON.")
-    ] = None,
+    report: ReportOption = None,
     run_id: Annotated[UUID | None, typer.Option(hidden=True, help="Public id of the new run.")] = None,
 ) -> None:
     """Detect and track everything in videos, or of cameras (rtsp://...) until Ctrl-C, and store it.
@@ -81,7 +83,7 @@ def run(
     from pipeline.console import RunDisplay, left_out_lines
     from pipeline.outputs import Outputs
     from pipeline.run_record import inputs
-    from pipeline.run_report import RunClock, check_report, write_report
+    from pipeline.run_report import RunClock, check_report
     from pipeline.runs import Run
 
     overrides = list(settings or [])
@@ -91,8 +93,7 @@ def run(
         overrides.append(f"source.max_frames={max_frames}")
     if policy != "auto":
         overrides.append(f"source.policy={policy}")
-    if workers > 1 and streams > 1:
-        raise ConfigError("--workers takes several processes and --streams a single one; give one of them")
+    _refuse_both(workers, streams)
     if resume and again:
         raise ConfigError("--resume goes on with a run and --again begins a new one; give one of them")
     console = Console()
@@ -134,53 +135,71 @@ def run(
         if resume and not work.resume_last():
             console.print("no run over these sources ended early; a new one begins", highlight=False)
         failure = _execute(work)
-    if report is not None and work.outcome is not None:
-        try:
-            write_report(report, work.outcome, clock)
-        except OutputError as error:
-            failure = failure or error
-    _conclude(console, work, failure, database=database)
+    unreported = _reported(work, clock, report)
+    _conclude(console, work, failure or unreported, database=database)
 
 
 def resume(
     run: RunArgument,
     database: DatabaseOption = None,
     workers: WorkersOption = 1,
+    streams: StreamsOption = 1,
     without_video: Annotated[
         bool, typer.Option("--without-video", help="Leave the annotated video out, where its parts are lost.")
     ] = False,
     preview: PreviewOption = False,
+    report: ReportOption = None,
 ) -> None:
     """Go on with a run that was stopped, failed or killed, as if nothing had happened.
 
-    It repeats at most the frames since its last checkpoint (100). A changed file, model or version is refused.
+    It repeats at most the frames since its last checkpoint (100). A changed file, model or version is refused. A report
+    tells of what was done from there on.
 
     Example: `sightline resume last`
     """
     from pipeline.config import StoreSettings
     from pipeline.console import RunDisplay
+    from pipeline.run_record import inputs, stored_outputs, stored_settings
+    from pipeline.run_report import RunClock, check_report
     from pipeline.runs import Run, find_stored_run
     from pipeline.store.run_kinds import FOLLOW
 
+    _refuse_both(workers, streams)
     address = database or StoreSettings().database
     console = Console()
     found = find_stored_run(address, run)
     if found.run.kind == FOLLOW:
         from pipeline.follow_verb import resume_following
 
+        if workers > 1 or streams > 1 or report or without_video:
+            raise ConfigError(
+                f"run {found.run.public_id} follows one target; --workers, --streams, --report and --without-video are "
+                "for runs that detect"
+            )
         resume_following(found, address, preview=preview)
         return
     with RunDisplay(console) as display:
+        clock = RunClock(display)
         work = Run.resumed(
             found,
             address,
-            observer=display,
+            observer=clock,
             workers=workers,
+            streams=streams,
             without_video=without_video,
             preview=preview,
         )
+        if report is not None:
+            kept, sources = found.run.settings, [source.uri_redacted for source in found.sources]
+            check_report(report, stored_outputs(kept), sources, inputs(stored_settings(kept, address)))
         failure = _execute(work)
-    _conclude(console, work, failure, database=database)
+    unreported = _reported(work, clock, report)
+    _conclude(console, work, failure or unreported, database=database)
+
+
+def _refuse_both(workers: int, streams: int) -> None:
+    if workers > 1 and streams > 1:
+        raise ConfigError("--workers takes several processes and --streams a single one; give one of them")
 
 
 def _execute(work: Run) -> SightlineError | None:
@@ -192,6 +211,19 @@ def _execute(work: Run) -> SightlineError | None:
             if work.outcome is None:
                 raise
             return error
+    return None
+
+
+def _reported(work: Run, clock: RunClock, report: Path | None) -> OutputError | None:
+    """Write what an executed run did, if that is wanted. Where that fails, the error is returned."""
+    from pipeline.run_report import write_report
+
+    if report is None or work.outcome is None:
+        return None
+    try:
+        write_report(report, work.outcome, clock)
+    except OutputError as error:
+        return error
     return None
 
 

@@ -107,6 +107,7 @@ class Run:
         *,
         observer: RunObserver | None = None,
         workers: int = 1,
+        streams: int = 1,
         without_video: bool = False,
         preview: bool = False,
     ) -> Run:
@@ -122,6 +123,7 @@ class Run:
             outputs=Outputs(outputs.mot, outputs.csv, None if without_video else outputs.video),
             observer=observer,
             workers=workers,
+            streams=streams,
             preview=preview,
         )
         found._resumed = run.run.public_id

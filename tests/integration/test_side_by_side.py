@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -85,15 +87,34 @@ def test_a_stop_reaches_all_and_the_run_goes_on_later(walks: Path) -> None:
     assert run.stopped
     assert all(source.status.value == "stopped" for source in outcome.sources)
     assert outcome.frames < 3 * FRAMES + 30
-    done = call_main("resume", "last", "--database", walks / "stop.db", folder=walks)
+    resume = ("resume", "last", "--database", walks / "stop.db", "--streams", 2)
+    done = call_main(*resume, "--report", "rest.json", folder=walks)
     assert done.code == 0, done.err
+    rest = json.loads((walks / "rest.json").read_text())
+    assert [source["status"] for source in rest["sources"]] == 3 * ["finished"]
+    assert rest["frames"] == 3 * FRAMES + 30 - outcome.frames
     assert {status for _, status in statuses(walks / "stop.db")} == {"finished"}
 
 
-def test_streams_of_cameras_and_of_workers_are_refused(walks: Path) -> None:
-    both = call_main("run", "walk0.mp4", *MOTION, "--streams", 2, "--workers", 2, folder=walks)
+def test_a_report_overwrites_no_source_of_a_run_that_goes_on(walks: Path) -> None:
+    assert call_main("run", "walk0.mp4", *MOTION, folder=walks).code == 0
+    with closing(sqlite3.connect(walks / "runs" / "sightline.db")) as connection, connection:
+        connection.execute("UPDATE runs SET status = 'stopped'")
+    before = (walks / "walk0.mp4").read_bytes()
+    done = call_main("resume", "last", "--report", "walk0.mp4", folder=walks)
+    assert done.code == 2
+    assert "--report walk0.mp4 would overwrite a source; name another file" in done.err
+    assert (walks / "walk0.mp4").read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [("run", "walk0.mp4", *MOTION), ("resume", "last")])
+def test_streams_beside_workers_are_refused(walks: Path, command: tuple[str, ...]) -> None:
+    both = call_main(*command, "--streams", 2, "--workers", 2, folder=walks)
     assert both.code == 2
     assert "--workers takes several processes and --streams a single one" in both.err
+
+
+def test_streams_of_cameras_are_refused(walks: Path) -> None:
     camera = call_main("run", "rtsp://127.0.0.1:9/a", *MOTION, "--streams", 2, folder=walks)
     assert camera.code == 2
     assert "--streams, --resume, --again and --report are for files" in camera.err
