@@ -50,7 +50,7 @@ def composed(*words: str, **environment: str) -> dict[str, Any]:
     """compose.yaml as docker compose understands it: variables filled in, paths absolute."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("SIGHTLINE_", "PIP_", "TORCH_"))}
     command = [*compose_command(), "--file", str(COMPOSE_FILE), *words, "config"]
-    done = subprocess.run(command, env={**own, **environment}, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env={**own, **environment}, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     parsed = yaml.safe_load(done.stdout)
     assert isinstance(parsed, dict)

@@ -26,6 +26,7 @@ from pipeline.store.records import RunRecord, SourceRecord
 from pipeline.store.writer import RunWriter
 from pipeline.watch.feeds import FeedCounts
 from tests.fakes import START, FakeDetector, FakeFeed
+from tests.promptness import allowed
 from trackers.bytetrack import ByteTrack
 from trackers.deepsort import DeepSort
 from trackers.structures import Detections, FloatArray, Frame, Gap
@@ -121,7 +122,7 @@ def run_through(database: Database, folder: Path, *, frames: int, tracks: int, r
             memory.append(process.memory_info().rss / 1e6)
         time.sleep(0.02)
     engine.stop()
-    thread.join(10)
+    thread.join(allowed(10))
     assert not failed
     assert [feed.taken for feed in feeds] == [frames // STREAMS] * STREAMS
     return memory

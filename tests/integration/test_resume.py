@@ -12,6 +12,7 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -19,6 +20,7 @@ import pytest
 from tests.integration.command import MOTION, call_main, environment, sightline
 from tests.integration.rules import RULES
 from tests.integration.stored import assert_same_rows, count, next_frame, reading
+from tests.promptness import until
 
 OUTPUTS = ("--mot-out", "t.txt", "--csv-out", "t.csv", "--video-out", "t.mp4")
 CHUNK = 20
@@ -38,12 +40,9 @@ def start(*words: object, folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def wait_for_frame(process: subprocess.Popen[str], database: Path, frame: int, *, seconds: float = 120) -> None:
+def wait_for_frame(process: subprocess.Popen[Any], database: Path, frame: int) -> None:
     """Until the checkpoint is there or beyond, or the process has ended."""
-    deadline = time.monotonic() + seconds
-    while next_frame(database) < frame and process.poll() is None:
-        assert time.monotonic() < deadline, "the run does not move"
-        time.sleep(0.01)
+    until(lambda: next_frame(database) >= frame or process.poll() is not None, 40, "the run does not move", pause=0.01)
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -131,7 +130,7 @@ def test_stopped_within_a_chunk_it_ends_with_the_same_rows(command: list[object]
         process = start(*command, "--resume", folder=tmp_path)
         wait_for_frame(process, database, stopped_at[-1] + 1)
         os.kill(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         assert process.returncode == 130, out + err
         stopped_at.append(next_frame(database))
         with av.open(str(tmp_path / "t.mp4")) as container:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from pipeline.watch.feeds import FeedCounts
 from tests.fakes import START, FakeFeed
 from tests.integration.stored import reading
 from tests.integration.test_live_memory import Looks, Passing
+from tests.promptness import allowed, until
 from trackers.structures import Frame, Gap
 
 FPS = 10.0
@@ -115,11 +115,11 @@ def follow(database: Database, file: Path, *, parent: UUID | None) -> None:
         engine.add(LiveStream(number, feed, tracker, [sink], analyst=analyst))
     thread = threading.Thread(target=engine.run)
     thread.start()
-    until = time.monotonic() + 60
-    while engine.report().streams and time.monotonic() < until:
-        time.sleep(0.02)
-    engine.stop()
-    thread.join(10)
+    try:
+        until(lambda: not engine.report().streams, 30, "not all streams have ended")
+    finally:
+        engine.stop()
+        thread.join(allowed(10))
     assert failed == []
     end = microseconds(START) + 10**9
     add_gap(database, keys[0], Gap(end, end + 1, "away at the end"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -21,6 +21,7 @@ from pipeline.store.run_queries import run_detail
 from pipeline.store.states import RequestedState
 from pipeline.store.writer import now_microseconds
 from tests.clips import write_moving
+from tests.promptness import allowed, until
 
 FRAMES = 1500
 
@@ -57,23 +58,16 @@ def processed(store: Database, run: UUID) -> int:
     return detail(store, run).sources[0].processed
 
 
-def wait_until(true: Callable[[], bool], *, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come to be"
-        time.sleep(0.05)
-
-
 def test_a_run_is_paused_goes_on_is_killed_and_resumed(
     store: Database, control: RunControl, clip: Path, tmp_path: Path
 ) -> None:
     run = control.start([str(clip)], config="motion", overrides=["store.chunk=50"])
     assert status(store, run) is ShownStatus.RUNNING
     preview = tmp_path / "media" / "preview" / f"{run}.jpg"
-    wait_until(preview.exists)
+    until(preview.exists, 30, pause=0.05)
     control.request(run, RequestedState.PAUSE)
-    wait_until(lambda: status(store, run) is ShownStatus.PAUSED)
-    time.sleep(0.5)  # what was read before is finished
+    until(lambda: status(store, run) is ShownStatus.PAUSED, 30, pause=0.05)
+    time.sleep(allowed(0.5))  # what was read before is finished
     before = processed(store, run)
     assert before < FRAMES
     time.sleep(1)
@@ -81,19 +75,19 @@ def test_a_run_is_paused_goes_on_is_killed_and_resumed(
     assert preview.read_bytes()[:2] == b"\xff\xd8"
 
     control.request(run, RequestedState.RUN)
-    wait_until(lambda: processed(store, run) > before)
+    until(lambda: processed(store, run) > before, 30, pause=0.05)
     with pytest.raises(ConfigError, match="cannot be resumed"):
         control.resume(run)
     pid = detail(store, run).run.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: status(store, run) is ShownStatus.INTERRUPTED)
+    until(lambda: status(store, run) is ShownStatus.INTERRUPTED, 30, pause=0.05)
     assert can_resume(detail(store, run).run, now_microseconds())
     with pytest.raises(StoreError, match="not at work"):
         control.request(run, RequestedState.STOP)
 
     control.resume(run)
-    wait_until(lambda: status(store, run) is ShownStatus.FINISHED)
+    until(lambda: status(store, run) is ShownStatus.FINISHED, 30, pause=0.05)
     assert processed(store, run) == FRAMES
     assert not preview.exists()
     with pytest.raises(ConfigError, match="finished before, in run"):
@@ -103,12 +97,12 @@ def test_a_run_is_paused_goes_on_is_killed_and_resumed(
 def test_a_run_is_stopped_and_resumed(store: Database, control: RunControl, clip: Path) -> None:
     run = control.start([str(clip)], config="motion")
     control.request(run, RequestedState.STOP)
-    wait_until(lambda: status(store, run) is ShownStatus.STOPPED)
+    until(lambda: status(store, run) is ShownStatus.STOPPED, 30, pause=0.05)
     assert processed(store, run) < FRAMES
     control.resume(run)
     assert detail(store, run).run.requested_state is RequestedState.RUN
     control.request(run, RequestedState.STOP)
-    wait_until(lambda: status(store, run) in (ShownStatus.STOPPED, ShownStatus.FINISHED))
+    until(lambda: status(store, run) in (ShownStatus.STOPPED, ShownStatus.FINISHED), 30, pause=0.05)
 
 
 @pytest.mark.parametrize(

@@ -381,7 +381,7 @@ def test_two_processes_fetch_once(server: ModelServer, tmp_path: Path) -> None:
     both = [
         subprocess.Popen(command, env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
     ]
-    ends = [process.communicate(timeout=60) for process in both]
+    ends = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], ends
     assert [out for out, _ in ends] == [f"{len(CONTENT)}\n"] * 2
     assert (tmp_path / "models" / "net" / "net.onnx").read_bytes() == CONTENT

@@ -311,7 +311,7 @@ def run(threads: Sequence[threading.Thread]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
 
 
 def test_counting_what_waits_looks_at_nothing_that_has_arrived(database: Database, tmp_path: Path) -> None:

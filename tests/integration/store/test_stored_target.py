@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -36,6 +35,7 @@ from pipeline.store.writer import now_microseconds
 from pipeline.stored_target import StoredTarget
 from tests.integration.command import call_main, environment
 from tests.integration.stored import assert_same_rows, count, next_frame
+from tests.integration.test_resume import wait_for_frame
 from tests.unit.trackers.target_scenes import Pictures, moving
 from trackers.geometry import iou_pairs, to_xywh
 from trackers.structures import Evidence
@@ -152,10 +152,7 @@ def test_killed_it_goes_on_and_ends_with_the_same_rows(
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline", *map(str, words)], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE
     )
-    deadline = time.monotonic() + 120
-    while next_frame(tmp_path / "s.db") < 2 * CHUNK and process.poll() is None:
-        assert time.monotonic() < deadline, "the run does not move"
-        time.sleep(0.01)
+    wait_for_frame(process, tmp_path / "s.db", 2 * CHUNK)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     before = next_frame(tmp_path / "s.db")
@@ -267,10 +264,7 @@ def test_a_run_fails_with_its_files_and_can_be_gone_on_with(clip: Path, pictures
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 120
-    while next_frame(tmp_path / "s.db") < CHUNK and process.poll() is None:
-        assert time.monotonic() < deadline, "the run does not move"
-        time.sleep(0.01)
+    wait_for_frame(process, tmp_path / "s.db", CHUNK)
     shutil.rmtree(out)
     told, complaint = process.communicate(timeout=120)
     assert (process.returncode, "go on with: sightline resume" in told, "b.txt" in complaint) == (1, True, True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 
@@ -17,6 +16,7 @@ from pipeline.live_engine import LiveEngine
 from pipeline.models.base import ModelCard, Sizable
 from pipeline.models.sized import SizedDetector
 from pipeline.scheduling.budget import Budget, Budgeted
+from pipeline.sinks.base import Result
 from tests.fakes import FakeDetector, FakeFeed, FakeTracker, RecordingSink, make_frame
 from trackers.structures import Detections, Frame
 
@@ -119,7 +119,12 @@ def test_a_live_engine_keeps_up_and_says_what_it_chose() -> None:
     detector = SizedDetector([Slow(0.12), Slow(0.03)], [1.0, 0.5])
     assert isinstance(detector, Sizable)
     budget = Budget(share=0.5, slowest_seconds=0.15, scales=detector.scales)
-    feed, sink = FakeFeed(), RecordingSink()
+
+    def stop_after_20_looks(_: Result) -> None:
+        if sum(result.looked for result in sink.results) == 20:
+            engine.stop()
+
+    feed, sink = FakeFeed(), RecordingSink(on_write=stop_after_20_looks)
     engine = LiveEngine(
         detector,
         schedule=lambda _: Budgeted(budget),
@@ -128,15 +133,14 @@ def test_a_live_engine_keeps_up_and_says_what_it_chose() -> None:
         stream_failed=lambda _, error: pytest.fail(str(error)),
     )
     engine.add(LiveStream(1, feed, FakeTracker(), [sink]))
-    feed.play(fps=30.0, count=90)
-    threading.Timer(2.5, engine.stop).start()
+    feed.play(fps=30.0, count=10_000)
     engine.run()
     looked = [result.frame.index for result in sink.results if result.looked]
     report = engine.report()
     assert report.budget is not None
     assert report.budget.scale == 0.5
     assert 0.05 <= report.budget.interval <= 0.15
-    assert 10 <= len(looked) < len(sink.results)
+    assert 20 <= len(looked) < len(sink.results)
 
 
 def test_files_have_no_budget() -> None:
