@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from tests.clips import cut, write_clip, write_moving
 from tests.integration.command import MOTION, call_main, sightline
 from tests.integration.stored import assert_same_rows, count, reading
 from tests.integration.test_resume import start
+from tests.promptness import until
 from tests.unit.models.tiny_onnx import brightness_of_any_size
 
 REAL = ("people-walking", "one-by-one-person-detection", "cars", "dense-traffic", "person-bicycle-car-detection")
@@ -125,11 +125,12 @@ def test_a_stop_while_workers_begin_fails_no_source(tmp_path: Path, number: sign
         write_moving(tmp_path / f"{name}.mp4", count=600)
     process = start("run", *MOTION, "a.mp4", "b.mp4", "--workers", 2, folder=tmp_path)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    deadline = time.monotonic() + 60
-    while len(children.read_text().split()) < 3:  # two workers, and the tracker of multiprocessing
+
+    def have_begun() -> bool:
         assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+        return len(children.read_text().split()) >= 3  # two workers, and the tracker of multiprocessing
+
+    until(have_begun, 30, "the workers do not begin", pause=0.01)
     os.killpg(process.pid, number)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, out + err
@@ -150,10 +151,7 @@ def test_a_worker_that_is_killed_takes_only_its_source_with_it(tmp_path: Path) -
     command = ["run", *MOTION, "a.mp4", "b.mp4", "c.mp4", "--workers", 2, "--set", "store.chunk=10"]
     process = start(*command, folder=tmp_path)
     database = tmp_path / "runs" / "sightline.db"
-    deadline = time.monotonic() + 60
-    while not is_at_work(database, "a.mp4"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: is_at_work(database, "a.mp4"), 30, "no chunk is stored")
     os.kill(process_that_reads(process.pid, "a.mp4"), signal.SIGKILL)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1, out + err

@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -29,6 +28,7 @@ from pipeline.tracker_benchmark.peers.shots import Entry
 from pipeline.tracker_benchmark.worker import Worker, peer_worker
 from tests.integration.command import call_main, sightline
 from tests.peer_environment import LAP, ROBOFLOW, install, make_environment
+from tests.promptness import until
 
 LENGTH = 20  # frames
 
@@ -199,10 +199,7 @@ def test_a_process_that_hangs_is_killed_even_if_nobody_waits_for_it(
     with pytest.raises(ImpatientError), Worker(["/bin/sh", "-c", script], folder=tmp_path):
         impatience.start()
     left = [int((tmp_path / name).read_text()) for name in ("first", "second")]  # what it has started, too
-    latest = time.monotonic() + 5
-    while any(map(running, left)) and time.monotonic() < latest:
-        time.sleep(0.02)
-    assert not any(map(running, left))
+    until(lambda: not any(map(running, left)), 5, "not both are gone")
 
 
 def test_a_process_that_does_not_answer_is_waited_for_so_long_and_no_longer(tmp_path: Path) -> None:

@@ -56,10 +56,10 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(url: str, tmp_path: Pat
         assert process.stdout.readline()
     time.sleep(0.03)  # into the fourth or fifth chunk
     process.kill()
-    process.communicate()
+    written = 300 + 100 * len(process.communicate()[0].split())
     said = finish(start(url, tmp_path / "media", name=run))
     assert said[0] == run
-    assert 300 <= int(said[1]) <= 500
+    assert int(said[1]) in (written, written + 100)  # it may have been killed before it said so
     rows = counted(url)
     assert (rows["runs"], rows["tracks"], rows["objects"], rows["media"]) == (1, 20, 20, 20)
     assert rows["observations"] == 20 * CHUNKS * 100
