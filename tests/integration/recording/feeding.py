@@ -72,7 +72,7 @@ def feed(recorder: SegmentRecorder, video: Path, *, start: int = START, change: 
 def main(folder: str, video: str) -> None:
     """Record again and again until killed, 10 times as fast as it was."""
     recording = Recording(Path(folder))
-    recorder = recording.recorder(seconds=5.0)
+    recorder = recording.recorder(seconds=60.0)  # longer than whoever kills it needs to see what it has written
     start = START
     while True:
         with av.open(video) as container:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from pipeline.sources.segment_reading import cut_to_whole, read_extent
 from tests.clips import number_in, write_clip
 from tests.conftest import ROOT
 from tests.integration.recording.feeding import START, Recording, arrival, decoded, feed, packets
+from tests.promptness import until
 
 EVEN = {"g": "10", "sc_threshold": "0"}  # a key picture every second
 
@@ -291,11 +291,9 @@ def test_killed_in_the_middle_of_a_segment(recording: Recording, shared: Path) -
     command = [sys.executable, "-m", "tests.integration.recording.feeding", str(recording.folder)]
     process = subprocess.Popen([*command, str(shared / "data/mot15/PETS09-S2L1/video.mp4")], cwd=ROOT)
     try:
-        until = time.monotonic() + 60
-        while not (parts := unfinished(recording.folder)) or parts[0].stat().st_size < 100_000:
-            assert time.monotonic() < until
-            time.sleep(0.05)
-        assert is_held(parts[0])
+        until(lambda: any(part.stat().st_size >= 100_000 for part in unfinished(recording.folder)), 20)
+        [part] = unfinished(recording.folder)
+        assert is_held(part)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()

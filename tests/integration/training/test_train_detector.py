@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from pipeline.training.folder import read_state
 from tests.integration.command import call_main, environment
+from tests.promptness import until
 from tests.unit.training.labelled_scene import write_network, write_pictures
 
 QUICK = (
@@ -76,7 +76,7 @@ def test_ctrl_c_keeps_what_was_learned_and_resume_goes_on(place: Path) -> None:
     try:
         wait_until((place / "broken" / "log.csv").exists, process)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
     finally:
         process.kill()
     assert process.returncode == 130, err
@@ -90,7 +90,7 @@ def test_ctrl_c_keeps_what_was_learned_and_resume_goes_on(place: Path) -> None:
     try:
         wait_until(lambda: read_state(place / "broken")["epochs_done"] > done, resumed)
         resumed.send_signal(signal.SIGTERM)
-        out, _ = resumed.communicate(timeout=60)
+        out, _ = resumed.communicate(timeout=120)
     finally:
         resumed.kill()
     assert resumed.returncode == 130
@@ -121,9 +121,6 @@ def test_bad_input_is_one_line_and_nothing_is_written(place: Path, words: tuple[
     assert not (place / "never").exists()
 
 
-def wait_until(reached: Callable[[], bool], process: subprocess.Popen[str], *, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not reached():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.1)
+def wait_until(reached: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    until(lambda: reached() or process.poll() is not None, 30, "nothing happened", pause=0.1)
+    assert process.poll() is None, process.communicate()
