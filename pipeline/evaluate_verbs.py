@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,12 +19,15 @@ from pipeline.run_verbs import SetOption
 from pipeline.track_verbs import evaluate_app as evaluate_app  # with the verbs below
 
 if TYPE_CHECKING:
+    from pipeline.config import Settings
     from pipeline.models.base import Detector
     from pipeline.sources.base import Source
     from pipeline.trials.detector_trial import DetectorResult, Told
+    from pipeline.trials.embedder_trial import SequenceResult
     from pipeline.trials.truth_set import TruthSet
 
 _LEAST_SCORE = 0.01  # average precision needs weak boxes too
+_PERSON = "person"  # what MOTChallenge's boxes show
 
 TruthOption = Annotated[
     list[Path] | None,
@@ -108,37 +112,63 @@ def evaluate_reid(
     least_seconds: Annotated[
         float, typer.Option(min=0, help="Crops of one person closer in time are no pair: they are nearly one picture.")
     ] = 1.0,
+    segmenter: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Draws masks: once more without what is behind people, beside the first."),
+    ] = None,
     json_out: JsonFile = None,
     settings: SetOption = None,
 ) -> None:
     """How well an embedder tells people apart: same or different (AUC), and the nearest one (rank 1).
 
     All pairs of crops of different people are compared with the pairs of one person at least a second apart in one
-    sequence. People of different sequences are different.
+    sequence. People of different sequences are different. With --segmenter settings are also the segmenter's; it draws
+    masks on the true boxes, and a crop without one is shown whole, as with `embedder.background=suppress`.
 
-    Example: `sightline evaluate reid --weights osnet.onnx mot15/PETS09-S2L1 mot15/TUD-Campus`
+    Example: `sightline evaluate reid --weights osnet.onnx mot15/PETS09-S2L1 mot15/TUD-Campus --segmenter yolov8n-seg`
     """
     from pipeline import build
-    from pipeline.config import load_settings
     from pipeline.training.whole_file import write_whole
     from pipeline.trials.embedder_trial import try_embedder
     from pipeline.trials.mot_sequence import read_mot_sequence
-    from pipeline.trials.trial_report import embedder_table, embedder_to_dict
+    from pipeline.trials.trial_report import embedder_table, embedder_to_dict, model_to_dict
 
-    chosen = [] if weights is None else [f"embedder.weights={json.dumps(weights)}"]
-    embedder = build.embedder(
-        load_settings(None, [*chosen, "embedder.min_score=0", *_section(settings, "embedder")]).embedder
-    )
+    chosen = _reid_settings(weights, segmenter, settings)
+    embedder = build.embedder(chosen.embedder)
     if embedder is None:
         raise ConfigError("there is no embedder to try; give --weights FILE or --set embedder.backend=colour")
     read = [read_mot_sequence(folder, open_pictures) for folder in sequences]
+    drawer = build.segmenter(chosen.segmenter, (_PERSON,))
+    blind = build.embedder(chosen.embedder.model_copy(update={"background": "suppress"}))
+    suppressed: list[SequenceResult] = []
     with counting("frames") as told:
-        results = try_embedder(
-            embedder, read, opened=open_pictures, every=every, least_seconds=least_seconds, told=told
-        )
-    Console().print(embedder_table(results))
+        trial = partial(try_embedder, opened=open_pictures, every=every, least_seconds=least_seconds, told=told)
+        results = trial(embedder, read)
+        if drawer is not None and blind is not None:
+            suppressed = trial(blind, read, segmenter=drawer)
+    Console().print(embedder_table(results, suppressed))
     if json_out is not None:
-        write_whole(json_out, _json(embedder_to_dict(embedder.card, results)))
+        held = embedder_to_dict(embedder.card, results)
+        if drawer is not None and blind is not None:
+            without = embedder_to_dict(blind.card, suppressed)
+            held["suppressed"] = {"segmenter": model_to_dict(drawer.card), **without}
+        write_whole(json_out, _json(held))
+
+
+def _reid_settings(weights: str | None, segmenter: str | None, settings: Sequence[str] | None) -> Settings:
+    """Those of the embedder and, where there is to be one, of the segmenter. Raises ConfigError."""
+    from pipeline.config import load_settings
+
+    keys = ["embedder.min_score=0"]
+    if weights is not None:
+        keys.append(f"embedder.weights={json.dumps(weights)}")
+    if segmenter is not None:
+        keys += ["segmenter.min_score=0", f"segmenter.weights={json.dumps(segmenter)}"]
+    sections = ("embedder",) if segmenter is None else ("embedder", "segmenter")
+    chosen = load_settings(None, [*keys, *_section(settings, *sections)])
+    if chosen.embedder.background == "suppress":
+        raise ConfigError("embedder.background=suppress needs masks; give --segmenter FILE in its place: it tries both")
+    return chosen
 
 
 def open_pictures(address: str) -> Source:
@@ -193,11 +223,12 @@ def _calibration(result: DetectorResult) -> str:
     return f"tracker:\n  calibration: {json.dumps(pairs)}\n"
 
 
-def _section(settings: Sequence[str] | None, name: str) -> list[str]:
-    """`--set` of one section only. Raises ConfigError for another one, which would change nothing."""
+def _section(settings: Sequence[str] | None, *names: str) -> list[str]:
+    """`--set` of some sections only. Raises ConfigError for another one, which would change nothing."""
+    parts = tuple(f"{name}." for name in names)
     for one in settings or []:
-        if not one.startswith(f"{name}."):
-            raise ConfigError(f"--set {one}: only settings under {name}. change something here")
+        if not one.startswith(parts):
+            raise ConfigError(f"--set {one}: only settings under {' and '.join(parts)} change something here")
     return list(settings or [])
 
 

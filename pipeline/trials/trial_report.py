@@ -48,7 +48,10 @@ def detector_table(result: DetectorResult) -> Table:
 
 
 def embedder_to_dict(card: ModelCard, results: Sequence[SequenceResult]) -> dict[str, Any]:
-    """{"model": ..., "sequences": {name: {"auc", "rank1", "crops", "identities", "ms_a_crop"}}}."""
+    """{"model": ..., "sequences": {name: {"auc", "rank1", "crops", "identities", "ms_a_crop"}}}.
+
+    Where masks were drawn, also "masks": how many crops have one.
+    """
     rows = {
         one.name: {
             "auc": one.auc,
@@ -57,21 +60,34 @@ def embedder_to_dict(card: ModelCard, results: Sequence[SequenceResult]) -> dict
             "identities": one.identities,
             "ms_a_crop": one.milliseconds,
         }
+        | ({} if one.masks is None else {"masks": one.masks})
         for one in results
     }
     return {"model": model_to_dict(card), "sequences": rows}
 
 
-def embedder_table(results: Sequence[SequenceResult]) -> Table:
-    """A row a sequence; ratios in per cent."""
+def embedder_table(results: Sequence[SequenceResult], suppressed: Sequence[SequenceResult] = ()) -> Table:
+    """A row a sequence; ratios in per cent. `suppressed`: on the same sequences without what is behind the objects."""
     table = Table(box=box.SIMPLE_HEAD, padding=0, title="Same object or another one, %")
     table.add_column("Sequence", no_wrap=True)
-    for name in ("AUC", "rank 1", "crops", "identities", "ms a crop"):
+    compared = len(suppressed) > 0
+    if compared:
+        table.add_column("background", no_wrap=True)
+    for name in ("AUC", "rank 1", "crops", *(["masks"] if compared else []), "identities", "ms a crop"):
         table.add_column(name, justify="right", no_wrap=True)
-    for one in results:
-        cells = [f"{100 * one.auc:.1f}", f"{100 * one.rank_one:.1f}", str(one.crops), str(one.identities)]
-        table.add_row(Text(one.name), *cells, f"{one.milliseconds:.2f}")
+    for row, one in enumerate(results):
+        table.add_row(*_embedder_cells(one, "kept" if compared else None))
+        if compared:
+            table.add_row(*_embedder_cells(suppressed[row], "suppressed"))
     return table
+
+
+def _embedder_cells(one: SequenceResult, background: str | None) -> list[str | Text]:
+    """`background`: what became of it, where that is told."""
+    ratios = [f"{100 * one.auc:.1f}", f"{100 * one.rank_one:.1f}"]
+    masks = [] if background is None else ["" if one.masks is None else str(one.masks)]
+    words = [] if background is None else [background]
+    return [Text(one.name), *words, *ratios, str(one.crops), *masks, str(one.identities), f"{one.milliseconds:.2f}"]
 
 
 def precision_recall_plot(result: DetectorResult) -> bytes:

@@ -24,7 +24,7 @@ from pipeline.trials.trial_report import precision_recall_plot
 from pipeline.trials.truth_set import TruthSet, boxes_as_truth, unmarked
 from tests.fakes import make_frame
 from tests.integration.command import call_main
-from trackers.structures import Detections, Frame
+from trackers.structures import Detections, FloatArray, Frame, Masks
 
 RUNNER = CliRunner()
 BOXES = ((0, 0, 10, 10), (20, 0, 30, 10))
@@ -120,6 +120,47 @@ def test_a_sequence_in_which_nobody_comes_again_is_named(shared: Path) -> None:
         try_embedder(ColourEmbedder(), [sequence], opened=opened, every=30, least_seconds=99)
 
 
+class LeftHalves:
+    """A segmenter that gives the left half of every box, and nothing of the first one of a frame."""
+
+    card = ModelCard("halves", "segment", "1", "0" * 64, "none", None)
+
+    def segment(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[Masks]:
+        return [self._halves(found.boxes) for found in detections]
+
+    def _halves(self, boxes: FloatArray) -> Masks:
+        crops = []
+        for row, (x1, y1, x2, y2) in enumerate(boxes.astype(int).tolist()):
+            crop = np.zeros((y2 - y1, x2 - x1), bool)
+            crop[:, : (x2 - x1) // 2] = row > 0
+            crops.append(crop)
+        return Masks(boxes[:, :2].astype(np.int64), tuple(crops))
+
+
+class Shown:
+    """An embedder that keeps what it was shown, and describes it by its colours."""
+
+    def __init__(self) -> None:
+        self._colours = ColourEmbedder()
+        self.card = self._colours.card
+        self.masks: list[Masks | None] = []
+
+    def embed(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[FloatArray]:
+        self.masks += [found.masks for found in detections]
+        return self._colours.embed(frames, detections)
+
+
+def test_a_segmenters_masks_are_shown_to_the_embedder_and_counted(shared: Path) -> None:
+    sequence = read_mot_sequence(shared / "data/mot15/TUD-Campus", opened)
+    bare, shown = Shown(), Shown()
+    [plain] = try_embedder(bare, [sequence], opened=opened, every=10)
+    [masked] = try_embedder(shown, [sequence], opened=opened, segmenter=LeftHalves(), every=10)
+    assert bare.masks == [None] * 8
+    assert sum(len(masks.crops) for masks in shown.masks if masks is not None) == masked.crops == plain.crops == 40
+    assert (plain.masks, masked.masks) == (None, 40 - 8)
+    assert masked.auc == plain.auc  # this one looks at no mask
+
+
 def test_a_detector_that_finds_nothing() -> None:
     result = try_detector(Recalling({}, ("person",)), [truth({0: seen([0], [1])}, ("person",))])
     assert result.pooled.scores.ap50.tolist() == [0.0]
@@ -177,6 +218,12 @@ def test_evaluate_detector(shared: Path, tmp_path: Path) -> None:
         (["detector", "--truth", "x.json", "--weights", "a.onnx", "--image-size", "big"], "write one side"),
         (["reid", "nowhere"], "there is no embedder"),
         (["reid", "nowhere", "--set", "embedder.backend=colour"], "nowhere has no pictures"),
+        (["reid", "nowhere", "--set", "segmenter.every=2"], "only settings under embedder. change"),
+        (
+            ["reid", "nowhere", "--segmenter", "no.onnx", "--set", "store.chunk=9"],
+            "under embedder. and segmenter. change",
+        ),
+        (["reid", "nowhere", "--set", "embedder.background=suppress"], "needs masks; give --segmenter FILE"),
     ],
 )
 def test_bad_words_are_refused(words: list[str], says: str, tmp_path: Path) -> None:
@@ -192,3 +239,34 @@ def test_evaluate_reid(shared: Path, tmp_path: Path) -> None:
     held = json.loads((tmp_path / "a.json").read_text())
     assert 0.7 < held["sequences"]["TUD-Campus"]["auc"] < 1
     assert held["sequences"]["TUD-Campus"]["crops"] == 40
+
+
+def test_evaluate_reid_without_what_is_behind_people(shared: Path, tmp_path: Path) -> None:
+    """The same crops, once as they are and once with the background suppressed."""
+    segmenter = shared / "weights/yolov8n_seg_int8/yolov8n-seg_int8.onnx"
+    words = ["evaluate", "reid", str(shared / "data/mot15/TUD-Campus"), "--every", "10", "--segmenter", str(segmenter)]
+    words += [
+        "--set",
+        "embedder.backend=colour",
+        "--set",
+        "segmenter.match_iou=0.4",
+        "--json",
+        str(tmp_path / "a.json"),
+    ]
+    shown = RUNNER.invoke(app, words, env={"COLUMNS": "120"})
+    assert shown.exit_code == 0, shown.output
+    assert [line.split()[:2] for line in shown.output.splitlines() if "TUD" in line] == [
+        ["TUD-Campus", "kept"],
+        ["TUD-Campus", "suppressed"],
+    ]
+    held = json.loads((tmp_path / "a.json").read_text())
+    kept, without = held["sequences"]["TUD-Campus"], held["suppressed"]["sequences"]["TUD-Campus"]
+    assert (held["suppressed"]["segmenter"]["name"], held["suppressed"]["model"]["name"]) == (
+        "yolov8n-seg_int8",
+        f"{held['model']['name']}-foreground",
+    )
+    assert kept["crops"] == without["crops"] == 40
+    assert "masks" not in kept
+    assert 25 <= without["masks"] <= 40
+    assert 0.7 < without["auc"] < 1
+    assert without["auc"] != kept["auc"]
