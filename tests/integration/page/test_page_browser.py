@@ -161,6 +161,15 @@ def test_labels_and_verdicts_by_keys_and_never_while_typing(own_page: Page, stor
     wait_for_place(page, f"{stored.tracks - 1} tracks")
 
 
+def test_why_a_track_cannot_be_explained_is_told(chromium: Browser, address: str) -> None:
+    """The run's detector goes by what moves: no picture alone says why. The browser's console hears of the refusal."""
+    with browsing(chromium, address, expected="status of 422") as page:
+        open_longest(at_tracks(page))
+        page.get_by_role("button", name="Explain").click()
+        page.wait_for_selector(".sl-explained .sl-why:has-text('judges a picture by those before it')")
+        assert not page.locator(".sl-explained img").is_visible()
+
+
 def test_several_are_selected_by_pointer(page: Page) -> None:
     cards = page.locator(".sl-card .sl-open")
     cards.nth(0).click(modifiers=["Control"])
