@@ -14,7 +14,6 @@ from torchvision.models.detection import MaskRCNN
 
 from pipeline.models.mask_rcnn import LEVELS, MaskRcnnPlan
 from pipeline.training.ahead import made_ahead
-from pipeline.training.folder import TrainingFolder
 from pipeline.training.labelled import LabelledPicture
 from pipeline.training.learning import BEST, SCORE, Course, Learned, Learning, Watcher
 from pipeline.training.mask_rcnn_file import digest_of, to_safetensors
@@ -189,17 +188,17 @@ class BackboneDistillation:
             device=device,
             mixed=mixed_type(device, wanted=settings.amp),
         )
-        self._objective = NeckImitation(plan.channels, teacher.channels)
-        self._lessons = Lessons(learned, validated, settings, teacher=teacher, imitation=self._objective)
+        objective = NeckImitation(plan.channels, teacher.channels)
+        self._lessons = Lessons(learned, validated, settings, teacher=teacher, imitation=objective)
         self._said = {**said, "teacher": teacher.sha256, "weights": digest_of(network, plan)}
-        self._learning: Learning | None = None
-        self._stopping = False
+        for name, part in network.named_children():
+            part.requires_grad_(name == "backbone")
+        exercise = Imitating(network, plan, objective, self._course)
+        self._learning = Learning(network, objective, self._course, exercise=exercise)
 
     def stop(self) -> None:
         """End soon; what finished epochs learned is kept. Safe in a signal handler."""
-        self._stopping = True
-        if self._learning is not None:
-            self._learning.stop()
+        self._learning.stop()
 
     def run(self, out: Path, *, resume: bool, watcher: Watcher | None = None) -> Learned:
         """Learn, and leave the best epoch's network in `out` as best.safetensors.
@@ -207,20 +206,9 @@ class BackboneDistillation:
         Raises TrainingError where the folder does not fit or the loss is no number, OutputError.
         """
         settings = {**asdict(self._settings), **self._course.said, **self._said}
-        if resume:
-            folder, state = TrainingFolder.resume(out, settings)
-        else:
-            folder, state = TrainingFolder.begin(out, settings), {}
-        for name, part in self._network.named_children():
-            part.requires_grad_(name == "backbone")
-        exercise = Imitating(self._network, self._plan, self._objective, self._course)
-        self._learning = Learning(self._network, self._objective, self._course, exercise=exercise, watcher=watcher)
-        if state:
-            self._learning.restore(state)
-        if self._stopping:
-            self._learning.stop()
-        learned = self._learning.run(self._lessons, folder)
-        if learned.best_epoch:
+        folder = self._learning.opened(out, settings, resume=resume)
+        learned = self._learning.run(self._lessons, folder, watcher=watcher)
+        if folder is not None and learned.best_epoch:
             report = {"model": BEST, "epochs": learned.epochs, "best epoch": folder.rows[learned.best_epoch - 1]}
             folder.write_report({**report, "stopped": learned.stopped})
         return learned

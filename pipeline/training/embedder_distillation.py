@@ -122,12 +122,12 @@ class EmbedderDistillation:
             except _StoppedError:
                 return Learned(0, 0, float("-inf"), stopped=True)
         objective, material = self._lessons(out)
-        self._learning = Learning(self._network, objective, self._course, watcher=watcher)
+        self._learning = Learning(self._network, objective, self._course)
         if state:
             self._learning.restore(state)
         if self._stopping:
             self._learning.stop()
-        learned = self._learning.run(material, folder)
+        learned = self._learning.run(material, folder, watcher=watcher)
         if learned.best_epoch:
             write_model(folder)
             folder.write_report(self._report(folder, material, learned))

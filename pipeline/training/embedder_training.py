@@ -95,8 +95,16 @@ class EmbedderTraining:
         )
         self._start = digest_of(network)
         self._network = network or EmbedderNetwork(settings.plan)
-        self._learning: Learning | None = None
-        self._stopping = False
+        if settings.freeze:
+            self._network.freeze_trunk()
+        loss = objective(
+            settings.loss,
+            margin=settings.margin,
+            dimension=settings.plan.dimension,
+            identities=learned.count,
+        )
+        share_statistics(self._network, self._ranks)
+        self._learning = Learning(self._network, loss, self._course, ranks=self._ranks)
 
     def lines(self) -> list[str]:
         """What it learns from, in words."""
@@ -109,44 +117,19 @@ class EmbedderTraining:
 
     def stop(self) -> None:
         """End soon; what finished epochs learned is kept. Safe in a signal handler."""
-        self._stopping = True
-        if self._learning is not None:
-            self._learning.stop()
+        self._learning.stop()
 
     def run(self, out: Path, *, resume: bool, watcher: Watcher | None = None) -> Learned:
         """Learn, and leave the best epoch's network in `out` as best.safetensors and best.onnx.
 
         Raises TrainingError where the folder does not fit or the loss is no number, OutputError.
         """
-        chosen, material = self._settings, self._material
-        folder, state = self._opened(out, resume=resume)
-        if chosen.freeze:
-            self._network.freeze_trunk()
-        loss = objective(
-            chosen.loss,
-            margin=chosen.margin,
-            dimension=chosen.plan.dimension,
-            identities=material.learned.count,
-        )
-        share_statistics(self._network, self._ranks)
-        self._learning = Learning(self._network, loss, self._course, ranks=self._ranks, watcher=watcher)
-        if state:
-            self._learning.restore(state)
-        if self._stopping:
-            self._learning.stop()
-        learned = self._learning.run(material, folder)
+        folder = self._learning.opened(out, self._held(), resume=resume)
+        learned = self._learning.run(self._material, folder, watcher=watcher)
         if folder is not None and learned.best_epoch:
             write_model(folder)
             folder.write_report(self._report(folder, learned))
         return learned
-
-    def _opened(self, out: Path, *, resume: bool) -> tuple[TrainingFolder | None, dict[str, object]]:
-        """The folder, of the first process alone, and the state to go on from, of all."""
-        settings = self._held()
-        if resume:
-            folder, state = TrainingFolder.resume(out, settings)
-            return (folder if self._ranks.first else None), state
-        return (TrainingFolder.begin(out, settings) if self._ranks.first else None), {}
 
     def _held(self) -> dict[str, object]:
         """For settings.yaml."""

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -137,9 +138,11 @@ class Learning:
         *,
         exercise: Exercise | None = None,
         ranks: Ranks | None = None,
-        watcher: Watcher | None = None,
     ) -> None:
-        """`exercise`: of this network and this objective; an `EmbedderNetwork` has `Embedding`."""
+        """`exercise`: of this network and this objective; an `EmbedderNetwork` has `Embedding`.
+
+        What of both needs no gradients now learns nothing.
+        """
         self.network = network.to(course.device).to(memory_format=torch.channels_last)
         self.objective = objective.to(course.device)
         self._course = course
@@ -148,7 +151,7 @@ class Learning:
             assert isinstance(network, EmbedderNetwork)
             exercise = Embedding(network, objective, course, ranks=self._ranks)
         self._exercise = exercise
-        self._watcher = watcher
+        self._watcher: Watcher | None = None
         self._parameters = [one for one in (*network.parameters(), *objective.parameters()) if one.requires_grad]
         self._optimiser = torch.optim.AdamW(_groups(self._parameters, course.weight_decay), lr=course.learning_rate)
         self._scaler = torch.amp.GradScaler(course.device.type, enabled=course.mixed == torch.float16)
@@ -157,8 +160,21 @@ class Learning:
         self._stopping = False
 
     def stop(self) -> None:
-        """End after the step in hand; the epoch is lost, those before are kept. Safe in a signal handler."""
+        """End after the step in hand; the epoch is lost, those before are kept. Safe in a signal handler, and before
+        there is a step.
+        """
         self._stopping = True
+
+    def opened(self, out: Path, settings: Mapping[str, object], *, resume: bool) -> TrainingFolder | None:
+        """The folder of a new training, or of the one in it, which is gone on with; of the first process alone.
+
+        `settings`: all that decides the result. Raises TrainingError where the folder does not fit, OutputError.
+        """
+        if not resume:
+            return TrainingFolder.begin(out, settings) if self._ranks.first else None
+        folder, state = TrainingFolder.resume(out, settings)
+        self.restore(state)
+        return folder if self._ranks.first else None
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `run` has kept in a folder."""
@@ -170,11 +186,12 @@ class Learning:
         self._best, self._best_epoch = state["best"], state["best_epoch"]
         restore_generators(state["generators"])
 
-    def run(self, material: Material, folder: TrainingFolder | None) -> Learned:
+    def run(self, material: Material, folder: TrainingFolder | None, *, watcher: Watcher | None = None) -> Learned:
         """Learn to the end of the course. `folder`: of the first process; None in all others.
 
         Raises TrainingError where the loss is no number, OutputError where the folder cannot be written.
         """
+        self._watcher = watcher
         course, steps = self._course, self._course.epochs * len(material)
         if folder is not None and not self._epoch:
             folder.save(self._state())

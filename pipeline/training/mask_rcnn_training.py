@@ -170,17 +170,16 @@ class MaskRcnnTraining:
             seed=settings.seed,
             teacher=teacher,
         )
-        self._imitation = None if teacher is None else NeckImitation(plan.channels, teacher.channels)
+        imitation = None if teacher is None else NeckImitation(plan.channels, teacher.channels)
         self._said: dict[str, object] = {**said, "plan": plan.to_text(), "weights": digest_of(network, plan)}
         self._said["teacher"] = "" if teacher is None else teacher.sha256
-        self._learning: Learning | None = None
-        self._stopping = False
+        network.requires_grad_(True)
+        exercise = Segmenting(network, plan, self._course, imitation=imitation, weight=settings.imitation)
+        self._learning = Learning(network, imitation or nn.Module(), self._course, exercise=exercise)
 
     def stop(self) -> None:
         """End soon; what finished epochs learned is kept. Safe in a signal handler."""
-        self._stopping = True
-        if self._learning is not None:
-            self._learning.stop()
+        self._learning.stop()
 
     def run(self, out: Path, *, resume: bool, watcher: Watcher | None = None) -> Learned:
         """Learn, and leave the best epoch's network in `out`: BEST, and MODEL with float16 weights.
@@ -188,22 +187,9 @@ class MaskRcnnTraining:
         Raises TrainingError where the folder does not fit or the loss is no number, OutputError.
         """
         settings = {**asdict(self._settings), **self._course.said, **self._said}
-        if resume:
-            folder, state = TrainingFolder.resume(out, settings)
-        else:
-            folder, state = TrainingFolder.begin(out, settings), {}
-        self._network.requires_grad_(True)
-        weight = self._settings.imitation
-        exercise = Segmenting(self._network, self._plan, self._course, imitation=self._imitation, weight=weight)
-        self._learning = Learning(
-            self._network, self._imitation or nn.Module(), self._course, exercise=exercise, watcher=watcher
-        )
-        if state:
-            self._learning.restore(state)
-        if self._stopping:
-            self._learning.stop()
-        learned = self._learning.run(self._lessons, folder)
-        if learned.best_epoch:
+        folder = self._learning.opened(out, settings, resume=resume)
+        learned = self._learning.run(self._lessons, folder, watcher=watcher)
+        if folder is not None and learned.best_epoch:
             folder.write_bytes(MODEL, to_safetensors(*read_mask_rcnn(out / BEST), half=True))
             folder.write_report(self._report(folder, learned))
         return learned

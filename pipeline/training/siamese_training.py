@@ -83,9 +83,10 @@ class SiameseTraining:
         taught = 0 if teacher is None else _channels(teacher)
         self._start = digest_of(network)
         self._network = network
-        self._objective = SiameseLoss(network.plan.channels, taught, boxes=settings.boxes, teacher=settings.teacher)
-        self._learning: Learning | None = None
-        self._stopping = False
+        network.freeze(settings.freeze)
+        objective = SiameseLoss(network.plan.channels, taught, boxes=settings.boxes, teacher=settings.teacher)
+        exercise = Matching(network, objective, self._course)
+        self._learning = Learning(network, objective, self._course, exercise=exercise)
 
     def lines(self) -> list[str]:
         """What it learns from, in words."""
@@ -96,9 +97,7 @@ class SiameseTraining:
 
     def stop(self) -> None:
         """End soon; what finished epochs learned is kept. Safe in a signal handler."""
-        self._stopping = True
-        if self._learning is not None:
-            self._learning.stop()
+        self._learning.stop()
 
     def run(self, out: Path, *, resume: bool, watcher: Watcher | None = None) -> Learned:
         """Learn, and leave the best epoch's network in `out` as best.safetensors and best.onnx.
@@ -106,19 +105,9 @@ class SiameseTraining:
         Raises TrainingError where the folder does not fit or the loss is no number, OutputError.
         """
         settings = {**asdict(self._settings), "weights": self._start, **self._course.said, **self._said}
-        if resume:
-            folder, state = TrainingFolder.resume(out, settings)
-        else:
-            folder, state = TrainingFolder.begin(out, settings), {}
-        self._network.freeze(self._settings.freeze)
-        exercise = Matching(self._network, self._objective, self._course)
-        self._learning = Learning(self._network, self._objective, self._course, exercise=exercise, watcher=watcher)
-        if state:
-            self._learning.restore(state)
-        if self._stopping:
-            self._learning.stop()
-        learned = self._learning.run(self._pairs, folder)
-        if learned.best_epoch:
+        folder = self._learning.opened(out, settings, resume=resume)
+        learned = self._learning.run(self._pairs, folder, watcher=watcher)
+        if folder is not None and learned.best_epoch:
             folder.write_bytes(MODEL, to_onnx_file(read_siamese(out / BEST)))
             folder.write_report(self._report(folder, learned))
         return learned
