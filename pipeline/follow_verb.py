@@ -127,8 +127,8 @@ def resume_following(run: RunDetail, database: str, *, preview: bool) -> None:
     from pipeline.follow_plan import FollowPlan
     from pipeline.follow_settings import read_kept
     from pipeline.run_record import stored_outputs
-    from pipeline.runs import refuse_resume
     from pipeline.store.database import open_database
+    from pipeline.stored_runs import refuse_resume
 
     refuse_resume(run)
     chosen, outputs = read_kept(run.run.settings, database), stored_outputs(run.run.settings)

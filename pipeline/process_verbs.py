@@ -161,8 +161,9 @@ def resume(
     from pipeline.console import RunDisplay
     from pipeline.run_record import inputs, stored_outputs, stored_settings
     from pipeline.run_report import RunClock, check_report
-    from pipeline.runs import Run, find_stored_run
+    from pipeline.runs import Run
     from pipeline.store.run_kinds import FOLLOW
+    from pipeline.stored_runs import find_stored_run
 
     _refuse_both(workers, streams)
     address = database or StoreSettings().database

@@ -31,8 +31,8 @@ def retrack(
     from pipeline.config import StoreSettings
     from pipeline.console import RetrackDisplay, retrack_table
     from pipeline.retrack import Retrack, changed_sections, retrack_settings
-    from pipeline.runs import find_stored_run
     from pipeline.store.database import open_database
+    from pipeline.stored_runs import find_stored_run
     from pipeline.tracker_settings import needs_pictures
 
     address = database or StoreSettings().database

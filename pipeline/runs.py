@@ -1,4 +1,4 @@
-"""The life of a run: plan it or find it again, process its sources, and say in the store how it ended."""
+"""The life of a run: plan it or go on with it, process its sources, and say in the store how it ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline import build
 from pipeline.addresses import each_once
 from pipeline.batch import WorkerPool
 from pipeline.config import Settings
-from pipeline.errors import ConfigError, SightlineError, StoreError
+from pipeline.errors import SightlineError, StoreError
 from pipeline.heart import Heart
 from pipeline.loaded_models import Models
 from pipeline.models.base import USUAL_SHAPE, Detector, Embedder, Segmenter
@@ -23,7 +23,6 @@ from pipeline.processing import Job, Processor, ends_run, failed_outcome, one_li
 from pipeline.rule_settings import AnalyticsSettings, DrawnRule
 from pipeline.run_plan import Seen, drawn_rules, first_shape, look_at, refuse_unreadable, without_finished
 from pipeline.run_record import (
-    differences,
     inputs,
     media_folder,
     run_record,
@@ -35,18 +34,15 @@ from pipeline.run_record import (
 )
 from pipeline.side_by_side import SideBySide
 from pipeline.store.database import Database, open_database
-from pipeline.store.filters import PROJECT, Scope, scope_of
-from pipeline.store.finished import finished_places
-from pipeline.store.liveness import ShownStatus, can_resume, shown_status
+from pipeline.store.filters import PROJECT, scope_of
 from pipeline.store.records import RunRecord
 from pipeline.store.rows import RunDetail
-from pipeline.store.run_queries import find_run, list_runs, run_detail
+from pipeline.store.run_queries import run_detail
 from pipeline.store.states import RequestedState, RunStatus, SourceStatus
-from pipeline.store.writer import RunWriter, now_microseconds
+from pipeline.store.writer import RunWriter
+from pipeline.stored_runs import as_settled, last_over, project_scope, refuse_changes, refuse_resume, unfinished
 
 _log = logging.getLogger(__name__)
-
-LATEST = 200  # runs that are looked through for one to resume
 
 
 class Work(Protocol):
@@ -118,7 +114,7 @@ class Run:
         refuse_resume(run)
         outputs = stored_outputs(run.run.settings)
         found = cls(
-            _unfinished(run),
+            unfinished(run),
             stored_settings(run.run.settings, database),
             outputs=Outputs(outputs.mot, outputs.csv, None if without_video else outputs.video),
             observer=observer,
@@ -138,15 +134,15 @@ class Run:
         """
         settings = self._settings
         with open_database(settings.store.database) as database:
-            last = _last_over(database, {str(Path(address).resolve()) for address in self._addresses})
+            last = last_over(database, {str(Path(address).resolve()) for address in self._addresses})
         if last is None:
             return False
         refuse_resume(last)
         self._resumed = last.run.public_id
-        self._settings = _as_precise(settings, stored_settings(last.run.settings, settings.store.database))
+        self._settings = as_settled(settings, stored_settings(last.run.settings, settings.store.database))
         self._drawn = stored_drawn(last.run.settings)
         self._begun = stored_arithmetic(last.run.settings)
-        self._addresses = _unfinished(last)
+        self._addresses = unfinished(last)
         return True
 
     def stop(self) -> None:
@@ -299,110 +295,6 @@ class Run:
                 if self._work is not None:
                     self._work.go_on()
                 writer.set_status(RunStatus.RUNNING)
-
-
-def find_stored_run(database: str, text: str) -> RunDetail:
-    """The run that a person means: its id, a part of it, or "last". Raises StoreError where that is none or several."""
-    with open_database(database) as store:
-        scope = project_scope(store)
-        if scope is None:
-            raise StoreError(f"there is no run in {store.name}; begin one with: sightline run")
-        with store.read("find a run") as connection:
-            found = run_detail(scope, connection, find_run(scope, connection, text))
-    assert found is not None, "it was found"
-    return found
-
-
-def refuse_resume(run: RunDetail) -> None:
-    """Raise ConfigError for a run that cannot go on: one that lives, is finished, or reads no files."""
-    row, now = run.run, now_microseconds()
-    if can_resume(row, now):
-        if not run.sources:
-            raise ConfigError(f"run {row.public_id} ended before it had said what it reads; begin a new run")
-        return
-    match shown_status(row, now):
-        case ShownStatus.RUNNING | ShownStatus.PAUSED:
-            raise ConfigError(f"run {row.public_id} is at work (process {row.pid} on {row.host}); stop it first")
-        case ShownStatus.FINISHED:
-            raise ConfigError(f"run {row.public_id} is finished; there is nothing to resume")
-        case _:
-            raise ConfigError(f"run {row.public_id} is of the kind '{row.kind}'; only runs over files can be resumed")
-
-
-def refuse_changes(run: RunDetail, record: RunRecord, seen: Sequence[Seen]) -> None:
-    """Raise ConfigError, naming each difference, if going on would mix two kinds of results in one run."""
-    stored = run.run
-    kept, now = dict(stored.settings), dict(record.settings)
-    if _only_video_left_out(kept, now):
-        kept["outputs"] = now["outputs"]
-    changed = differences(kept, now)
-    if stored.code_version != record.code_version:
-        changed.append(f"sightline: {stored.code_version} -> {record.code_version}")
-    known = {source.uri_redacted: source for source in run.sources}
-    for one in seen:
-        if one.record is None:  # what it gave so far would be left without its end
-            changed.append(str(one.error))
-            continue
-        source = known.get(one.record.uri_redacted)
-        if source is None:
-            changed.append(f"source: {one.record.uri_redacted} is new")
-        elif source.fingerprint != one.record.fingerprint:
-            changed.append(f"{source.uri_redacted}: its content has changed since the run began")
-    if changed:
-        raise ConfigError(
-            f"run {stored.public_id} cannot be resumed, because what decides its results is no longer the same: "
-            f"{'; '.join(changed)}; change it back, or begin a new run"
-        )
-
-
-def _only_video_left_out(kept: dict[str, object], now: dict[str, object]) -> bool:
-    """`--without-video` is no change of results."""
-    before, after = kept.get("outputs"), now.get("outputs")
-    if not isinstance(before, dict) or not isinstance(after, dict):
-        return False
-    return "video" not in after and {**after, "video": before.get("video")} == before
-
-
-def _unfinished(run: RunDetail) -> list[str]:
-    """Addresses of the sources that are not done."""
-    done = (SourceStatus.FINISHED, SourceStatus.DAMAGED)
-    return [source.uri_redacted for source in run.sources if source.status not in done]
-
-
-def _as_precise(settings: Settings, stored: Settings) -> Settings:
-    """The settings, with what was settled of the detector when the stored run began, where nothing else is wished."""
-    if settings.detector.precision != "auto":
-        return settings
-    detector = settings.detector.model_copy(update={"precision": stored.detector.precision})
-    return settings.model_copy(update={"detector": detector})
-
-
-def _last_over(database: Database, places: set[str]) -> RunDetail | None:
-    """The newest run over these sources, unless it is finished; None if there is none.
-
-    Sources that were finished before with its settings may be missing from it: it had left them out.
-    """
-    scope = project_scope(database)
-    if scope is None:
-        return None
-    with database.read("look for a run to resume") as connection:
-        for row in list_runs(scope, connection, kind="files", limit=LATEST):
-            detail = run_detail(scope, connection, row.public_id)
-            own = set() if detail is None else {one.uri_redacted for one in detail.sources}
-            if not own or not own <= places:
-                continue
-            if own == places or places - own <= finished_places(scope, connection, row.settings_hash):
-                return None if shown_status(row, now_microseconds()) is ShownStatus.FINISHED else detail
-    return None
-
-
-def project_scope(database: Database) -> Scope | None:
-    """Of the project; None before its first run."""
-    with database.read("find the project") as connection:
-        try:
-            return scope_of(connection, [PROJECT])
-        except StoreError:
-            return None
 
 
 def _described(model: Detector | Segmenter | Embedder | None) -> str:
