@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from pipeline.config import Settings, parse
+from pipeline.config import Settings
 from pipeline.errors import ConfigError
 from pipeline.events import EventKind
 from pipeline.redaction import redact
 from pipeline.rule_settings import AnalyticsSettings
-from pipeline.section import Names, Seconds, Section
+from pipeline.section import Names, Seconds, Section, parse
 from pipeline.tracker_settings import TrackerSettings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")  # becomes a folder's name and a label

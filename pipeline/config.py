@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, overload
+from typing import Annotated, Any, Literal, TypeVar, overload
 
 import yaml
 from pydantic import (
@@ -16,7 +15,6 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
     field_validator,
     model_validator,
 )
@@ -31,15 +29,15 @@ from pipeline.detector_settings import (
     ScheduleName,
 )
 from pipeline.errors import ConfigError
+from pipeline.overrides import put, read_change
 from pipeline.rule_settings import AnalyticsSettings
-from pipeline.section import ImageSize, Names, Seconds, Section, Share
+from pipeline.section import ImageSize, Names, Seconds, Section, Share, parse
 from pipeline.segmenter_settings import SegmenterSettings
 from pipeline.shipped import config_folders
 from pipeline.tracker_settings import DeepSortSettings, TrackerSettings
 
 DATABASE_VARIABLE = "SIGHTLINE_DATABASE"  # environment: the database's address, which may hold a password
 
-_Section = TypeVar("_Section", bound=Section)
 Weights = Annotated[str, AfterValidator(resolved)]
 
 
@@ -278,22 +276,14 @@ def change_settings(values: dict[str, Any], overrides: Iterable[str], kind: type
 
     `kind`: which settings, where they are more than those of a run.
     """
-    changes = [_read_change(one) for one in overrides]
+    changes = [read_change(one) for one in overrides]
     for keys, value in changes:
         section = values.get("tracker", {})
         if keys == ["tracker", "name"] and isinstance(section, dict) and section.get("name", value) != value:
             values["tracker"] = {}  # another tracker starts from its own defaults: the file's numbers were the other's
     for keys, value in changes:
-        _apply(values, keys, value)
+        put(values, keys, value)
     return parse(values, kind)
-
-
-def nested(overrides: Iterable[str]) -> dict[str, Any]:
-    """Nested values of `key.path=value` strings, unchecked. Raises ConfigError."""
-    values: dict[str, Any] = {}
-    for keys, value in map(_read_change, overrides):
-        _apply(values, keys, value)
-    return values
 
 
 def find_config(name: str | Path) -> Path:
@@ -305,14 +295,6 @@ def find_config(name: str | Path) -> Path:
             return candidate
     known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
     raise ConfigError(f"no config file {name}; give a path or one of: {', '.join(known) or '(none found)'}")
-
-
-def parse(values: Mapping[str, Any], kind: type[_Section]) -> _Section:
-    """Check values against a section. Raises ConfigError that names each wrong key by its path."""
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError("; ".join(_explain(one, kind) for one in error.errors())) from error
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -328,64 +310,3 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"config {path} must hold 'section: {{key: value}}' pairs, not a {type(values).__name__}")
     return {section: value for section, value in values.items() if value is not None}  # "detector:" alone is empty
-
-
-def _read_change(override: str) -> tuple[list[str], Any]:
-    """Keys and value of `key.path=value`."""
-    path, equals, text = override.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
-        raise ConfigError(f"--set {override!r} must look like key.path=value, e.g. detector.min_score=0.3")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {path}: {text!r} is not a YAML value") from error
-    return keys, value
-
-
-def _apply(values: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Put a value into nested dictionaries."""
-    for key in keys[:-1]:
-        inner = values.setdefault(key, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"--set {'.'.join(keys)}: {key} is a value, not a section")
-        values = inner
-    values[keys[-1]] = value
-
-
-def _explain(error: Any, kind: type[Section]) -> str:
-    keys, section = _place(error["loc"], kind)
-    path = ".".join(keys) or "settings"
-    if error["type"] == "extra_forbidden":
-        known = list(section.model_fields)
-        close = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.6)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-        return f"unknown setting {path}; {hint}"
-    if error["type"] == "union_tag_invalid":
-        known = list(_named_sections(section, keys[-1]))
-        return f"setting {path}.name: there is no tracker {error['ctx']['tag']!r}; known: {', '.join(known)}"
-    if error["type"] in ("model_type", "model_attributes_type"):
-        return f"setting {path} is a section; write {path}: {{key: value}}, or --set {path}.key=value"
-    return f"setting {path}: {error['msg'].removeprefix('Value error, ')}"
-
-
-def _place(location: Sequence[Any], kind: type[Section]) -> tuple[list[str], type[Section]]:
-    """The keys of pydantic's place of an error, as people write them, and the innermost section that holds the last."""
-    keys: list[str] = []
-    section = kind
-    for key in map(str, location):
-        if keys and key in (named := _named_sections(section, keys[-1])):  # pydantic adds the name of the one meant
-            section = named[key]
-            continue
-        if keys and keys[-1] in section.model_fields:
-            inner = section.model_fields[keys[-1]].annotation
-            section = inner if isinstance(inner, type) and issubclass(inner, Section) else section
-        keys.append(key)
-    return keys, section
-
-
-def _named_sections(section: type[Section], key: str) -> dict[str, type[Section]]:
-    """Of a setting that may be one of several sections, told apart by their names: all of them. None for others."""
-    field = section.model_fields.get(key)
-    members = () if field is None or field.discriminator is None else get_args(field.annotation)
-    return {member.model_fields["name"].default: member for member in members}

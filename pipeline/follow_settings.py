@@ -17,12 +17,11 @@ from pipeline.config import (
     change_settings,
     digest,
     find_config,
-    parse,
     read_yaml,
 )
 from pipeline.deciding import WHERE_AND_HOW, as_before
 from pipeline.errors import ConfigError
-from pipeline.section import Section
+from pipeline.section import Section, parse
 from pipeline.target_settings import FollowSettings
 from trackers.geometry import from_xywh
 from trackers.structures import FloatArray

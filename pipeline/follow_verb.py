@@ -96,10 +96,11 @@ def follow(
 
     Example: `sightline follow street.mp4 --box 210,96,40,92 --out boxes.txt --video-out followed.mp4`
     """
-    from pipeline.config import change_settings, parse
+    from pipeline.config import change_settings
     from pipeline.follow_plan import FollowPlan
     from pipeline.follow_settings import TargetBox, stored_follow_settings
     from pipeline.outputs import Outputs
+    from pipeline.section import parse
     from pipeline.store.database import open_database
     from pipeline.target_settings import FollowSettings
 

@@ -8,9 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from pipeline.camera_settings import check_camera
-from pipeline.config import parse
 from pipeline.rule_settings import AnalyticsSettings
-from pipeline.section import Section
+from pipeline.section import Section, parse
 from pipeline.store.rows import RunDetail
 from pipeline.store.tables import Camera, Run
 from pipeline.tracker_settings import TrackerSettings

@@ -10,9 +10,10 @@ import numpy as np
 from sqlalchemy import select
 
 from pipeline import build
-from pipeline.config import EmbedderSettings, parse
+from pipeline.config import EmbedderSettings
 from pipeline.errors import ModelError, SightlineError, SourceError, StoreError
 from pipeline.models.base import Embedder
+from pipeline.section import parse
 from pipeline.store.database import Database
 from pipeline.store.filters import Scope
 from pipeline.store.tables import Model, Run, RunModel

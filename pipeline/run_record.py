@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from pipeline import build
-from pipeline.config import DetectorSettings, EmbedderSettings, Settings, digest, parse
+from pipeline.config import DetectorSettings, EmbedderSettings, Settings, digest
 from pipeline.deciding import DETECTOR_WHERE_AND_HOW, WHERE_AND_HOW, as_before
 from pipeline.detector_settings import FusionSettings
 from pipeline.models.base import Detector, Embedder, ModelCard, Segmenter
 from pipeline.outputs import Outputs
 from pipeline.rule_settings import DrawnRule, RuleKind
+from pipeline.section import parse
 from pipeline.segmenter_settings import SegmenterSettings
 from pipeline.sources.base import DECODING, Source, microseconds
 from pipeline.store.engines import read_address

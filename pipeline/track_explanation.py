@@ -11,11 +11,11 @@ from uuid import UUID
 from sqlalchemy import select
 
 from pipeline import build
-from pipeline.config import DetectorSettings, EmbedderSettings, parse
+from pipeline.config import DetectorSettings, EmbedderSettings
 from pipeline.errors import BusyError, GoneError, StoreError
 from pipeline.models.base import ModelCard
 from pipeline.run_record import MODELS
-from pipeline.section import Section
+from pipeline.section import Section, parse
 from pipeline.store.database import Database
 from pipeline.store.filters import Scope
 from pipeline.store.tables import Run

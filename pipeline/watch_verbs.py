@@ -120,8 +120,8 @@ def watch_streams(
     `secret`: name of the one to log in with. `max_frames`: of each. Raises ConfigError for an address with a password.
     """
     from pipeline.camera_settings import WatchSettings, check_camera
-    from pipeline.config import parse
     from pipeline.secrets import Secrets
+    from pipeline.section import parse
     from pipeline.watch.feeds import FirstFrames
     from pipeline.watch.service import WatchOptions, all_ended
     from pipeline.watch.succession import RUN
@@ -208,7 +208,7 @@ def add(
     Example: `sightline cameras add yard rtsp://10.0.0.5/stream --secret yard --set max_fps=10`
     """
     from pipeline.camera_settings import check_camera
-    from pipeline.config import nested
+    from pipeline.overrides import nested
     from pipeline.store.cameras import add_camera
 
     values = nested(settings or []) | {"url": url if is_stream(url) else str(Path(url).absolute())}

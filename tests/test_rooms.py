@@ -31,6 +31,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.logs",
         "pipeline.secrets",
         "pipeline.score_map",
+        "pipeline.overrides",
         "pipeline.section",
     ),
     (
@@ -184,7 +185,6 @@ READS_SETTINGS = {
     "pipeline.loaded_models",
     "pipeline.processing",
     "pipeline.run_plan",
-    "pipeline.own_settings",
     "pipeline.retrack",
     "pipeline.runs",
     "pipeline.stored_runs",

@@ -8,9 +8,9 @@ import pytest
 
 from pipeline import build
 from pipeline.camera_settings import AlertSettings, WatchSettings
-from pipeline.config import parse
 from pipeline.errors import ConfigError
 from pipeline.secrets import Secrets
+from pipeline.section import parse
 from pipeline.store.deliveries import AlertTarget
 
 HOOK = {"kind": "webhook", "url": "https://guard.example:8443/hook"}

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from pipeline.camera_settings import WatchSettings
-from pipeline.config import load_settings, parse
+from pipeline.config import load_settings
 from pipeline.deciding import as_before
 from pipeline.follow_settings import StoredFollowSettings, follow_digest
 from pipeline.outputs import Outputs
 from pipeline.run_record import camera_detect_hash, detect_hash, differences, run_record
+from pipeline.section import parse
 from tests.fakes import FakeDetector, FakeEmbedder, FakeSource
 
 # Settings, and what the hashes of a run, of a camera's detections and of a file's were before there were masks.

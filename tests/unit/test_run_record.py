@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.camera_settings import WatchSettings
-from pipeline.config import Settings, load_settings, parse
+from pipeline.config import Settings, load_settings
 from pipeline.outputs import Outputs
 from pipeline.run_record import (
     camera_detect_hash,
@@ -21,6 +21,7 @@ from pipeline.run_record import (
     stored_outputs,
     stored_settings,
 )
+from pipeline.section import parse
 from tests.fakes import FakeDetector, FakeEmbedder
 
 

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import update
 
 from pipeline.camera_settings import WatchSettings
-from pipeline.config import parse
 from pipeline.live_engine import LiveEngine
 from pipeline.rule_settings import RuleKind
 from pipeline.secrets import Secrets
+from pipeline.section import parse
 from pipeline.sources.feed import CameraState, Feed
 from pipeline.store.camera_rows import CameraTold, Enrolment, enrol, tell_cameras
 from pipeline.store.cameras import LIVE, CameraRow, list_cameras, set_wish
