@@ -54,7 +54,7 @@ class RunSourceRow:
     name: str
     uri_redacted: str
     fingerprint: str  # empty for a camera
-    start_at: int | None
+    start_at: int | None  # of its first frame in this run, microseconds UTC; None for a camera
     width: int | None  # pixels
     height: int | None
     fps: float | None

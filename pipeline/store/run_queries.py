@@ -7,13 +7,13 @@ from string import hexdigits
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, and_, case, func, select
 from sqlalchemy.orm import aliased
 
 from pipeline.errors import StoreError
 from pipeline.store.filters import Scope
 from pipeline.store.rows import RunDetail, RunModelRow, RunRow, RunSourceRow, SourceRow
-from pipeline.store.tables import Checkpoint, Model, Run, RunModel, RunSource, Source, Track
+from pipeline.store.tables import Checkpoint, Model, Run, RunModel, RunSource, Session, Source, Track
 
 LAST = "last"  # the newest run
 SHORT = 8  # letters of an id shown to people
@@ -140,6 +140,8 @@ def _runs(scope: Scope) -> Select[*tuple[Any, ...]]:
 
 def _run_sources() -> Select[*tuple[Any, ...]]:
     tracks = select(func.count()).where(Track.run_source_id == RunSource.id).scalar_subquery()
+    # Another run may have been told that the same file begins at another time.
+    began = case((Source.start_at.is_not(None), func.coalesce(Session.started_at, Source.start_at)))
     return (
         select(
             RunSource.id.label("run_source_id"),
@@ -148,7 +150,7 @@ def _run_sources() -> Select[*tuple[Any, ...]]:
             Source.name,
             Source.uri_redacted,
             Source.fingerprint,
-            Source.start_at,
+            began.label("start_at"),
             Source.width,
             Source.height,
             Source.fps,
@@ -167,6 +169,7 @@ def _run_sources() -> Select[*tuple[Any, ...]]:
         )
         .join(Source, Source.id == RunSource.source_id)
         .outerjoin(Checkpoint, Checkpoint.run_source_id == RunSource.id)
+        .outerjoin(Session, and_(Session.run_source_id == RunSource.id, Session.n == 0))
         .order_by(RunSource.id)
     )
 

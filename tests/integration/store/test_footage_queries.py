@@ -15,6 +15,7 @@ from pipeline.store.edit_queries import count_edits
 from pipeline.store.filters import Scope, scope_of
 from pipeline.store.footage_queries import find_media, footage_rows, local_ids
 from pipeline.store.queries import find_object, observations_of_object, page_objects
+from pipeline.store.run_queries import run_detail
 from pipeline.store.tables import Object, ObjectMember, Source
 from pipeline.store.writer import RunWriter
 from tests.integration.store.conftest import KINDS, NewUrl
@@ -86,6 +87,10 @@ def test_a_source_is_as_its_run_has_read_it(connection: Connection, scope: Scope
     assert (footage.run, footage.source, footage.kind) == (row.run, row.source, "images")
     assert (footage.path, footage.fingerprint) == ("/moved/a", VIDEO.fingerprint)
     assert (footage.start_at, footage.fps) == (BEGUN, 12.5)
+    assert row.run is not None
+    detail = run_detail(scope, connection, row.run)
+    assert detail is not None
+    assert [source.start_at for source in detail.sources] == [BEGUN]
     assert footage_rows(scope_of(connection, ["secret"]), connection, table.run_source_ids.tolist()) == {}
     assert footage_rows(scope, connection, []) == {}
 
