@@ -8,24 +8,23 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pipeline.asks import ALWAYS, Asks, asked_rows
+from pipeline.asks import ALWAYS, Asks
 from pipeline.channel import Cancelled, Channel
 from pipeline.errors import BusyError, ContentError, HangError, StoreError
 from pipeline.events import Analyst
 from pipeline.live.intake import Intake
 from pipeline.live.lane import Batch, Item, Lane, LiveStream
+from pipeline.live.networks import LiveNetworks
 from pipeline.live.storing import CLOSING, Storing
-from pipeline.live.tolerant import Tolerant
 from pipeline.live_report import LIVE_STAGES, LiveReport, StageMeter
-from pipeline.models.base import Detector, Embedder, Learner, Segmenter, Sizable
+from pipeline.models.base import Detector, Embedder, Segmenter
 from pipeline.schedule import Judge, MakeSchedule, every_nth
 from pipeline.scheduling.budget import Budget
 from pipeline.sinks.base import Result
-from pipeline.stages import describe, outline, rounds
-from trackers.structures import Detections, Frame, Gap
+from pipeline.stages import rounds
+from trackers.structures import Frame, Gap
 
 IN_FLIGHT = 2  # batches between the cameras and the sinks
-BATCH_SECONDS = 0.25  # that one may take; where networks are slow, batches are small
 FRONT_SECONDS = 1.0  # after a stop, for detector, embedder and trackers to finish what they have
 STOP_SECONDS = 2.0  # after a stop, for everything
 FRONT = ("detect", "embed", "track")
@@ -81,24 +80,30 @@ class LiveEngine:
         """
         if batch < 1 or chunk < 1 or max_wait < 0 or store_seconds <= 0 or hang_seconds <= 0:
             raise ValueError("a live engine needs a frame a batch, a frame a chunk, and times above 0")
-        self._detector = detector
-        self._segmenter, self._embedder, self._asks = segmenter, embedder, asks
+        self._asks = asks
         self._hang_seconds = hang_seconds
         self._stream_failed = stream_failed
         self._stream_ended = stream_ended
         self._clock = clock
         self._intake = Intake(max_wait=max_wait, give_up=self._give_up)
-        self._batch = batch
         self._schedule, self._judge, self._budget = schedule or every_nth(1), judge, budget
-        self._detecting = Tolerant("detector", self._found, self._give_up)
-        self._segmenting = Tolerant("segmenter", self._outlined, self._give_up)
-        self._embedding = Tolerant("embedder", self._described, self._give_up)
         self._storing = Storing(chunk=chunk, store_seconds=store_seconds, clock=clock, give_up=self._give_up)
         self._permits = Channel[int](IN_FLIGHT)
         self._detected = Channel[Batch](IN_FLIGHT)
         self._embedded = Channel[Batch](IN_FLIGHT)
         self._results = Channel[tuple[Lane, Result | None]](4 * batch)  # None: the lane's last one was before
         self._meters = {name: StageMeter(name) for name in LIVE_STAGES}
+        self._networks = LiveNetworks(
+            detector,
+            segmenter=segmenter,
+            embedder=embedder,
+            asks=asks,
+            batch=batch,
+            budget=budget,
+            meters=self._meters,
+            cameras=lambda: len(self._intake.lanes),
+            give_up=self._give_up,
+        )
         self._batches: Counter[int] = Counter()
         self._lock = threading.Lock()  # of the lanes; a signal handler takes none
         self._failure: BaseException | None = None
@@ -309,71 +314,29 @@ class LiveEngine:
     def _detect(self) -> None:
         while True:
             self._permits.put(0)
-            batch = self._intake.take(self._over, self._most())
+            batch = self._intake.take(self._over, self._networks.most())
             if batch is None:
                 break
             for lane in batch.leavers:
                 self._close_soon(lane)
-                if isinstance(self._detector, Learner):
-                    self._detector.forget(lane.stream.number)
+                self._networks.forget(lane.stream.number)
             if batch.items:
                 self._batches[len(batch.items)] += 1
                 items = [replace(item, looked=item.lane.wants(item.frame)) for item in batch.items]
-                started = time.monotonic()
-                with self._meters["detect"].busy(_looked(items), _names(items)):
-                    batch = replace(batch, items=self._detecting.through(items))
-                self._spent(time.monotonic() - started, _looked(items))
+                batch = replace(batch, items=self._networks.look(items))
             self._detected.put(batch)
         self._detected.close()
 
-    def _spent(self, seconds: float, looks: int) -> None:
-        """Tell the budget what the looks of a batch cost, with the networks behind the detector."""
-        if self._budget is None or looks == 0:
-            return
-        behind = self._meters["segment"].pace + self._meters["embed"].pace
-        self._budget.looked(seconds / looks + behind, looks=looks, cameras=len(self._intake.lanes))
-        if isinstance(self._detector, Sizable):
-            self._detector.choose(self._budget.level)
-
-    def _most(self) -> int:
-        """Frames of the next batch: no more than the networks do in BATCH_SECONDS, or they would be old by then."""
-        pace = max(self._meters["detect"].pace, self._meters["segment"].pace + self._meters["embed"].pace)
-        return self._batch if pace * self._batch <= BATCH_SECONDS else max(1, int(BATCH_SECONDS / pace))
-
-    def _found(self, items: Sequence[Item]) -> list[Detections]:
-        found = self._detector.detect([item.frame for item in items])
-        return [item.lane.wanted(rows) for item, rows in zip(items, found, strict=True)]
-
     def _embed(self) -> None:
         for batch in self._detected:
-            self._embedded.put(batch if self._asks else replace(batch, items=self._examined(batch.items)))
+            self._embedded.put(batch if self._asks else replace(batch, items=self._networks.examine(batch.items)))
         self._embedded.close()
-
-    def _examined(self, items: Sequence[Item]) -> Sequence[Item]:
-        """The items with masks and features, without the odd ones."""
-        if self._segmenter is not None and items:
-            with self._meters["segment"].busy(_looked(items), _names(items)):
-                items = self._segmenting.through(items)
-        if self._embedder is not None and items:
-            with self._meters["embed"].busy(_looked(items), _names(items)):
-                items = self._embedding.through(items)
-        return items
-
-    def _outlined(self, items: Sequence[Item]) -> Sequence[Detections]:
-        found, doubts = [item.detections for item in items], [item.doubts for item in items]
-        rows = asked_rows(self._asks.masks, found, doubts)
-        return outline(self._segmenter, [item.frame for item in items], found, rows)
-
-    def _described(self, items: Sequence[Item]) -> Sequence[Detections]:
-        found, doubts = [item.detections for item in items], [item.doubts for item in items]
-        rows = asked_rows(self._asks.features, found, doubts)
-        return describe(self._embedder, [item.frame for item in items], found, rows)
 
     def _track(self) -> None:
         for batch in self._embedded:
             for items in rounds(batch.items, _number) if self._asks else [batch.items]:
                 if self._asks:
-                    items = self._examined([asked for item in items for asked in self._asked(item)])
+                    items = self._networks.examine([asked for item in items for asked in self._asked(item)])
                 for item in items:
                     if item.lane.failure is None:
                         self._follow(item)
@@ -446,15 +409,6 @@ def _told(lane: Lane, frame: Frame) -> Frame:
         return frame
     missing = frame.index - lane.last[0] - 1
     return replace(frame, gap=Gap(lane.last[1], frame.at, f"{missing} frames could not be processed"))
-
-
-def _looked(items: Sequence[Item]) -> int:
-    """How many of them the networks look at."""
-    return sum(item.looked for item in items)
-
-
-def _names(items: Sequence[Item]) -> str:
-    return ", ".join(sorted({item.lane.name for item in items}))
 
 
 def _number(item: Item) -> int:

@@ -59,7 +59,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.stages",
         "pipeline.live_report",
     ),
-    ("pipeline.live", "pipeline.box_window", "pipeline.follow_settings", "pipeline.scheduling"),
+    ("pipeline.scheduling",),
+    ("pipeline.live", "pipeline.box_window", "pipeline.follow_settings"),
     ("pipeline.peer_process",),
     # the parts
     (
