@@ -79,7 +79,7 @@ def on_eighths(frames: Iterable[Detections]) -> list[Detections]:
 @every_seed
 def test_the_order_of_detections_does_not_matter(make: Make, dimension: int | None, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    frames = list(random_walk(seed, 40, dimension=dimension))
+    frames = list(random_walk(seed, 25, dimension=dimension))
     orders = [rng.permutation(len(frame)) for frame in frames]
     plain = watch(make(), frames, fps=10)
     mixed = watch(make(), [frame[order] for frame, order in zip(frames, orders, strict=True)], fps=10)
@@ -96,7 +96,7 @@ def test_the_order_of_detections_does_not_matter(make: Make, dimension: int | No
 @every_seed
 def test_shifting_the_image_shifts_the_boxes(make: Make, dimension: int | None, seed: int) -> None:
     shift = np.array([512, -128, 512, -128], np.float32)
-    frames = on_eighths(random_walk(seed, 40, dimension=dimension))
+    frames = on_eighths(random_walk(seed, 25, dimension=dimension))
     plain = watch(make(), frames, fps=10)
     aside = watch(make(), [moved(frame, lambda boxes: boxes + shift) for frame in frames], fps=10)
     for ours, theirs in zip(plain, aside, strict=True):
@@ -109,7 +109,7 @@ def test_shifting_the_image_shifts_the_boxes(make: Make, dimension: int | None, 
 @settings(max_examples=3)
 @every_seed
 def test_scaling_the_image_scales_the_boxes(make: Make, dimension: int | None, seed: int) -> None:
-    frames = on_eighths(random_walk(seed, 40, dimension=dimension))
+    frames = on_eighths(random_walk(seed, 25, dimension=dimension))
     plain = watch(make(), frames, fps=10)
     larger = watch(make(), [moved(frame, lambda boxes: boxes * 4) for frame in frames], fps=10)
     for ours, theirs in zip(plain, larger, strict=True):
@@ -231,19 +231,19 @@ def test_bad_input_is_survived_for_long(make: Make, dimension: int | None) -> No
     assert_bad_input_is_survived(make(), dimension, 10_000)
 
 
-def assert_memory_is_flat(tracker: MultiObjectTracker, dimension: int | None, frames: int) -> None:
+def assert_memory_is_flat(tracker: MultiObjectTracker, dimension: int | None, frames: int, *, loop: int) -> None:
     """The same seconds of video over and over: who leaves is forgotten, so the end takes no more than the beginning.
 
     What Python and numpy hold is traced, not only what the tracker would save. What grows with the frames would be
-    twice as large at the end as in the middle.
+    twice as large at the end as in the middle. `loop`: frames after which they come again.
     """
-    video = list(random_walk(9, 50, dimension=dimension))
+    video = list(random_walk(9, loop, dimension=dimension))
     sizes, traced = np.zeros((2, frames // len(video)), np.int64)
     newest = 0
     tracemalloc.start()
     try:
         for index in range(frames):
-            tracks = tracker.update(video[index % len(video)], index / 30)
+            tracks = tracker.update(video[index % len(video)], index / 10)
             newest = max(newest, int(tracks.ids.max(initial=0)))
             if (index + 1) % len(video) == 0:
                 sizes[index // len(video)] = sum(array.nbytes for array in tracker.to_arrays().values())
@@ -253,19 +253,19 @@ def assert_memory_is_flat(tracker: MultiObjectTracker, dimension: int | None, fr
     half = len(sizes) // 2
     assert newest > frames / 100  # people came and went all the time
     assert sizes[half:].max() <= 1.5 * sizes[:half].max()
-    assert traced[half:].max() <= traced[:half].max() + 100_000
+    assert traced[half:].max() <= traced[:half].max() + min(100_000, 250 * frames)
 
 
-@with_every_tracker(enough=400)
+@with_every_tracker(enough=200)
 def test_memory_stays_flat(make: Make, dimension: int | None) -> None:
-    assert_memory_is_flat(make(), dimension, 400)
+    assert_memory_is_flat(make(), dimension, 200, loop=25)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @every_tracker
 def test_memory_stays_flat_over_an_hour(make: Make, dimension: int | None) -> None:
-    assert_memory_is_flat(make(), dimension, 100_000)
+    assert_memory_is_flat(make(), dimension, 100_000, loop=50)
 
 
 @every_tracker
@@ -290,22 +290,25 @@ def through_a_file(state: State) -> State:
 @pytest.mark.parametrize(
     "keep", [pytest.param(lambda state: state, id="arrays"), pytest.param(through_a_file, id="npz")]
 )
-@pytest.mark.parametrize("cut", [0, 1, 37, 80])
 def test_saved_and_restored_a_tracker_goes_on_to_the_last_bit(
-    make: Make, dimension: int | None, keep: Callable[[State], State], cut: int
+    make: Make, dimension: int | None, keep: Callable[[State], State]
 ) -> None:
-    frames = list(random_walk(3, 80, dimension=dimension))
-    whole = make()
+    frames = list(random_walk(3, 50, dimension=dimension))
+    whole, first, cuts = make(), make(), (0, 1, 23, 50)
     expected = watch(whole, frames, fps=10)
-    first, second = make(), make()
-    watch(first, frames[:cut], fps=10)
-    state = keep(first.to_arrays())
-    watch(first, frames[cut:], fps=10, start=cut / 10)  # going on must not change what was saved
-    second.from_arrays(state)
-    for index, frame in enumerate(frames[cut:], start=cut):
-        assert_same(second.update(frame, index / 10), expected[index])
-    for name, array in whole.to_arrays().items():
-        np.testing.assert_array_equal(second.to_arrays()[name], array, err_msg=name)
+    saved = dict[int, State]()
+    for index in range(51):  # going on must not change what was saved, nor saving what comes
+        if index in cuts:
+            saved[index] = keep(first.to_arrays())
+        if index < 50:
+            assert_same(first.update(frames[index], index / 10), expected[index])
+    for cut, state in saved.items():
+        second = make()
+        second.from_arrays(state)
+        for index, frame in enumerate(frames[cut:], start=cut):
+            assert_same(second.update(frame, index / 10), expected[index])
+        for name, array in whole.to_arrays().items():
+            np.testing.assert_array_equal(second.to_arrays()[name], array, err_msg=name)
 
 
 @every_tracker
@@ -320,12 +323,12 @@ def test_after_a_long_time_without_anybody_ids_go_on(make: Make, dimension: int 
     tracker = make()
     frames = list(random_walk(4, 20, dimension=dimension))
     newest = max(int(tracks.ids.max(initial=0)) for tracks in watch(tracker, frames, fps=10))
-    empty = watch(tracker, [Detections.empty(dimension=dimension)] * 1000, fps=10, start=2.0)
+    empty = watch(tracker, [Detections.empty(dimension=dimension)] * 300, fps=10, start=2.0)
     assert all(len(tracks) == 0 for tracks in empty[20:])
     size = {name: array.size for name, array in tracker.to_arrays().items() if array.ndim}
     size = {name: count for name, count in size.items() if not name.startswith("calibration.")}
     assert set(size.values()) == {0}  # nothing is kept of those who left; what was learned of the detector is
-    later = [tracks for tracks in watch(tracker, frames, fps=10, start=200.0) if len(tracks)]
+    later = [tracks for tracks in watch(tracker, frames, fps=10, start=40.0) if len(tracks)]
     assert later[0].ids[0] == newest + 1
 
 
@@ -444,7 +447,7 @@ def test_a_picture_of_another_size_ends_every_track(make: Make, dimension: int |
 
 
 @every_tracker
-@settings(max_examples=10)
+@settings(max_examples=4)
 @every_seed
 def test_ids_and_rows_are_sound_with_gaps(make: Make, dimension: int | None, seed: int) -> None:
     """No track that a gap outlasts goes on; each is reported as ended once."""
