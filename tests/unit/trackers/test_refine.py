@@ -238,7 +238,7 @@ def test_frames_that_were_not_recorded_are_refused() -> None:
 
 
 @every_step
-@settings(max_examples=5)
+@settings(max_examples=3)
 @every_seed
 def test_the_order_of_rows_does_not_matter(chosen: Refinement, seed: int) -> None:
     rows, recording = tracked(seed, dimension=8)
@@ -247,7 +247,7 @@ def test_the_order_of_rows_does_not_matter(chosen: Refinement, seed: int) -> Non
 
 
 @every_step
-@settings(max_examples=5)
+@settings(max_examples=3)
 @every_seed
 def test_what_was_seen_stays_and_ids_occur_once_a_frame(chosen: Refinement, seed: int) -> None:
     rows, recording = tracked(seed)
@@ -276,7 +276,7 @@ def test_each_dropped_track_was_weak(seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["drop", "smooth", "fill"])
-@settings(max_examples=5)
+@settings(max_examples=3)
 @every_seed
 def test_a_step_taken_again_changes_nothing(name: str, seed: int) -> None:
     rows, recording = tracked(seed)
