@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -82,12 +83,19 @@ class Watched:
     file: Path
 
 
-@pytest.fixture
-def watched(tmp_path: Path) -> Iterator[Watched]:
-    """Three cameras, followed live to their end."""
-    file = tmp_path / "runs.db"
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of three cameras, followed live to their end. Not to be changed: `watched` is a copy for one test."""
+    file = tmp_path_factory.mktemp("followed") / "runs.db"
     with open_database(file) as database:
         follow(database, file, parent=None)
+    return file
+
+
+@pytest.fixture
+def watched(followed: Path, tmp_path: Path) -> Iterator[Watched]:
+    file = shutil.copy(followed, tmp_path / "runs.db")
+    with open_database(file) as database:
         yield Watched(database, file)
 
 

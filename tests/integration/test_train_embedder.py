@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from pipeline.store.database import open_database
 from pipeline.store.filters import ObjectOrder, scope_of
 from pipeline.store.queries import page_objects
 from pipeline.store.review import merge_objects, set_verdict
+from pipeline.store.run_queries import find_run
 from pipeline.store.states import Verdict
 from pipeline.synthetic.ground_truth import write_truth
 from pipeline.synthetic.scene import Scene
@@ -49,6 +51,14 @@ def plaza(tmp_path_factory: pytest.TempPathFactory) -> Path:
             video.write(scene.frame(index).image, index / scene.fps)
     write_truth(folder, scene, scene.truths())
     return folder
+
+
+@pytest.fixture(scope="module")
+def tracked(plaza: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a run over it. Not to be changed."""
+    database = tmp_path_factory.mktemp("tracked") / "runs.db"
+    Run([str(plaza / "video.mp4")], load_settings("motion", [f"store.database={database}"])).execute()
+    return database
 
 
 def log_of(folder: Path) -> list[dict[str, float]]:
@@ -143,10 +153,8 @@ def test_two_processes_learn_what_one_learns(plaza: Path, tmp_path: Path) -> Non
         assert difference.mean() < 1e-4, name
 
 
-def test_reviewed_objects_of_a_run_teach(plaza: Path, tmp_path: Path) -> None:
-    database = tmp_path / "runs.db"
-    Run([str(plaza / "video.mp4")], load_settings("motion", [f"store.database={database}"])).execute()
-    words = ("--database", database, "--epochs", 1, *SMALL)
+def test_reviewed_objects_of_a_run_teach(tracked: Path, tmp_path: Path) -> None:
+    words = ("--database", tracked, "--epochs", 1, *SMALL)
     done = call_main("train", "embedder", "run:last", "--out", tmp_path / "all", *words, folder=tmp_path)
     assert done.code == 0, done.err
     before = json.loads((tmp_path / "all/report.json").read_text())
@@ -160,18 +168,16 @@ def test_reviewed_objects_of_a_run_teach(plaza: Path, tmp_path: Path) -> None:
     assert "has no objects called zebra" in unknown.err
 
 
-def test_what_reviewers_merged_or_rejected_is_so_in_the_crops(plaza: Path, tmp_path: Path) -> None:
-    database = tmp_path / "runs.db"
-    outcome = Run([str(plaza / "video.mp4")], load_settings("motion", [f"store.database={database}"])).execute()
-    assert outcome.public_id is not None
-    with open_database(database) as store:
+def test_what_reviewers_merged_or_rejected_is_so_in_the_crops(tracked: Path, tmp_path: Path) -> None:
+    with open_database(shutil.copy(tracked, tmp_path / "runs.db")) as store:
 
         def identities() -> int:
             opener = lambda row, from_at, to_at: Originals().open(row)  # noqa: E731
-            return read_run(store, scope, outcome.public_id, (64, 32), most=4, open_footage=opener).count
+            return read_run(store, scope, run, (64, 32), most=4, open_footage=opener).count
 
         with store.read("find objects") as connection:
             scope = scope_of(connection, ["default"])
+            run = find_run(scope, connection, "last")
             rows = page_objects(scope, connection, order=ObjectOrder.LONGEST)
         before = identities()
         assert before >= 5
