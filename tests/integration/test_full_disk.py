@@ -20,7 +20,7 @@ from pipeline.store.database import open_database
 from pipeline.store.segments import add_segment
 from pipeline.training.label_set import LabelSet
 from tests.clips import write_moving
-from tests.integration.command import MOTION, sightline
+from tests.integration.command import MOTION, call_main
 from tests.integration.recording.feeding import Recording, arrival, feed, packets
 from tests.integration.store import recorded
 from tests.integration.store.examples import chunk
@@ -61,12 +61,12 @@ def fill(disk: Path, *, but: int = 0) -> Path:
 
 
 def test_a_run_survives_a_full_disk(disk: Path, tmp_path: Path) -> None:
-    clip = write_moving(tmp_path / "moving.mp4", count=500)
+    clip = write_moving(tmp_path / "moving.mp4", count=300)
     command = ["run", *MOTION, clip, "--set", "store.chunk=20", "--mot-out", "t.txt", "--csv-out", "t.csv"]
     command += ["--video-out", "t.mp4", "--set", "detector.motion.warm_up_frames=0"]
     whole = tmp_path / "whole"
     whole.mkdir()
-    assert sightline(*command, folder=whole).code == 0
+    assert call_main(*command, folder=whole).code == 0
 
     database = disk / "runs" / "sightline.db"
     process = start(*command, folder=disk)
@@ -78,12 +78,12 @@ def test_a_run_survives_a_full_disk(disk: Path, tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert "go on with: sightline resume" in out
     reached = next_frame(database)
-    assert 40 <= reached < 500
+    assert 40 <= reached < 300
 
     filler.unlink()
     with reading(database) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    done = sightline("resume", "last", folder=disk)
+    done = call_main("resume", "last", folder=disk)
     assert done.code == 0, done.out + done.err
     assert f"goes on at frame {reached}" in done.out
     assert_same_rows(whole / "runs" / "sightline.db", database)

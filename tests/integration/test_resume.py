@@ -93,7 +93,7 @@ def command(pets: Path, exact: list[str]) -> list[object]:
 def whole(command: list[object], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command without an interruption."""
     folder = tmp_path_factory.mktemp("whole")
-    done = sightline(*command, folder=folder)
+    done = call_main(*command, folder=folder)
     assert done.code == 0, done.err
     assert count(folder / "runs" / "sightline.db", "events") > 4
     return folder
@@ -111,7 +111,7 @@ def test_killed_again_and_again_it_ends_with_the_same_rows(command: list[object]
         assert before >= target
         with reading(database) as connection:
             assert connection.execute("SELECT status FROM runs").fetchall() == [("running",)]
-    done = sightline(*command, "--resume", folder=tmp_path)
+    done = call_main(*command, "--resume", folder=tmp_path)
     assert done.code == 0, done.err
     goes_on = re.search(r"goes on at frame (\d+); .* at most (\d+) frames", done.out)
     assert goes_on is not None
@@ -136,7 +136,7 @@ def test_stopped_within_a_chunk_it_ends_with_the_same_rows(command: list[object]
         with av.open(str(tmp_path / "t.mp4")) as container:
             assert sum(1 for _ in container.decode(video=0)) == stopped_at[-1]
         assert leftovers(tmp_path) == []
-    done = sightline("resume", "last", folder=tmp_path)
+    done = call_main("resume", "last", folder=tmp_path)
     assert done.code == 0, done.err
     assert f"goes on at frame {stopped_at[-1]}" in done.out
     assert_same_rows(whole / "runs" / "sightline.db", database)
@@ -244,12 +244,12 @@ def test_an_adaptive_run_that_is_killed_ends_with_the_same_rows(
     once, killed = tmp_path / "once", tmp_path / "killed"
     once.mkdir()
     killed.mkdir()
-    done = sightline(*adaptive, folder=once)
+    done = call_main(*adaptive, folder=once)
     assert done.code == 0, done.err
     process = start(*adaptive, "--resume", folder=killed)
     wait_for_frame(process, killed / "runs" / "sightline.db", 20)
     kill(process)
-    done = sightline(*adaptive, "--resume", folder=killed)
+    done = call_main(*adaptive, "--resume", folder=killed)
     assert done.code == 0, done.err
     assert_same_rows(once / "runs" / "sightline.db", killed / "runs" / "sightline.db")
     assert_same_files(once, killed)
@@ -257,7 +257,7 @@ def test_an_adaptive_run_that_is_killed_ends_with_the_same_rows(
 
 
 def test_a_budget_is_refused_for_files(command: list[object], tmp_path: Path) -> None:
-    done = sightline(*command, "--set", "detector.schedule=budget", folder=tmp_path)
+    done = call_main(*command, "--set", "detector.schedule=budget", folder=tmp_path)
     assert done.code == 2
     assert "for cameras" in done.err
     assert not (tmp_path / "runs" / "sightline.db").exists()

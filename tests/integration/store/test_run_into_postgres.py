@@ -9,14 +9,14 @@ from sqlalchemy import select
 
 from pipeline.store import tables
 from pipeline.store.database import open_database
-from tests.integration.command import MOTION, sightline
+from tests.integration.command import MOTION, call_main
 
 
 def test_the_same_rows_in_both_databases(postgres_url: str, pets: Path, people: list[str], tmp_path: Path) -> None:
     kept = {}
     for name, address in (("sqlite", "runs.db"), ("postgresql", postgres_url)):
         options = [*people, "--max-frames", 40, "--database", address]
-        done = sightline("run", *MOTION, pets / "video.mp4", *options, folder=tmp_path)
+        done = call_main("run", *MOTION, pets / "video.mp4", *options, folder=tmp_path)
         assert done.code == 0, done.err
         assert "s3cret" not in done.out
         with open_database(tmp_path / address if name == "sqlite" else address) as store, store.read() as connection:
