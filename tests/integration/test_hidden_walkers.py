@@ -11,7 +11,12 @@ from tests.hidden_walkers import AS_SAID, events, see, unmasked
 
 
 @pytest.mark.parametrize(
-    ("disappearance", "seconds"), [(Disappearance.WALL, 1.0), (Disappearance.WALL, 3.0), (Disappearance.AWAY, 3.0)]
+    ("disappearance", "seconds"),
+    [
+        pytest.param(Disappearance.WALL, 1.0, marks=pytest.mark.long),
+        (Disappearance.WALL, 3.0),
+        (Disappearance.AWAY, 3.0),
+    ],
 )
 def test_who_comes_back_is_known(disappearance: Disappearance, seconds: float) -> None:
     settings = load_settings("default", [f"tracker.calibration={AS_SAID}"])

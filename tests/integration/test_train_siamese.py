@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,11 +117,12 @@ def test_it_learns_where_the_target_is_and_what_a_teacher_sees(labelled: Path, t
 
 
 def test_what_was_stopped_goes_on_to_the_bit(labelled: Path, tmp_path: Path) -> None:
-    training(labelled, epochs=3, teacher=TEACHER).run(tmp_path / "whole", resume=False)
-    stopped = training(labelled, epochs=3, teacher=TEACHER)
+    few: dict[str, Any] = {"epochs": 3, "pairs": 8, "judged": 4, "teacher": TEACHER}
+    training(labelled, **few).run(tmp_path / "whole", resume=False)
+    stopped = training(labelled, **few)
     ended = stopped.run(tmp_path / "parts", resume=False, watcher=StopsIn(stopped, 2))
     assert (ended.stopped, ended.epochs) == (True, 1)
-    training(labelled, epochs=3, teacher=TEACHER).run(tmp_path / "parts", resume=True)
+    training(labelled, **few).run(tmp_path / "parts", resume=True)
     whole, parts = read_state(tmp_path / "whole"), read_state(tmp_path / "parts")
     assert whole["epoch"] == parts["epoch"] == 3
     for part in ("network", "objective"):
