@@ -7,6 +7,7 @@ Look at what it writes: nothing else tells whether the page is pleasant to read.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ STORE = "runs/sightline.db"  # as the page names it: relative to where it was st
 EVENTS = 60  # before the pictures are taken
 LARGEST = 300 * 1024  # bytes of a picture
 COLOURS = 160
-FOLLOWED = ((0.45, 0.4), (0.5, 0.6))  # corners of a box, shares of the picture
+FOLLOWED = ((0.905, 0.475), (0.975, 0.705))  # corners of a walker's box at the gate, shares of the picture
 SIZES = {"wide": WIDE, "phone": PHONE}
 
 
@@ -125,6 +126,7 @@ def _tabs(page: Page, out: Path, size: str, *, query: Path) -> None:
     _compare(page)
     _shoot(page, out / f"{size}-comparison.png")
     _gallery_and_track(page, out, size)
+    _explain(page, out / f"{size}-explain.png")
     page.locator("[data-similar]").click()
     page.wait_for_selector(".sl-asked")
     _shoot(page, out / f"{size}-search.png")
@@ -143,16 +145,27 @@ def _tabs(page: Page, out: Path, size: str, *, query: Path) -> None:
     _follow(page, out / f"{size}-follow.png")
 
 
+def _explain(page: Page, path: Path) -> None:
+    """Why the track on the tab Track was found."""
+    page.get_by_role("button", name="Explain").click()
+    page.wait_for_selector(".sl-explained img:visible", timeout=milliseconds(60))
+    page.locator(".sl-explained").evaluate("one => one.scrollIntoView()")
+    _shoot(page, path)
+
+
 def _follow(page: Page, path: Path) -> None:
-    """A walker of the first clip, while he is followed from the fourth second on."""
+    """A walker at the gate, while she is followed from the fourth second on."""
     open_tab(page, "Follow")
-    page.locator(".sl-follow [name=source] option").nth(1).wait_for(state="attached")
-    page.locator(".sl-follow [name=source]").select_option(index=1)
+    page.locator(".sl-follow [name=source] option", has_text="gate.mp4").wait_for(state="attached")
+    page.locator(".sl-follow [name=source]").select_option(label="gate.mp4")
     page.wait_for_selector(".sl-follow .sl-frame img:visible")
     page.locator(".sl-follow [name=frame]").fill("60")
     page.keyboard.press("Tab")
     page.wait_for_function("document.querySelector('.sl-follow .sl-frame img').src.endsWith('frame=60')")
-    page.locator(".sl-follow [name=label]").fill(f"walker {path.stem}")
+    page.locator(".sl-follow [name=tracker]").select_option("auto")
+    page.locator(".sl-follow [name=label]").fill(
+        f"walker, {path.stem.partition('-')[0]}"
+    )  # or it would be known already
     over = page.locator(".sl-over:visible").bounding_box()
     assert over is not None
     corners = [(over["x"] + x * over["width"], over["y"] + y * over["height"]) for x, y in FOLLOWED]
@@ -161,8 +174,10 @@ def _follow(page: Page, path: Path) -> None:
     page.mouse.move(*corners[1], steps=4)
     page.mouse.up()
     page.get_by_role("button", name="Follow", exact=True).click()
-    page.wait_for_selector(".sl-live-run:has-text(' of ') .sl-live:not(.missing) img", timeout=milliseconds(40))
-    _shoot(page, path, settle=0)
+    running = page.locator(".sl-live-run", has_text=re.compile(r"[1-9]\d+ of ")).locator(".sl-live:not(.missing) img")
+    running.wait_for(timeout=milliseconds(40))
+    _shoot(page, path, settle=0, whole=True)
+    page.wait_for_selector(".sl-track h2:visible:has-text('walker, ')", timeout=milliseconds(60))  # nobody writes now
 
 
 def _compare(page: Page) -> None:

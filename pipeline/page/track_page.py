@@ -53,7 +53,7 @@ def track_page(track: TrackFacts) -> Markup:
         ' data-names="{names}"><div class="sl-top">{clip}<div class="sl-facts">'
         "<header><h2>{name}</h2>{verdict}</header>{tools}{facts}</div></div>"
         '<section class="sl-explained" hidden><h3>Why it was found</h3><p class="sl-why" role="status"></p>'
-        '<img alt="Heat maps of detector and embedder over the track" hidden></section>'
+        '<div class="sl-heat-maps"><img alt="Heat maps of detector and embedder over the track" hidden></div></section>'
         "<section><h3>Timeline <small>a click goes to that moment</small></h3>{timeline}</section>"
         '<div class="sl-columns"><section><h3>Path</h3>{paths}</section>'
         "<section><h3>Over time</h3>{crops}{members}{history}</section></div></article>"
