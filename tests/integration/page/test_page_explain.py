@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.config import load_settings
 from pipeline.runs import Run
-from tests.integration.page.browsing import browsing, open_tab, serving
+from tests.integration.page.browsing import browsing, milliseconds, open_tab, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -44,7 +44,7 @@ def test_explain_shows_why_a_track_was_found_at_the_moment_of_its_clip(
         page.evaluate("document.querySelector('.sl-clip video').currentTime = 0.2")
         page.wait_for_function("!document.querySelector('.sl-clip video').seeking")
         assert page.get_by_role("heading", name="Why it was found").count() == 0
-        with page.expect_response("**/explanation.png*", timeout=200_000) as answer:
+        with page.expect_response("**/explanation.png*", timeout=milliseconds(60)) as answer:
             page.get_by_role("button", name="Explain").click()
             assert "takes some seconds" in page.locator(".sl-explained .sl-why").inner_text()
         page.wait_for_selector(EXPLAINED)
@@ -53,7 +53,7 @@ def test_explain_shows_why_a_track_was_found_at_the_moment_of_its_clip(
         asked = int(parse_qs(urlsplit(answer.value.url).query)["at"][0])
         begin = int(page.evaluate("new URL(document.querySelector('.sl-clip video').src).searchParams.get('from')"))
         assert asked - begin == pytest.approx(200_000, abs=50_000)
-        kept = page.request.get(answer.value.url, timeout=10_000)  # it was drawn once
+        kept = page.request.get(answer.value.url, timeout=milliseconds(5))  # it was drawn once
         drawn = Image.open(BytesIO(kept.body())).convert("RGB")
         natural = page.locator(EXPLAINED).evaluate("one => [one.naturalWidth, one.naturalHeight]")
         assert tuple(natural) == drawn.size
