@@ -55,10 +55,10 @@ class MaskLessons:
 
         Raises TrainingError where no picture to judge by has masks.
         """
-        self._learned, self._validated, self._names = learned, [one for one in validated if one.shapes], names
+        self._learned, self._validated, self._names = learned, validated, names
         self._side, self._pictures, self._batch, self._change, self._seed = side, pictures, batch, change, seed
         self._teacher = teacher
-        if not self._validated:
+        if not any(one.shapes for one in validated):
             raise TrainingError("none of the pictures to validate on has masks; name a COCO json with `segmentation`")
 
     def __len__(self) -> int:
@@ -73,8 +73,8 @@ class MaskLessons:
     def validate(self, network: MaskRCNN) -> dict[str, float]:
         """AP50 in %: SCORE, of masks, mean over the classes with enough objects; and of each of them, masks and boxes.
 
-        Objects without a mask, in pictures that have some, do not count, and crowds are not known here: what is found
-        there is a fault, so that `sightline evaluate masks` gives a little more.
+        Pictures without objects count, too: what is found there is a fault. Objects without a mask, and crowds, are not
+        known here, and `sightline evaluate masks` has the product's limits of scores and overlap: its figures differ.
         """
         training = network.training
         network.eval()
