@@ -14,7 +14,7 @@ from pipeline.store import tables
 from pipeline.store.database import open_database
 from pipeline.store.rules import living_rules
 from tests.integration.api.watching import Watched, watch
-from tests.integration.page.browsing import PHONE, browsing, serving
+from tests.integration.page.browsing import PHONE, anew, browsing, serving
 from tests.integration.page.conftest import Stored
 
 if TYPE_CHECKING:
@@ -40,11 +40,16 @@ def address(watched: Watched, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield address
 
 
-@pytest.fixture
-def page(chromium: Browser, address: str) -> Iterator[Page]:
-    """At Analytics, with all that the gate has seen."""
+@pytest.fixture(scope="module")
+def window(chromium: Browser, address: str) -> Iterator[Page]:
     with browsing(chromium, address) as page:
-        yield at_gate(page)
+        yield page
+
+
+@pytest.fixture
+def page(window: Page, address: str) -> Page:
+    """At Analytics, with all that the gate has seen."""
+    return at_gate(anew(window, address))
 
 
 def test_counts_are_numbers_and_bars(page: Page) -> None:
