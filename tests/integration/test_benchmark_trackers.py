@@ -104,7 +104,7 @@ def test_ours_and_others_stand_in_one_table_with_a_picture_and_json(
 
 
 def test_without_others_ours_are_measured_alone(tmp_path: Path) -> None:
-    done = sightline(
+    done = call_main(
         *("benchmark", "trackers", "--objects", "3", "--frames", "2", "--rounds", "1", "--features", "0"),
         folder=tmp_path,
     )
