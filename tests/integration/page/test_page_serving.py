@@ -97,7 +97,7 @@ def test_ctrl_c_ends_it_while_a_browser_looks_on(chromium: Browser, tmp_path: Pa
     assert process.stdout is not None
     try:
         assert address in process.stdout.readline()
-        leaving = "ERR_|network error|Cancelled|Failed to fetch|Connection errored out"  # what it asked for when the server went
+        leaving = "ERR_|network error|Cancelled|Failed to fetch|Connection errored out"  # when the server went
         with browsing(chromium, address, expected=leaving) as page:
             page.wait_for_selector("text=Nothing here yet")
             process.send_signal(signal.SIGINT)
