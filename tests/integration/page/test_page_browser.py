@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from zipfile import is_zipfile
 
 import pytest
 
-from tests.integration.page.browsing import PHONE, browsing, open_tab, place, serving
+from tests.integration.page.browsing import PHONE, anew, browsing, open_tab, place, serving
 from tests.integration.page.conftest import NASTY, Stored
 
 if TYPE_CHECKING:
@@ -26,17 +27,31 @@ def address(recorded: Stored, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield address
 
 
-@pytest.fixture
-def page(chromium: Browser, address: str) -> Iterator[Page]:
-    """At the tab Tracks, for a test that changes nothing."""
+@pytest.fixture(scope="module")
+def window(chromium: Browser, address: str) -> Iterator[Page]:
     with browsing(chromium, address) as page:
-        yield at_tracks(page)
+        yield page
 
 
 @pytest.fixture
-def own_page(chromium: Browser, stored: Stored, tmp_path: Path) -> Iterator[Page]:
-    """The page over a store of the test's own, at the tab Tracks."""
-    with serving("--database", stored.database, folder=tmp_path) as address, browsing(chromium, address) as page:
+def page(window: Page, address: str) -> Page:
+    """At the tab Tracks, for a test that changes nothing."""
+    return at_tracks(anew(window, address))
+
+
+@pytest.fixture(scope="module")
+def changing(recorded: Stored, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page over a copy of the store, for tests that change it one after the other."""
+    folder = tmp_path_factory.mktemp("changing")
+    copied = Stored(Path(shutil.copytree(recorded.folder, folder / "stored")), recorded.tracks)
+    with serving("--database", copied.database, folder=folder) as address:
+        yield address
+
+
+@pytest.fixture
+def own_page(chromium: Browser, changing: str) -> Iterator[Page]:
+    """The page over that store, at the tab Tracks."""
+    with browsing(chromium, changing) as page:
         yield at_tracks(page)
 
 

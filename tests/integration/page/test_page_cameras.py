@@ -54,15 +54,15 @@ def lorries(file: Path) -> None:
     most frames still sees each of them cross the line, and each of another colour, or the detector would learn to take
     them for part of the road."""
     random = np.random.default_rng(3)
-    road = random.integers(110, 150, (270, 480, 3)).astype(np.uint8)
+    road = random.integers(110, 150, (136, 240, 3)).astype(np.uint8)
     with H264File(file, fps=10) as video:
         for index in range(1200):
             if index % 100 == 0:
                 east, west = random.integers(0, 256, (2, 3))
             image = road.copy()
-            place = 6 * (index % 100)
-            for left, top, colour in ((place - 120, 40, east), (480 - place, 160, west)):
-                image[top : top + 80, max(0, left) : max(0, left + 120)] = colour
+            place = 3 * (index % 100)
+            for left, top, colour in ((place - 60, 20, east), (240 - place, 80, west)):
+                image[top : top + 40, max(0, left) : max(0, left + 60)] = colour
             video.write(image, index / 10)
 
 
