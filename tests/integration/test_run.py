@@ -172,7 +172,7 @@ def test_people_config_takes_other_detectors_and_osnet(
     osnet = shared / "weights" / "osnet_x0_25_msmt17" / "osnet_x0_25_msmt17.onnx"
     weights = ["--set", f"detector.weights={shared / 'weights' / detector}", "--set", f"embedder.weights={osnet}"]
     options = ["--config", "people", *weights, *extra, "--max-frames", 12, "--mot-out", "tracks.txt"]
-    done = sightline("run", pets / "video.mp4", *options, folder=tmp_path)
+    done = call_main("run", pets / "video.mp4", *options, folder=tmp_path)
     assert done.code == 0, done.err
     tracks = read_tracks(tmp_path / "tracks.txt")
     assert len(set(tracks.ids)) >= 3
@@ -188,7 +188,7 @@ def test_people_config_takes_other_detectors_and_osnet(
 def test_torchvision_runs_without_weights(pets: Path, tmp_path: Path, architecture: str) -> None:
     options = ["detector.backend=torchvision", f"detector.architecture={architecture}", "detector.weights=none"]
     sets = [word for option in options for word in ("--set", option)]
-    done = sightline("run", *MOTION, pets / "video.mp4", *sets, "--max-frames", 2, folder=tmp_path)
+    done = call_main("run", *MOTION, pets / "video.mp4", *sets, "--max-frames", 2, folder=tmp_path)
     assert done.code == 0, done.err
     assert architecture in done.out
 

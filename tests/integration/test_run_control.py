@@ -23,12 +23,12 @@ from pipeline.store.writer import now_microseconds
 from tests.clips import write_moving
 from tests.promptness import allowed, until
 
-FRAMES = 1500
+FRAMES = 1000
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A minute of something that moves, which takes some seconds."""
+    """Forty seconds of something that moves, which takes some seconds."""
     return write_moving(tmp_path_factory.mktemp("clips") / "moving.mp4", count=FRAMES)
 
 
