@@ -36,8 +36,9 @@ def test_results_are_there_within_two_frames_and_stored_within_a_second(tmp_path
 def test_where_there_is_no_time_for_all_frames_drop_and_what_comes_is_fresh(tmp_path: Path, shared: Path) -> None:
     """Two cameras give 60 frames a second to a detector that takes 30 ms and more for one."""
     weights = shared / "weights" / "person-vehicle-bike-detection-2003" / "person-vehicle-bike-detection-2003.xml"
+    camera: dict[str, Any] = {"size": (480, 270), "fps": 30, "seconds": 120, "first_seconds": 4}
     cameras = {
-        name: {"url": str(looped(shared / f"data/videos/{video}.mp4", tmp_path, size=(480, 270), fps=30, seconds=120))}
+        name: {"url": str(looped(shared / f"data/videos/{video}.mp4", tmp_path, **camera))}
         for name, video in (("one", "cars"), ("two", "people-walking"))
     }
     settings = {"detector": {"weights": str(weights)}, "service": {"batch": 2}, "cameras": cameras}
