@@ -192,12 +192,12 @@ def test_stopped_within_a_chunk_it_goes_on_with_what_it_had(
                         following.stop()
         run = newest_run(database)
         assert run.run.status.value == "stopped"
-    refused = call_main("resume", "last", "--database", tmp_path / "s.db", "--streams", 2, folder=tmp_path)
-    assert refused.code == 2
-    assert "follows one target; --workers, --streams, --report and --without-video are for runs that" in refused.err
         assert run.sources[0].status is SourceStatus.STOPPED
         assert 10 <= next_frame(tmp_path / "s.db") - 1 <= 11
         assert next_frame(tmp_path / "s.db") % CHUNK != 0
+    refused = call_main("resume", "last", "--database", tmp_path / "s.db", "--streams", 2, folder=tmp_path)
+    assert refused.code == 2
+    assert "follows one target; --workers, --streams, --report and --without-video are for runs that" in refused.err
     done = call_main("resume", "last", "--database", tmp_path / "s.db", folder=tmp_path)
     assert done.code == 0, done.err
     with open_database(tmp_path / "s.db") as database, open_database(whole / "s.db") as other:
