@@ -139,19 +139,19 @@ def evaluate_reid(
         raise ConfigError("there is no embedder to try; give --weights FILE or --set embedder.backend=colour")
     read = [read_mot_sequence(folder, open_pictures) for folder in sequences]
     drawer = build.segmenter(chosen.segmenter, (_PERSON,))
-    blind = build.embedder(chosen.embedder.model_copy(update={"background": "suppress"}))
     suppressed: list[SequenceResult] = []
     with counting("frames") as told:
         trial = partial(try_embedder, opened=open_pictures, every=every, least_seconds=least_seconds, told=told)
         results = trial(embedder, read)
-        if drawer is not None and blind is not None:
-            suppressed = trial(blind, read, segmenter=drawer)
-    Console().print(embedder_table(results, suppressed))
-    if json_out is not None:
         held = embedder_to_dict(embedder.card, results)
-        if drawer is not None and blind is not None:
+        if drawer is not None:
+            blind = build.embedder(chosen.embedder.model_copy(update={"background": "suppress"}))
+            assert blind is not None, "the same settings made one before"
+            suppressed = trial(blind, read, segmenter=drawer)
             without = embedder_to_dict(blind.card, suppressed)
             held["suppressed"] = {"segmenter": model_to_dict(drawer.card), **without}
+    Console().print(embedder_table(results, suppressed))
+    if json_out is not None:
         write_whole(json_out, _json(held))
 
 

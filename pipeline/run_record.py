@@ -320,7 +320,7 @@ def _computed_otherwise(stored: Mapping[str, Any], now: Mapping[str, Any]) -> di
     before, after = stored.get(MODELS, {}), now.get(MODELS, {})
     return {
         f"{MODELS}.{task}": f"{MODELS}.{task}: {before[task][0]} ran as {before[task][-1]}, and would now run as "
-        f"{after[task][-1]}, with other results (resume on a machine like the one it began on)"
+        f"{after[task][-1]}, with other results (go on with the processor, device and precision it began with)"
         for task in before.keys() & after.keys()
         if before[task][:-1] == after[task][:-1]
     }

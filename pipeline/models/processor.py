@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +33,15 @@ def has_bfloat_units(flags: frozenset[str] | None = None) -> bool:
     False on ARM, also where it has them: what torch gains by them there is not measured. `flags`: as above.
     """
     return bool(_BFLOAT_UNITS & (_flags() if flags is None else flags))
+
+
+def flags_digest(flags: frozenset[str] | None = None) -> str:
+    """16 hexadecimal digits that are others where the processor has other units, or a virtual machine hides some.
+
+    On ARM and other systems than Linux, where units are not known, those of the machine's kind. `flags`: as above.
+    """
+    known = sorted(_flags() if flags is None else flags) or [platform.machine()]
+    return hashlib.sha256(" ".join(known).encode()).hexdigest()[:16]
 
 
 @cache

@@ -55,7 +55,8 @@ class MaskLessons:
 
         Raises TrainingError where no picture to judge by has masks.
         """
-        self._learned, self._validated, self._names = learned, validated, names
+        self._learned, self._names = learned, names
+        self._validated = [one for one in validated if one.shapes or not len(one.boxes)]
         self._side, self._pictures, self._batch, self._change, self._seed = side, pictures, batch, change, seed
         self._teacher = teacher
         if not any(one.shapes for one in validated):
@@ -73,8 +74,9 @@ class MaskLessons:
     def validate(self, network: MaskRCNN) -> dict[str, float]:
         """AP50 in %: SCORE, of masks, mean over the classes with enough objects; and of each of them, masks and boxes.
 
-        Pictures without objects count, too: what is found there is a fault. Objects without a mask, and crowds, are not
-        known here, and `sightline evaluate masks` has the product's limits of scores and overlap: its figures differ.
+        What is found in a picture without objects is a fault; pictures whose objects have no masks are left out.
+        Objects without one beside others that have, and crowds, are not known here, and `sightline evaluate masks` has
+        the product's limits of scores and overlap: its figures differ.
         """
         training = network.training
         network.eval()

@@ -94,7 +94,7 @@ def test_other_arithmetic_of_the_same_network_says_what_to_do() -> None:
     assert differences(short, short) == []
     assert differences(short, long) == [
         "models.detect: fake ran as openvino CPU bf16, and would now run as openvino CPU f32, with other results "
-        "(resume on a machine like the one it began on)"
+        "(go on with the processor, device and precision it began with)"
     ]
 
 

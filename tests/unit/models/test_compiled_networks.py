@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from openvino import opset13 as ops
 from pipeline.models.compiled_networks import VARIABLE, CompiledNetworks
 from pipeline.models.openvino_core import core
 from tests.conftest import ROOT
+from tests.promptness import allowed
 
 _NETWORKS = ("person-reid.onnx", "person-reid-int8.xml", "person-vehicle-bicycle-int8.xml")
 _HINTS = {"PERFORMANCE_HINT": "LATENCY"}
@@ -101,15 +103,49 @@ def test_a_full_disk_costs_nothing_but_time(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "1\n1\n"), done.stderr
 
 
-def test_a_folder_that_cannot_be_made_is_told_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "file").touch()
-    kept = CompiledNetworks(tmp_path / "file" / "below")
+@pytest.mark.parametrize("trouble", ["a file stands there", "a file stands in it", "others can write it"])
+def test_a_folder_that_cannot_be_used_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, trouble: str
+) -> None:
+    CompiledNetworks(tmp_path / "well").compile(read(), "CPU", _HINTS)
+    (own,) = (tmp_path / "well").iterdir()
+    folder = tmp_path / "kept"
+    if trouble == "a file stands there":
+        folder.touch()
+    elif trouble == "a file stands in it":
+        folder.mkdir()
+        (folder / own.name).touch()
+    else:
+        shutil.copytree(tmp_path / "well", folder)
+        (folder / own.name).chmod(0o777)
+    kept = CompiledNetworks(folder)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             assert not from_folder(kept.compile(read(), "CPU", _HINTS))
     (told,) = caplog.messages
-    assert str(tmp_path / "file" / "below") in told
+    assert str(folder) in told
     assert VARIABLE in told
+
+
+def test_processes_that_begin_at_once_share_a_folder(tmp_path: Path) -> None:
+    """All are well, and the network was compiled once."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from pipeline.models.compiled_networks import CompiledNetworks\n"
+        "from tests.unit.models.test_compiled_networks import from_folder, outputs, read\n"
+        "compiled = CompiledNetworks(Path(sys.argv[1])).compile(read(), 'CPU', {})\n"
+        "print(from_folder(compiled), len(outputs(compiled)))"
+    )
+    begun = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert sorted(process.communicate(timeout=allowed(60))[0] for process in begun) == ["False 1\n", *["True 1\n"] * 2]
+
+
+def test_what_is_wrong_with_a_network_is_openvinos_to_say(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="NO_SUCH_HINT"):
+        CompiledNetworks(tmp_path).compile(read(), "CPU", {"NO_SUCH_HINT": "1"})
 
 
 def test_those_used_longest_ago_go_when_there_are_too_many(tmp_path: Path) -> None:
@@ -121,11 +157,13 @@ def test_those_used_longest_ago_go_when_there_are_too_many(tmp_path: Path) -> No
         if file is not first:
             file.write_bytes(bytes(size))
         os.utime(file, (seconds, seconds))
-    (tmp_path / "notes.txt").write_bytes(bytes(10 * size))  # not ours
+    others = tmp_path / "others" / "large.blob"
+    others.parent.mkdir()
+    others.write_bytes(bytes(10 * size))
     CompiledNetworks(tmp_path, most=int(3.5 * size)).compile(read(pictures=3), "CPU", _HINTS)
     assert [file.exists() for file in (first, other, older)] == [True, True, False]
-    assert len(list(tmp_path.glob("*/*.blob"))) == 3
-    assert (tmp_path / "notes.txt").exists()
+    assert len(list(first.parent.glob("*.blob"))) == 3
+    assert others.exists()
 
 
 def test_an_empty_variable_keeps_nothing(tmp_path: Path) -> None:

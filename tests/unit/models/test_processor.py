@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pipeline.models.processor import best_in_bytes, has_bfloat_units
+from pipeline.models.processor import best_in_bytes, flags_digest, has_bfloat_units
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,10 @@ def test_this_machine_has_the_units_that_torch_sees() -> None:
         pytest.skip(f"torch {torch.__version__} does not say what the processor has")
     seen = torch.cpu.get_capabilities()
     assert has_bfloat_units() == any(seen.get(unit, False) for unit in ("amx_bf16", "avx512_bf16"))
+
+
+def test_other_units_are_another_digest() -> None:
+    known = {flags_digest(frozenset(units)) for units in (("avx2",), ("avx2", "avx512_vnni"), ())}
+    assert len(known) == 3
+    assert flags_digest(frozenset({"a", "b"})) == flags_digest(frozenset({"b", "a"}))
+    assert flags_digest() == flags_digest()

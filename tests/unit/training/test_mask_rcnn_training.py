@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from pipeline.errors import ModelError, TrainingError
 from pipeline.models.mask_rcnn import MaskRcnnPlan, light_mask_rcnn
@@ -16,7 +18,7 @@ from pipeline.training.backbone_distillation import NeckImitation, normalised
 from pipeline.training.folder import read_state
 from pipeline.training.labelled import LabelledPicture
 from pipeline.training.learning import BEST, SCORE, Course
-from pipeline.training.mask_lessons import MaskLesson
+from pipeline.training.mask_lessons import MaskLesson, MaskLessons
 from pipeline.training.mask_rcnn_file import read_mask_rcnn, to_safetensors
 from pipeline.training.mask_rcnn_training import MODEL, MaskRcnnSettings, MaskRcnnTraining, Segmenting
 from pipeline.training.neck_teacher import STRIDES
@@ -150,6 +152,38 @@ def test_pictures_without_masks_teach_no_masks(tmp_path: Path) -> None:
             MaskRcnnTraining(
                 light_mask_rcnn(PLAN), PLAN, FEW, learned=learned, validated=validated, device=CPU, said={}
             )
+
+
+class SeesWhite(nn.Module):
+    """Finds what is white, and where nothing is, something, and more surely."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.zeros(1))
+
+    def forward(self, pictures: list[Tensor]) -> list[dict[str, Tensor]]:
+        white = pictures[0].mean(dim=0) > 0.5
+        rows, columns = torch.where(white if white.any() else ~white)
+        box = torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]).float()
+        score = torch.tensor([0.5 if white.any() else 0.9])
+        mask = (white if white.any() else ~white).float()
+        labels = torch.ones(1, dtype=torch.int64)
+        return [{"boxes": box[None], "scores": score, "labels": labels, "masks": mask[None, None]}]
+
+
+def test_epochs_are_judged_by_pictures_with_masks_and_by_empty_ones(tmp_path: Path) -> None:
+    masked = [picture(tmp_path / f"{seed}.png", seed) for seed in range(2)]
+    bare = picture(tmp_path / "bare.png", 2, masked=False)
+    cv2.imwrite(str(tmp_path / "empty.png"), np.zeros((96, 96, 3), np.uint8))
+    empty = replace(bare, path=tmp_path / "empty.png", labels=bare.labels[:0], boxes=bare.boxes[:0])
+
+    def judged(*pictures: LabelledPicture) -> float:
+        settings = {"side": 64, "pictures": 2, "batch": 2, "seed": 0}
+        return MaskLessons(masked, pictures, PLAN.classes, change=ViewChange(), **settings).validate(SeesWhite())[SCORE]
+
+    assert judged(*masked) == pytest.approx(100)
+    assert judged(*masked, bare) == pytest.approx(100)
+    assert judged(*masked, empty) < 70
 
 
 def test_the_bundled_shape_is_small() -> None:
