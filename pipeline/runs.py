@@ -40,7 +40,15 @@ from pipeline.store.rows import RunDetail
 from pipeline.store.run_queries import run_detail
 from pipeline.store.states import RequestedState, RunStatus, SourceStatus
 from pipeline.store.writer import RunWriter
-from pipeline.stored_runs import as_settled, last_over, project_scope, refuse_changes, refuse_resume, unfinished
+from pipeline.stored_runs import (
+    arithmetic_begun,
+    as_settled,
+    last_over,
+    project_scope,
+    refuse_changes,
+    refuse_resume,
+    unfinished,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -139,9 +147,10 @@ class Run:
             return False
         refuse_resume(last)
         self._resumed = last.run.public_id
-        self._settings = as_settled(settings, stored_settings(last.run.settings, settings.store.database))
+        stored = stored_settings(last.run.settings, settings.store.database)
+        self._settings = as_settled(settings, stored)
         self._drawn = stored_drawn(last.run.settings)
-        self._begun = stored_arithmetic(last.run.settings)
+        self._begun = arithmetic_begun(settings, stored, last.run.settings)
         self._addresses = unfinished(last)
         return True
 

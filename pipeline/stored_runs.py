@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from pipeline.config import Settings
+from pipeline.config import DetectorSettings, EmbedderSettings, Settings
 from pipeline.errors import ConfigError, StoreError
 from pipeline.run_plan import Seen
-from pipeline.run_record import differences
+from pipeline.run_record import differences, stored_arithmetic
+from pipeline.segmenter_settings import SegmenterSettings
 from pipeline.store.database import Database, open_database
 from pipeline.store.filters import PROJECT, Scope, scope_of
 from pipeline.store.finished import finished_places
@@ -19,6 +22,8 @@ from pipeline.store.states import SourceStatus
 from pipeline.store.writer import now_microseconds
 
 LATEST = 200  # runs that are looked through for one to resume
+
+_NamesFile = DetectorSettings | SegmenterSettings | EmbedderSettings
 
 
 def find_stored_run(database: str, text: str) -> RunDetail:
@@ -59,11 +64,47 @@ def unfinished(run: RunDetail) -> list[str]:
 
 
 def as_settled(settings: Settings, stored: Settings) -> Settings:
-    """The settings, with what was settled of the detector when the stored run began, where nothing else is wished."""
-    if settings.detector.precision != "auto":
+    """The settings, with what was settled of the detector when the stored run began, where nothing else is wished.
+
+    Another detector than the stored run's is left as it is: it may know nothing of such a precision.
+    """
+    if settings.detector.precision != "auto" or "detector" not in _same_networks(settings, stored):
         return settings
     detector = settings.detector.model_copy(update={"precision": stored.detector.precision})
     return settings.model_copy(update={"detector": detector})
+
+
+def arithmetic_begun(settings: Settings, stored: Settings, kept: Mapping[str, Any]) -> dict[str, str]:
+    """In what those networks of a stored run computed that the settings name again, by section.
+
+    `kept`: `RunRow.settings`, of which `stored` was made.
+    """
+    same = _same_networks(settings, stored)
+    return {section: numbers for section, numbers in stored_arithmetic(kept).items() if section in same}
+
+
+def _same_networks(settings: Settings, stored: Settings) -> set[str]:
+    """Sections of the settings that name the network of the stored run, for the same library."""
+    pairs: dict[str, tuple[_NamesFile, _NamesFile]] = {
+        "detector": (settings.detector, stored.detector),
+        "segmenter": (settings.segmenter, stored.segmenter),
+        "embedder": (settings.embedder, stored.embedder),
+    }
+    same = {
+        name
+        for name, (now, begun) in pairs.items()
+        if now.backend == begun.backend and _same_file(now.weights, begun.weights)
+    }
+    second, first = (None if one.fuse is None else one.fuse.weights for one in (settings.detector, stored.detector))
+    return same if _same_file(second, first) else same - {"detector"}
+
+
+def _same_file(now: str | None, begun: str | None) -> bool:
+    """Also one that was moved: it has the name it had, and is no longer where it was."""
+    if now is None or begun is None:
+        return now is begun
+    file, was = Path(now), Path(begun)
+    return file.resolve() == was.resolve() or (file.name == was.name and not was.exists())
 
 
 def refuse_resume(run: RunDetail) -> None:

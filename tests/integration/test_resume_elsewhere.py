@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from tests.clips import write_clip
-from tests.integration.command import environment
+from tests.integration.command import call_main, environment
 from tests.integration.stored import reading
 from tests.integration.test_resume import wait_for_frame
 
@@ -55,6 +55,11 @@ def test_a_run_goes_on_in_the_arithmetic_it_began_in(pets: Path, tmp_path: Path)
     assert process.returncode == 130, out + err
     began = {"detect": "openvino CPU int8+f32", "embed": "openvino CPU f32"}
     assert runtimes(database) == began
+
+    words = ["run", pets / "video.mp4", "second.mp4", "--max-frames", 120, "--set", "detector.backend=onnx", "--resume"]
+    otherwise = call_main(*words, "--set", "store.chunk=10", folder=tmp_path)
+    assert otherwise.code == 2
+    assert "detector.backend: auto -> onnx" in otherwise.err  # and not that onnx knows no int8, which nobody asked for
 
     anew = start_where("bf16", *command, "--max-frames", 1, "--database", other, folder=tmp_path)
     out, err = anew.communicate()
