@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.config import load_settings
-from pipeline.doctor_networks import bundled_networks, examine_networks
+from pipeline.doctor_networks import examine_networks
 from pipeline.errors import SightlineError
 from pipeline.finding import Finding, Verdict
 from pipeline.models.model_cache import ModelCache
@@ -55,7 +55,7 @@ def examine(database: str) -> list[Finding]:
     """Look at everything. `database`: address of the store to try."""
     checks: tuple[Callable[[], list[Finding]], ...] = (_machine, _packages, _devices, _codecs, _cameras, _places)
     findings = [finding for check in checks for finding in check()]
-    return [*findings, *_media(database), _database(database), *examine_networks(bundled_networks())]
+    return [*findings, *_media(database), _database(database), *examine_networks()]
 
 
 def to_table(findings: list[Finding]) -> Table:

@@ -300,6 +300,17 @@ class FakeSegmenter:
         return Masks(corners[:, :2], tuple(np.ones((height, width), bool) for width, height in sides))
 
 
+class BlindSegmenter:
+    """Gives every box a mask without a pixel."""
+
+    card = ModelCard("blind", "segment", "1", "0" * 64, "none", None)
+
+    def segment(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[Masks]:
+        return [
+            Masks(found.boxes[:, :2].astype(np.int64), (np.zeros((0, 0), bool),) * len(found)) for found in detections
+        ]
+
+
 class FakeTracker:
     """Makes detection i track i + 1, confirmed. Keeps what it was given."""
 
