@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from pipeline.annotate import Annotator
 from pipeline.clips.seen import Seen
 from pipeline.errors import GoneError, OutputError, SourceError
 from pipeline.sinks.h264_file import H264File
 from pipeline.sources.excerpt import Footage
 from trackers.structures import FloatArray, Frame, ImageArray
+
+if TYPE_CHECKING:
+    from pipeline.annotate import Annotator
 
 DRAWING = 3  # version of what is drawn and how; part of the cache's keys. Raise it with every change that shows
 CLIP_QUALITY = 25  # x264's crf
@@ -117,6 +120,8 @@ def _tell_damaged(seen: Seen, rows: Collection[int]) -> None:
 
 
 def _annotator(seen: Seen, image: ImageArray) -> Annotator:
+    from pipeline.annotate import Annotator  # its library is half of what a page loads, and most never draw
+
     return Annotator((seen.name,), image.shape[1], image.shape[0])
 
 
