@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ BROWSER = (
     *("--disable-sync", "--no-first-run", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 )
 WIDE, PHONE = (1280, 800), (390, 844)
+LEAVING = "AbortError: signal is aborted|Connection errored out"  # what Gradio's page says of its connection then
 
 
 def command(words: tuple[object, ...]) -> list[str]:
@@ -87,37 +89,58 @@ def milliseconds(seconds: float) -> float:
     return 1000 * allowed(seconds)
 
 
+@dataclass
+class Window:
+    """A page, and the errors in its console and its requests to other machines."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.set_default_timeout(milliseconds(20))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda told: self.errors.append(told.text) if told.type == "error" else None)
+        self.page.on("request", lambda asked: self.errors.append(asked.url) if _leaves(asked.url) else None)
+
+    def anew(self, address: str) -> Page:
+        """The page once more, as wide as at first and with nothing kept; what the browser has read of it need not be
+        read and compiled again. That Gradio's page complains of its connection while it is left does not count."""
+        self.page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
+        self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
+        count = len(self.errors)
+        self.page.goto("about:blank")
+        self.errors[count:] = [error for error in self.errors[count:] if not re.search(LEAVING, error)]
+        self.page.goto(address)
+        return self.page
+
+
 @contextmanager
-def browsing(
+def opened(
     browser: Browser, address: str, *, size: tuple[int, int] = WIDE, dark: bool = False, expected: str = ""
-) -> Iterator[Page]:
+) -> Iterator[Window]:
     """The page, with nothing known of earlier ones. Every error in its console and every request to another machine
     fails the test.
 
     `expected`: a regular expression that is found in errors that are meant to come.
     """
-    errors: list[str] = []
     page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light")
+    window = Window(page)
     try:
-        page.set_default_timeout(milliseconds(20))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.on("request", lambda request: errors.append(request.url) if _leaves(request.url) else None)
         page.goto(address)
-        yield page
+        yield window
     finally:
         page.close()
-    unexpected = [error for error in errors if not expected or not re.search(expected, error)]
+    unexpected = [error for error in window.errors if not expected or not re.search(expected, error)]
     assert not unexpected, unexpected
 
 
-def anew(page: Page, address: str) -> Page:
-    """The page once more, as wide as at first and with nothing kept; what the browser has read of it need not be read
-    and compiled again."""
-    page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
-    page.evaluate("localStorage.clear(); sessionStorage.clear()")
-    page.goto(address)
-    return page
+@contextmanager
+def browsing(
+    browser: Browser, address: str, *, size: tuple[int, int] = WIDE, dark: bool = False, expected: str = ""
+) -> Iterator[Page]:
+    """`opened`, where the page is all that is asked for."""
+    with opened(browser, address, size=size, dark=dark, expected=expected) as window:
+        yield window.page
 
 
 def _leaves(url: str) -> bool:

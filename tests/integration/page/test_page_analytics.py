@@ -14,7 +14,7 @@ from pipeline.store import tables
 from pipeline.store.database import open_database
 from pipeline.store.rules import living_rules
 from tests.integration.api.watching import Watched, watch
-from tests.integration.page.browsing import PHONE, anew, browsing, serving
+from tests.integration.page.browsing import PHONE, Window, opened, serving
 from tests.integration.page.conftest import Stored
 
 if TYPE_CHECKING:
@@ -41,15 +41,15 @@ def address(watched: Watched, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="module")
-def window(chromium: Browser, address: str) -> Iterator[Page]:
-    with browsing(chromium, address) as page:
-        yield page
+def window(chromium: Browser, address: str) -> Iterator[Window]:
+    with opened(chromium, address) as window:
+        yield window
 
 
 @pytest.fixture
-def page(window: Page, address: str) -> Page:
+def page(window: Window, address: str) -> Page:
     """At Analytics, with all that the gate has seen."""
-    return at_gate(anew(window, address))
+    return at_gate(window.anew(address))
 
 
 def test_counts_are_numbers_and_bars(page: Page) -> None:

@@ -11,7 +11,7 @@ from zipfile import is_zipfile
 
 import pytest
 
-from tests.integration.page.browsing import PHONE, anew, browsing, open_tab, place, serving
+from tests.integration.page.browsing import PHONE, Window, browsing, open_tab, opened, place, serving
 from tests.integration.page.conftest import NASTY, Stored
 
 if TYPE_CHECKING:
@@ -28,15 +28,15 @@ def address(recorded: Stored, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="module")
-def window(chromium: Browser, address: str) -> Iterator[Page]:
-    with browsing(chromium, address) as page:
-        yield page
+def window(chromium: Browser, address: str) -> Iterator[Window]:
+    with opened(chromium, address) as window:
+        yield window
 
 
 @pytest.fixture
-def page(window: Page, address: str) -> Page:
+def page(window: Window, address: str) -> Page:
     """At the tab Tracks, for a test that changes nothing."""
-    return at_tracks(anew(window, address))
+    return at_tracks(window.anew(address))
 
 
 @pytest.fixture(scope="module")
