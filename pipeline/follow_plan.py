@@ -17,11 +17,12 @@ from pipeline.outputs import Outputs
 from pipeline.run_plan import look_at, refuse_unreadable, without_finished
 from pipeline.run_record import LICENCES, MODELS, OUTPUTS, inputs, media_folder, model_keys
 from pipeline.store.database import Database
+from pipeline.store.filters import project_scope
 from pipeline.store.records import RunRecord, SourceRecord
 from pipeline.store.rows import RunDetail
 from pipeline.store.run_kinds import FOLLOW
 from pipeline.store.writer import RunWriter
-from pipeline.stored_runs import project_scope, refuse_changes, refuse_resume
+from pipeline.stored_runs import refuse_changes, refuse_resume
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -34,7 +34,7 @@ from pipeline.run_record import (
 )
 from pipeline.side_by_side import SideBySide
 from pipeline.store.database import Database, open_database
-from pipeline.store.filters import PROJECT, scope_of
+from pipeline.store.filters import PROJECT, project_scope, scope_of
 from pipeline.store.records import RunRecord
 from pipeline.store.rows import RunDetail
 from pipeline.store.run_queries import run_detail
@@ -44,7 +44,6 @@ from pipeline.stored_runs import (
     arithmetic_begun,
     as_settled,
     last_over,
-    project_scope,
     refuse_changes,
     refuse_resume,
     unfinished,

@@ -12,7 +12,7 @@ from pipeline.run_plan import Seen
 from pipeline.run_record import differences, stored_arithmetic
 from pipeline.segmenter_settings import SegmenterSettings
 from pipeline.store.database import Database, open_database
-from pipeline.store.filters import PROJECT, Scope, scope_of
+from pipeline.store.filters import project_scope
 from pipeline.store.finished import finished_places
 from pipeline.store.liveness import ShownStatus, can_resume, shown_status
 from pipeline.store.records import RunRecord
@@ -155,12 +155,3 @@ def _only_video_left_out(kept: dict[str, object], now: dict[str, object]) -> boo
     if not isinstance(before, dict) or not isinstance(after, dict):
         return False
     return "video" not in after and {**after, "video": before.get("video")} == before
-
-
-def project_scope(database: Database) -> Scope | None:
-    """Of the project; None before its first run."""
-    with database.read("find the project") as connection:
-        try:
-            return scope_of(connection, [PROJECT])
-        except StoreError:
-            return None

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Integer, and_, exists, func, or_, select, typ
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.errors import StoreError
+from pipeline.store.database import Database
 from pipeline.store.tables import Object, ObjectMember, Project, Run, RunSource, Source, Track
 from trackers.structures import Evidence
 
@@ -68,6 +69,15 @@ def scope_of(connection: Connection, projects: Sequence[str]) -> Scope:
         if project not in ids:
             raise StoreError(f"there is no project '{project}'")
     return Scope(tuple(ids[project] for project in projects))
+
+
+def project_scope(database: Database) -> Scope | None:
+    """Of the project; None before its first run."""
+    with database.read("find the project") as connection:
+        try:
+            return scope_of(connection, [PROJECT])
+        except StoreError:
+            return None
 
 
 def within(scope: Scope) -> ColumnElement[bool]:

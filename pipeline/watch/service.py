@@ -25,7 +25,7 @@ from pipeline.sources.outage_guard import OutageGuard
 from pipeline.store.camera_rows import enrol, retire_earlier
 from pipeline.store.cameras import LIVE
 from pipeline.store.database import Database, open_database
-from pipeline.store.filters import PROJECT, Scope, scope_of
+from pipeline.store.filters import Scope, project_scope
 from pipeline.store.states import RequestedState, RunStatus
 from pipeline.store.writer import RunWriter
 from pipeline.watch.http_server import HttpServer
@@ -152,7 +152,7 @@ class Watch:
         """The run in the store, with its cameras. Raises ConfigError where another service is at work."""
         settings, made_by = self._settings, self._options.made_by
         media = media_folder(settings).absolute()
-        scope = _scope(database)
+        scope = project_scope(database)
         parent = None if scope is None else take_over(database, scope)
         cameras = enrolments(database, scope or Scope(()), settings.cameras, made_by=made_by)
         if scope is not None:
@@ -305,12 +305,3 @@ class Watch:
 def all_ended(state: ServiceState) -> bool:
     """Whether there were cameras and each is over."""
     return bool(state.cameras) and all(camera.over for camera in state.cameras)
-
-
-def _scope(database: Database) -> Scope | None:
-    """Of the project; None before its first run."""
-    with database.read("find the project") as connection:
-        try:
-            return scope_of(connection, [PROJECT])
-        except StoreError:
-            return None
