@@ -202,7 +202,7 @@ def test_the_systemd_unit_calls_what_there_is_and_lets_it_do_little() -> None:
     assert unit["CapabilityBoundingSet"] == ""
     assert unit["WorkingDirectory"] == f"/var/lib/{unit['StateDirectory']}"
     assert unit["CacheDirectory"] == "sightline"
-    assert unit["Environment"] == "XDG_CACHE_HOME=/var/cache"  # what is kept elsewhere lies in a home, which it cannot see
+    assert unit["Environment"] == "XDG_CACHE_HOME=/var/cache"  # it sees no home
     assert not SECRET_WORDS.search(" ".join(value for name, value in pairs if name == "Environment"))
     assert "EnvironmentFile" in unit
 
