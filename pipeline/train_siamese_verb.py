@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipeline.bundled_models import resolved
 from pipeline.errors import ConfigError
 from pipeline.progress_line import counting
+from pipeline.starting_weights import starting_weights
 from pipeline.stopping import INTERRUPTED, stopping
 from pipeline.target_settings import SiameseSettings as Networks
 from pipeline.train_display import TrainDisplay
@@ -96,7 +96,7 @@ def train_siamese(
     from pipeline.training.siamese_pairs import Drawing
     from pipeline.training.siamese_training import SiameseSettings, SiameseTraining
 
-    start = _start(weights)
+    start = None if weights == _NO_WEIGHTS else starting_weights(weights, tasks=("target", "detect"))
     if freeze and start is None:
         raise ConfigError("--freeze keeps what was learned before; give --weights, or leave it out")
     teacher, digests = _teacher(teacher_backbone, teacher_head)
@@ -135,19 +135,6 @@ def train_siamese(
             display.say("stopped     the same command with --resume goes on")
     if learned.stopped:
         raise typer.Exit(INTERRUPTED)
-
-
-def _start(weights: str) -> Path | None:
-    """The file to start from; None for random numbers. Raises ConfigError, ModelError."""
-    from pipeline.models.named import named_file
-
-    if weights == _NO_WEIGHTS:
-        return None
-    try:
-        start = resolved(weights)
-    except ValueError as error:
-        raise ConfigError(f"--weights {weights}: {error}") from error
-    return Path(named_file(start, tasks=("target", "detect"), setting="--weights"))
 
 
 def _teacher(backbone: Path | None, head: Path | None) -> tuple[SiameseNetworks | None, list[str]]:

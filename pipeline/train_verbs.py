@@ -9,9 +9,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from pipeline.bundled_models import resolved
-from pipeline.errors import ConfigError
 from pipeline.progress_line import counting
+from pipeline.starting_weights import starting_weights
 from pipeline.stopping import INTERRUPTED, stopping
 from pipeline.train_display import TrainDisplay
 from pipeline.train_embedder_verb import train_embedder
@@ -76,17 +75,11 @@ def train_detector(
 
     Exit code 0: done. 2: bad input, or the loss is no number. 130: ended by Ctrl-C; `--resume` goes on.
     """
-    from pipeline.models.named import named_file
     from pipeline.training.data_parallel import joined_ranks
     from pipeline.training.detector_settings import NO_WEIGHTS, OF_WEIGHTS, DetectorSettings, parse_library
     from pipeline.training.detector_training import DetectorTraining, Place
 
-    try:
-        start = resolved(weights)
-    except ValueError as error:
-        raise ConfigError(f"--weights {weights}: {error}") from error
-    if start != NO_WEIGHTS:
-        start = named_file(start, tasks=("detect",), setting="--weights")
+    start = weights if weights == NO_WEIGHTS else str(starting_weights(weights, tasks=("detect",)))
     chosen = DetectorSettings(
         architecture=architecture or ("yolo11n" if weights == NO_WEIGHTS else OF_WEIGHTS),
         weights=start,

@@ -122,6 +122,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.progress_line",
         "pipeline.run_verbs",
         "pipeline.camera_verbs",
+        "pipeline.starting_weights",
         "pipeline.stopping",
         "pipeline.watch_tables",
     ),
@@ -226,6 +227,7 @@ OPEN_DOORS = {
     "pipeline.models": {
         "pipeline.models.base",
         "pipeline.models.catalog",
+        "pipeline.models.detector_trunk",
         "pipeline.models.download_watchers",
         "pipeline.models.fetching",
         "pipeline.models.files",

@@ -1,10 +1,10 @@
-"""Light Mask R-CNN: MobileNetV3 with a feature pyramid, and heads for a processor without a graphics card."""
+"""Light Mask R-CNN: a small trunk with a feature pyramid, and heads for a processor without a graphics card."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 from torch import nn
 from torchvision.models import mobilenet_v3_large
@@ -18,7 +18,6 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from pipeline.errors import ModelError
 
-ARCHITECTURE = "mask_rcnn_mobilenet_v3_fpn"
 LEVELS = {"6": "0", "12": "1", "16": "2"}  # MobileNetV3's blocks that the pyramid is built on, and its levels
 STRIDES = (8, 16, 32)  # pixels a cell of each level; a fourth one, of 64, is a quarter of the last one's cells
 _ANCHORS = ((16, 26), (42, 68), (110, 180), (270, 420))  # square roots of the areas, pixels, by level
@@ -39,6 +38,7 @@ class MaskRcnnPlan:
     mask_layers: int = 4  # convolutions of the mask head
     shortest: int = 320  # pixels a picture's shorter side is made
     longest: int = 640  # unless the other one would be longer than this
+    trunk: str = ""  # JSON of the detector whose layers look at the picture, see DetectorTrunk; empty: MobileNetV3
 
     def __post_init__(self) -> None:
         counts = (len(self.classes), self.channels, self.hidden, self.mask_layers, self.shortest, self.longest)
@@ -59,33 +59,30 @@ class MaskRcnnPlan:
         try:
             values = json.loads(text)
             known = {field.name for field in fields(cls)}
-            if not isinstance(values, dict) or set(values) != known:
+            if not isinstance(values, dict) or set(values) | {"trunk"} != known:  # older files have no trunk
                 raise ValueError(f"it must have exactly the keys {', '.join(sorted(known))}")
             names = values.pop("classes")
             if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
                 raise ValueError("`classes` is no list of names")
-            width = float(values.pop("width"))
-            return cls(tuple(names), width, **{key: int(value) for key, value in values.items()})
+            width, trunk = float(values.pop("width")), str(values.pop("trunk", ""))
+            return cls(tuple(names), width, trunk=trunk, **{key: int(value) for key, value in values.items()})
         except (ValueError, TypeError, OverflowError) as error:
             raise ModelError(f"{text[:80]!r} describes no Mask R-CNN of ours: {error}") from error
 
 
 def light_mask_rcnn(plan: MaskRcnnPlan) -> MaskRCNN:
-    """Mask R-CNN (He et al. 2017) on a feature pyramid (Lin et al. 2017) over MobileNetV3 (Howard et al. 2019), with
-    random numbers. Label 0 is the background.
+    """Mask R-CNN (He et al. 2017) on a feature pyramid (Lin et al. 2017) over MobileNetV3 (Howard et al. 2019) or over
+    a detector's trunk, with random numbers. Label 0 is the background.
 
-    What is smaller than torchvision's: a share of the channels (the paper's width multiplier) and half of the last
-    stage, pyramid and mask head of `plan.channels` in place of 256, box head of `plan.hidden` in place of 1024,
-    proposals in place of 2000 and 1000.
+    What is smaller than torchvision's: a share of the channels of MobileNetV3 (the paper's width multiplier) and half
+    of its last stage, pyramid and mask head of `plan.channels` in place of 256, box head of `plan.hidden` in place of
+    1024, proposals in place of 2000 and 1000.
     """
     count, channels = len(plan.classes) + 1, plan.channels
-    trunk = mobilenet_v3_large(weights=None, width_mult=plan.width, reduced_tail=True).features
-    for layer in trunk.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = _MOMENTUM
+    backbone, normal = _on_detector(plan) if plan.trunk else (_on_mobilenet(plan), {})
     names = list(LEVELS.values())
     return MaskRCNN(
-        BackboneWithFPN(trunk, LEVELS, _widths(trunk), channels),
+        backbone,
         min_size=plan.shortest,
         max_size=plan.longest,
         rpn_anchor_generator=AnchorGenerator(_ANCHORS, (_SHAPES,) * len(_ANCHORS)),
@@ -102,7 +99,28 @@ def light_mask_rcnn(plan: MaskRcnnPlan) -> MaskRCNN:
         mask_roi_pool=MultiScaleRoIAlign(names, 14, 2),
         mask_head=MaskRCNNHeads(channels, (channels,) * plan.mask_layers, 1),
         mask_predictor=MaskRCNNPredictor(channels, channels, count),
+        **normal,
     )
+
+
+def _on_mobilenet(plan: MaskRcnnPlan) -> nn.Module:
+    trunk = mobilenet_v3_large(weights=None, width_mult=plan.width, reduced_tail=True).features
+    for layer in trunk.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = _MOMENTUM
+    return BackboneWithFPN(trunk, LEVELS, _widths(trunk), plan.channels)
+
+
+def _on_detector(plan: MaskRcnnPlan) -> tuple[nn.Module, dict[str, Any]]:
+    """And how pictures are made what it has learned from: 0..1, as they are."""
+    from pipeline.models.detector_trunk import DetectorTrunk, PyramidOnDetector  # a second to import, only where used
+
+    try:
+        architecture = json.loads(plan.trunk)
+    except ValueError as error:
+        raise ModelError(f"the trunk of a Mask R-CNN is described by no JSON: {error}") from error
+    trunk = DetectorTrunk(architecture)
+    return PyramidOnDetector(trunk, plan.channels), {"image_mean": [0.0, 0.0, 0.0], "image_std": [1.0, 1.0, 1.0]}
 
 
 def _widths(trunk: nn.Module) -> list[int]:

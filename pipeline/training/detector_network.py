@@ -67,7 +67,7 @@ def start_from(network: Any, weights: Path, *, seed: int) -> int:
     The rows of classes with the same names are taken too; those of others stay random. Raises ModelError where nothing
     of the backbone fits.
     """
-    source: Any = network_of_onnx(weights) if weights.suffix == ".onnx" else load_network(weights)
+    source = read_detector(weights)
     before = [parameter.clone() for parameter in network.parameters()]
     names = dict(network.names)
     with torch.random.fork_rng(devices=[]):
@@ -81,6 +81,11 @@ def start_from(network: Any, weights: Path, *, seed: int) -> int:
     if not taken:
         raise ModelError(f"nothing in {weights} fits the architecture; name the one it has with --architecture")
     return sum(parameter.numel() for parameter in taken)
+
+
+def read_detector(weights: Path) -> Any:
+    """The torch network of a .pt of ultralytics or an .onnx of ours. Raises ModelError."""
+    return network_of_onnx(weights) if weights.suffix == ".onnx" else load_network(weights)
 
 
 def _plan_of(weights: Path) -> Any:

@@ -44,6 +44,7 @@ class MaskRcnnSettings:
     seed: int = 0
     change: ViewChange = field(default_factory=ViewChange)
     imitation: float = 1.0  # weight of what of a teacher's maps is not imitated, where there is a teacher
+    freeze: bool = False  # the trunk stays as it is; pyramid and heads learn
 
 
 class Segmenting:
@@ -174,6 +175,7 @@ class MaskRcnnTraining:
         self._said: dict[str, object] = {**said, "plan": plan.to_text(), "weights": digest_of(network, plan)}
         self._said["teacher"] = "" if teacher is None else teacher.sha256
         network.requires_grad_(True)
+        network.backbone.body.requires_grad_(not settings.freeze)
         exercise = Segmenting(network, plan, self._course, imitation=imitation, weight=settings.imitation)
         self._learning = Learning(network, imitation or nn.Module(), self._course, exercise=exercise)
 
