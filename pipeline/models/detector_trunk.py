@@ -67,13 +67,12 @@ class DetectorTrunk(nn.Module):
         """Maps by LEVELS' names, of (n, 3, height, width) red green blue 0..1, sides multiples of 32."""
         made: dict[int, Tensor] = {}
         now = pictures
-        for number, layer in enumerate(self.layers):
-            source = layer.f
+        for number, layer in enumerate(self.layers.children()):
+            source: Any = layer.f  # number of the layer, or numbers of the layers, that feed it; -1: the one before
             if isinstance(source, int):
-                given: Any = now if source == -1 else made[source]
+                now = layer(now if source == -1 else made[source])
             else:
-                given = [now if one == -1 else made[one] for one in source]
-            now = layer(given)
+                now = layer([now if one == -1 else made[one] for one in source])
             if number in self._kept:
                 made[number] = now
         return OrderedDict((name, made[number]) for name, number in zip(LEVELS.values(), self._taken, strict=True))

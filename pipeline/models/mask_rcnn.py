@@ -108,7 +108,8 @@ def _on_mobilenet(plan: MaskRcnnPlan) -> nn.Module:
     for layer in trunk.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = _MOMENTUM
-    return BackboneWithFPN(trunk, LEVELS, _widths(trunk), plan.channels)
+    pyramid: nn.Module = BackboneWithFPN(trunk, LEVELS, _widths(trunk), plan.channels)
+    return pyramid
 
 
 def _on_detector(plan: MaskRcnnPlan) -> tuple[nn.Module, dict[str, Any]]:
