@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from copy import deepcopy
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +28,7 @@ def architecture_of(network: Any) -> dict[str, Any]:
 
 
 class DetectorTrunk(nn.Module):
-    """The layers of one of ultralytics' detectors up to the maps that its last module reads.
-
-    What is frozen (`requires_grad_(False)`) keeps its running means and variances in training, too.
-    """
+    """The layers of one of ultralytics' detectors up to the maps that its last module reads."""
 
     def __init__(self, architecture: dict[str, Any]) -> None:
         """`architecture`: as ultralytics' YAML files describe it. Raises ModelError where it is no such detector."""
@@ -59,10 +56,6 @@ class DetectorTrunk(nn.Module):
         """The numbers of the network that it is the trunk of."""
         self.layers.load_state_dict(network.model[:-1].state_dict())
 
-    def train(self, mode: bool = True) -> Self:
-        """As of any module, but that a frozen trunk stays as it is."""
-        return super().train(mode and any(one.requires_grad for one in self.parameters()))
-
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
         """Maps by LEVELS' names, of (n, 3, height, width) red green blue 0..1, sides multiples of 32."""
         made: dict[int, Tensor] = {}
@@ -83,7 +76,7 @@ class DetectorTrunk(nn.Module):
         self.eval()
         with torch.inference_mode():
             maps = self(torch.zeros(1, 3, 2 * STRIDES[-1], 2 * STRIDES[-1]))
-        super().train(training)
+        self.train(training)
         return [one.shape[1] for one in maps.values()]
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,10 +68,13 @@ class Segmenting:
         """`imitation`: the backbone goes on to see what a teacher sees; `weight`: of that loss."""
         self._network, self._plan, self._course = network, plan, course
         self._imitation, self._weight = imitation, weight
+        self._frozen = not any(one.requires_grad for one in network.backbone.body.parameters())
 
     def loss(self, batch: MaskLesson) -> Tensor:
         """Objectness and boxes of the proposals, classes, boxes and masks of the regions, and imitation, added up."""
         network, device = self._network, self._course.device
+        if self._frozen:
+            network.backbone.body.eval()  # what is frozen keeps its running means and variances, too
         targets = [{name: values.to(device) for name, values in one.items()} for one in batch.targets]
         pictures = normalised(batch.pictures.to(device), network)
         with mixing(device, trunk_type(self._course)):
@@ -174,6 +180,7 @@ class MaskRcnnTraining:
         imitation = None if teacher is None else NeckImitation(plan.channels, teacher.channels)
         self._said: dict[str, object] = {**said, "plan": plan.to_text(), "weights": digest_of(network, plan)}
         self._said["teacher"] = "" if teacher is None else teacher.sha256
+        self._said["masks"] = _digest_of_shapes([*learned, *validated])
         network.requires_grad_(True)
         network.backbone.body.requires_grad_(not settings.freeze)
         exercise = Segmenting(network, plan, self._course, imitation=imitation, weight=settings.imitation)
@@ -204,3 +211,18 @@ class MaskRcnnTraining:
             "best epoch": folder.rows[learned.best_epoch - 1],
             "stopped": learned.stopped,
         }
+
+
+def _digest_of_shapes(pictures: Sequence[LabelledPicture]) -> str:
+    """SHA-256 of the masks, which the digest of the data leaves out: those who learn boxes do not look at them."""
+    digest = hashlib.sha256()
+    for picture in pictures:
+        digest.update(json.dumps([_plain(shape) for shape in picture.shapes], sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _plain(shape: Any) -> Any:
+    """COCO's run lengths with text in place of bytes, as JSON has none; polygons as they are."""
+    if isinstance(shape, dict) and isinstance(shape.get("counts"), bytes):
+        return {**shape, "counts": shape["counts"].decode()}
+    return shape

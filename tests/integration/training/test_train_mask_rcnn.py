@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
+from pipeline.bundled_models import resolved
+from pipeline.training.detector_network import read_detector
 from pipeline.training.mask_rcnn_file import read_mask_rcnn
 from pipeline.training.neck_teacher import NeckTeacher
 from tests.integration.command import call_main
@@ -93,6 +96,14 @@ def test_boxes_become_masks_and_masks_a_network(boxes: Path, teacher: Path, shar
     assert trained.code == 0, trained.err
     assert f"{masked} masks in 12 pictures" in trained.out
     assert read_mask_rcnn(tmp_path / "mine" / "mask-rcnn.safetensors")[1].classes == ("person",)
+    on_detector = ("--weights", "bundled:person-vehicle-bicycle", "--freeze")
+    detected = call_main("train", "mask-rcnn", "masks.yaml", "--out", "other", *on_detector, *SMALL, folder=tmp_path)
+    assert detected.code == 0, detected.err
+    bundled = read_detector(Path(resolved(on_detector[1]))).state_dict()["model.0.conv.weight"]
+    kept = read_mask_rcnn(tmp_path / "other" / "best.safetensors")[0].state_dict()
+    torch.testing.assert_close(kept["backbone.body.layers.0.conv.weight"], bundled)
+    random = call_main("train", "mask-rcnn", "masks.yaml", "--out", "none", "--freeze", *SMALL, folder=tmp_path)
+    assert (random.code, "give --weights" in random.err) == (2, True)
     again = call_main("train", "mask-rcnn", "masks.yaml", "--out", "mine", *start, *SMALL, folder=tmp_path)
     assert again.code == 2
     assert "--resume goes on with the training in it" in again.err

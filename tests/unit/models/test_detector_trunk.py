@@ -79,16 +79,6 @@ def test_a_network_on_a_trunk_is_read_as_it_was_written(tmp_path: Path) -> None:
             torch.testing.assert_close(one, other)
 
 
-def test_what_is_frozen_keeps_its_statistics() -> None:
-    trunk = DetectorTrunk(SMALL)
-    for frozen in (False, True):
-        trunk.requires_grad_(not frozen)
-        before = {name: value.clone() for name, value in trunk.state_dict().items()}
-        trunk.train()(torch.rand(2, 3, 64, 64))
-        kept = all(torch.equal(value, before[name]) for name, value in trunk.state_dict().items())
-        assert kept is frozen
-
-
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -42,8 +42,12 @@ def picture(path: Path, seed: int, *, masked: bool = True) -> LabelledPicture:
     return LabelledPicture(path, 96, 96, "", np.zeros(1, np.int64), box, None, (shape,) if masked else ())
 
 
-def training(folder: Path, **changed: int) -> MaskRcnnTraining:
+def training(folder: Path, *, widened: int = 0, **changed: int) -> MaskRcnnTraining:
+    """`widened`: pixels by which the first picture's mask is wider than its box."""
     pictures = [picture(folder / f"{seed}.png", seed) for seed in range(6)]
+    x1, y1, x2, *_ = pictures[0].shapes[0][0]
+    wider = [[x1, y1, x2 + widened, y1, x2 + widened, y1 + 40, x1, y1 + 40]]
+    pictures[0] = replace(pictures[0], shapes=(wider,))
     seed_generators(1)
     settings = MaskRcnnSettings(side=64, pictures=4, batch=2, amp=False, epochs=changed.get("epochs", 2))
     return MaskRcnnTraining(
@@ -88,6 +92,32 @@ def test_other_settings_are_no_going_on(tmp_path: Path) -> None:
     training(tmp_path).run(tmp_path / "out", resume=False)
     with pytest.raises(TrainingError, match="epochs is 2 there and 3 here"):
         training(tmp_path, epochs=3).run(tmp_path / "out", resume=True)
+
+
+def test_other_masks_are_no_going_on(tmp_path: Path) -> None:
+    training(tmp_path).run(tmp_path / "out", resume=False)
+    with pytest.raises(TrainingError, match="masks is"):
+        training(tmp_path, widened=3).run(tmp_path / "out", resume=True)
+
+
+def test_a_frozen_trunk_stays_as_it_is(tmp_path: Path) -> None:
+    """Statistics included; pyramid and heads learn."""
+    pictures = [picture(tmp_path / f"{seed}.png", seed) for seed in range(6)]
+    network = light_mask_rcnn(PLAN)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    MaskRcnnTraining(
+        network,
+        PLAN,
+        replace(FEW, epochs=1, freeze=True),
+        learned=pictures[:4],
+        validated=pictures[4:],
+        device=CPU,
+        said={},
+    ).run(tmp_path / "out", resume=False)
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert not any(name.startswith("backbone.body.") for name in changed)
+    assert any(name.startswith("backbone.fpn.") for name in changed)
+    assert any(name.startswith("roi_heads.mask_head.") for name in changed)
 
 
 def test_masks_are_learned_from_objects_that_have_one(tmp_path: Path) -> None:
