@@ -15,8 +15,9 @@ from pipeline.sources.segment_lock import is_held
 from pipeline.sources.segment_names import PART, begun_at, camera_folder_in, whole_of
 from pipeline.sources.segment_reading import Extent, cut_to_whole, read_extent
 from pipeline.store.database import Database
-from pipeline.store.filters import PROJECT, Scope, scope_of
+from pipeline.store.filters import Scope, scope_of
 from pipeline.store.leftovers import unknown_files
+from pipeline.store.records import PROJECT
 from pipeline.store.segments import add_segment, cameras_with_segments, recorded, run_source_at, segments
 
 _log = logging.getLogger(__name__)

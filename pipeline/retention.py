@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pipeline.camera_settings import RecordSettings
 from pipeline.store.database import Database
-from pipeline.store.filters import PROJECT, Scope, scope_of
+from pipeline.store.filters import Scope, scope_of
+from pipeline.store.records import PROJECT
 from pipeline.store.segment_reasons import reasons
 from pipeline.store.segments import (
     SegmentRow,

@@ -29,8 +29,8 @@ from pipeline.stages import Follower
 from pipeline.store.chunk import FrameDetections
 from pipeline.store.database import Database
 from pipeline.store.deletion import DELETING
-from pipeline.store.filters import PROJECT, scope_of
-from pipeline.store.records import AdoptedSource, RunRecord
+from pipeline.store.filters import scope_of
+from pipeline.store.records import PROJECT, AdoptedSource, RunRecord
 from pipeline.store.rows import RunDetail, RunSourceRow
 from pipeline.store.rules import living_rules
 from pipeline.store.run_kinds import FOLLOW

@@ -19,9 +19,10 @@ from sqlalchemy import update
 from pipeline.config import DATABASE_VARIABLE
 from pipeline.errors import ConfigError, StoreError
 from pipeline.store.database import Database
-from pipeline.store.filters import PROJECT, scope_of
+from pipeline.store.filters import scope_of
 from pipeline.store.liveness import can_resume, is_alive
 from pipeline.store.public_id import PublicIds
+from pipeline.store.records import PROJECT
 from pipeline.store.rows import RunRow
 from pipeline.store.run_queries import run_detail
 from pipeline.store.states import RequestedState

@@ -34,8 +34,8 @@ from pipeline.run_record import (
 )
 from pipeline.side_by_side import SideBySide
 from pipeline.store.database import Database, open_database
-from pipeline.store.filters import PROJECT, project_scope, scope_of
-from pipeline.store.records import RunRecord
+from pipeline.store.filters import project_scope, scope_of
+from pipeline.store.records import PROJECT, RunRecord
 from pipeline.store.rows import RunDetail
 from pipeline.store.run_queries import run_detail
 from pipeline.store.states import RequestedState, RunStatus, SourceStatus

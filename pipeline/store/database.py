@@ -146,8 +146,12 @@ def upgrade_tables(engine: Engine, migrations: Path = schema.MIGRATIONS) -> None
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
             _install_vector(connection)
-        schema.upgrade_due(schema.revision(connection))  # raises if a newer program upgraded while we waited
-        schema.upgrade(connection, migrations)
+        found = schema.revision(connection)
+        schema.upgrade_due(found)  # raises if a newer program upgraded while we waited
+        if found is None and migrations == schema.MIGRATIONS:
+            schema.create(connection)
+        else:
+            schema.upgrade(connection, migrations)
 
 
 def _install_vector(connection: Connection) -> None:

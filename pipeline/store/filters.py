@@ -15,10 +15,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.errors import StoreError
 from pipeline.store.database import Database
+from pipeline.store.records import PROJECT
 from pipeline.store.tables import Object, ObjectMember, Project, Run, RunSource, Source, Track
 from trackers.structures import Evidence
-
-PROJECT = "default"  # the one that commands and page work in
 
 
 @dataclass(frozen=True, slots=True)

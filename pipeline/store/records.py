@@ -11,6 +11,8 @@ from pipeline.store.chunk import FrameCounts, SessionStart
 from pipeline.store.states import SourceStatus
 from trackers.structures import Gap, State
 
+PROJECT = "default"  # of those who want none; commands and page work in it
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunRecord:
@@ -20,7 +22,7 @@ class RunRecord:
     settings: Mapping[str, Any]  # what JSON can hold
     settings_hash: str
     code_version: str
-    project: str = "default"
+    project: str = PROJECT
     parent: UUID | None = None  # public id of the run whose detections this one tracks again
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, MetaData, Table, inspect, select
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select
 from sqlalchemy.schema import SchemaItem
 
 from pipeline.errors import StoreError
-from pipeline.store.tables import Base
+from pipeline.store.records import PROJECT
+from pipeline.store.tables import Base, Project
 from pipeline.store.vector import INDEX_PREFIX
 
 if TYPE_CHECKING:
@@ -46,6 +47,19 @@ def upgrade_due(found: str | None) -> bool:
             "update Sightline, or give another database"
         )
     return True
+
+
+def create(connection: Connection) -> None:
+    """Make the tables of the newest revision in an empty database, at once, within the connection's transaction.
+
+    The migrations would make the same, one after the other and slowly.
+    """
+    Base.metadata.create_all(connection, checkfirst=False)
+    connection.execute(insert(Project).values(name=PROJECT))
+    version = Column("version_num", String(32), nullable=False)  # as Alembic makes it
+    versions = Table(VERSION_TABLE, MetaData(), version, PrimaryKeyConstraint(version, name=f"{VERSION_TABLE}_pkc"))
+    versions.create(connection)
+    connection.execute(insert(versions).values(version_num=HEAD))
 
 
 def upgrade(connection: Connection, migrations: Path = MIGRATIONS) -> None:

@@ -26,8 +26,8 @@ from pipeline.sources.base import microseconds
 from pipeline.sources.feed import CameraState
 from pipeline.store.camera_rows import Enrolment, add_gap, enrol
 from pipeline.store.database import Database, open_database
-from pipeline.store.filters import PROJECT, scope_of
-from pipeline.store.records import RunRecord, SourceRecord
+from pipeline.store.filters import scope_of
+from pipeline.store.records import PROJECT, RunRecord, SourceRecord
 from pipeline.store.rows import RunDetail
 from pipeline.store.run_queries import find_run, run_detail
 from pipeline.store.states import CameraOrigin, CameraWish, RunStatus, SourceStatus

@@ -19,7 +19,8 @@ from sqlalchemy import Select, select
 from pipeline.sources.feed import CameraState
 from pipeline.store.cameras import CameraRow, add_camera, list_cameras, newest_live_run, set_wish
 from pipeline.store.database import Database, open_database
-from pipeline.store.filters import PROJECT, Scope, scope_of
+from pipeline.store.filters import Scope, scope_of
+from pipeline.store.records import PROJECT
 from pipeline.store.rows import RunRow
 from pipeline.store.run_queries import run_row
 from pipeline.store.states import CameraWish
