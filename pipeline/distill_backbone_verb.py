@@ -11,6 +11,7 @@ from rich.console import Console
 
 from pipeline.errors import ConfigError
 from pipeline.progress_line import counting
+from pipeline.starting_weights import starting_weights
 from pipeline.stopping import INTERRUPTED, stopping
 from pipeline.train_display import TrainDisplay
 
@@ -22,7 +23,11 @@ def distill_backbone(
     teacher: Annotated[Path, typer.Option(metavar="FILE.onnx", help="A YOLO network that ultralytics exported.")],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the network, its log and its state go.")],
     weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Start from a .safetensors of ours, not from random numbers.")
+        str | None,
+        typer.Option(
+            metavar="FILE|NAME",
+            help="Start from a .safetensors of ours, or on the layers of a detector, not from random numbers.",
+        ),
     ] = None,
     image_size: Annotated[int, typer.Option(min=64, help="Side of the views of pictures, pixels; of 32.")] = 256,
     zoom: Annotated[
@@ -59,7 +64,7 @@ def distill_backbone(
     from pipeline.training.backbone_distillation import BackboneDistillation, BackboneSettings
     from pipeline.training.detection_data import read_detection_data
     from pipeline.training.learning import BEST
-    from pipeline.training.mask_rcnn_file import read_mask_rcnn
+    from pipeline.training.mask_rcnn_start import require_start, starting_point
     from pipeline.training.neck_teacher import NeckTeacher
     from pipeline.training.picture_views import ViewChange
     from pipeline.training.precision import training_device, use_threads
@@ -69,6 +74,9 @@ def distill_backbone(
         raise ConfigError(f"--image-size {image_size} is no multiple of {_CELL}; take {image_size // _CELL * _CELL}")
     if weights is not None and width is not None:
         raise ConfigError(f"--width {width:g} and --weights {weights} exclude each other: the file has its own width")
+    start = None if weights is None else starting_weights(weights, tasks=("segment", "detect"))
+    if start is not None:
+        require_start(start)
     change = ViewChange.of_zoom(zoom)
     place = training_device(device)
     use_threads(threads)
@@ -79,14 +87,7 @@ def distill_backbone(
     plan = MaskRcnnPlan(classes=held.names)
     if width is not None:
         plan = replace(plan, width=width)
-    network = light_mask_rcnn(plan)
-    if weights is not None:
-        network, plan = read_mask_rcnn(weights)
-        if plan.classes != held.names:
-            there, here = ", ".join(plan.classes), ", ".join(held.names)
-            raise ConfigError(
-                f"{weights} knows the classes {there}, but {data} has {here}; give the same, in that order"
-            )
+    network, plan = (light_mask_rcnn(plan), plan) if start is None else starting_point(start, held.names)
     chosen = BackboneSettings(
         side=image_size,
         pictures=pictures,

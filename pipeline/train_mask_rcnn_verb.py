@@ -77,7 +77,7 @@ def train_mask_rcnn(
     """
     from pipeline.models.mask_rcnn import MaskRcnnPlan, light_mask_rcnn
     from pipeline.training.detection_data import read_detection_data
-    from pipeline.training.mask_rcnn_start import starting_point
+    from pipeline.training.mask_rcnn_start import require_start, starting_point
     from pipeline.training.mask_rcnn_training import MODEL, MaskRcnnSettings, MaskRcnnTraining
     from pipeline.training.neck_teacher import NeckTeacher
     from pipeline.training.picture_views import ViewChange
@@ -91,6 +91,8 @@ def train_mask_rcnn(
     if freeze and weights is None:
         raise ConfigError("--freeze keeps what was learned before; give --weights, or leave it out")
     start = None if weights is None else starting_weights(weights, tasks=("segment", "detect"))
+    if start is not None:
+        require_start(start)
     change = ViewChange.of_zoom(zoom)
     place = training_device(device)
     use_threads(threads)
@@ -100,10 +102,7 @@ def train_mask_rcnn(
     plan = MaskRcnnPlan(classes=held.names)
     if width is not None:
         plan = replace(plan, width=width)
-    if start is None:
-        network = light_mask_rcnn(plan)
-    else:
-        network, plan = starting_point(start, held.names)
+    network, plan = (light_mask_rcnn(plan), plan) if start is None else starting_point(start, held.names)
     chosen = MaskRcnnSettings(
         side=image_size,
         pictures=pictures,

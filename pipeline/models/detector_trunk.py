@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -11,73 +12,80 @@ from torch import Tensor, nn
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
 from pipeline.errors import ModelError
-from pipeline.models.mask_rcnn import LEVELS, STRIDES
+from pipeline.models.pyramid import LEVELS, STRIDES
+from pipeline.models.trunk_description import description_of, sources_of
 from pipeline.models.ultralytics_library import first_line, require_safe, ultralytics
 
-_LAST = ("Detect", "v10Detect", "Segment")  # modules that read three maps
-_MOST = 4096  # channels, repetitions, or whatever a description counts
-_DESCRIBED = ("nc", "backbone", "head", "scale", "scales", "depth_multiple", "width_multiple", "activation")
-
-
-def architecture_of(network: Any) -> dict[str, Any]:
-    """What a `DetectorTrunk` of a network of ultralytics is built from. Raises ModelError where it does not say."""
-    said = getattr(network, "yaml", None)
-    if not isinstance(said, dict) or not {"backbone", "head"} <= set(said):
-        raise ModelError("the network does not say what layers it has; give a detector of ultralytics, or of ours")
-    return {name: said[name] for name in _DESCRIBED if name in said}
+_LARGEST = 100_000_000  # parameters; the largest detectors of ultralytics have 70 million
+_COUNTER = "num_batches_tracked"  # of batch norm; not every file has it
 
 
 class DetectorTrunk(nn.Module):
     """The layers of one of ultralytics' detectors up to the maps that its last module reads."""
 
-    def __init__(self, architecture: dict[str, Any]) -> None:
-        """`architecture`: as ultralytics' YAML files describe it. Raises ModelError where it is no such detector."""
+    def __init__(self, described: Mapping[str, Any]) -> None:
+        """`described`: see `description_of`. Raises ModelError where it is no detector, or has maps of other cells."""
         super().__init__()
-        require_safe()
-        if _largest(architecture) > _MOST:  # a wrong file would fill the memory before anybody saw that it is wrong
-            raise ModelError(f"the trunk of a Mask R-CNN cannot be built: it has a number above {_MOST}")
         try:
-            layers, kept = ultralytics.nn.tasks.parse_model(deepcopy(architecture), ch=3, verbose=False)
-            ultralytics.utils.torch_utils.initialize_weights(layers)
-        except Exception as error:  # the library raises of every kind
-            raise ModelError(f"the trunk of a Mask R-CNN cannot be built: {first_line(error)}") from error
-        *trunk, last = layers
-        kind = type(last).__name__
-        if kind not in _LAST or len(last.f) != len(LEVELS):
-            raise ModelError(
-                f"a trunk of a Mask R-CNN must be a detector of {len(LEVELS)} maps; this network ends in {kind}"
-            )
-        self.layers = nn.Sequential(*trunk)
-        self._taken: list[int] = list(last.f)
-        self._kept = {*kept, *self._taken}
-        self.widths = self._asked_widths()
+            described = description_of(described)
+            with torch.device("meta"):
+                count = sum(one.numel() for one in _built(described).parameters())
+            if count > _LARGEST:
+                raise ModelError(f"it has {count} parameters, more than {_LARGEST}")
+            built: list[Any] = list(_built(described).children())
+            layers, last = built[:-1], built[-1]
+            self.layers = nn.Sequential(*layers)
+            self._sources = [sources_of(layer.f, number) for number, layer in enumerate(layers)]
+            self._taken = sources_of(last.f, len(layers))
+            later = [set(sources) - {number - 1} for number, sources in enumerate(self._sources)]
+            self._kept = set(self._taken).union(*later)  # layers that others than the next one are fed by
+            if len(self._taken) != len(LEVELS):
+                raise ModelError(f"its last module reads {len(self._taken)} maps, not {len(LEVELS)}")
+            self.widths = self._asked_widths()
+        except ModelError as error:
+            raise ModelError(f"a detector cannot be the trunk of a Mask R-CNN: {error}") from error
+        except Exception as error:  # ultralytics and torch raise of every kind where layers do not fit together
+            raise ModelError(f"a detector cannot be the trunk of a Mask R-CNN: {first_line(error)}") from error
 
-    def take(self, network: Any) -> None:
-        """The numbers of the network that it is the trunk of."""
-        self.layers.load_state_dict(network.model[:-1].state_dict())
+    def take(self, state: Mapping[str, Tensor]) -> None:
+        """The numbers of the detector that it is the trunk of, by their names in it (`model.0.conv.weight`, ...).
+
+        Raises ModelError where some are missing, of another shape or not finite.
+        """
+        wanted = {name: held for name, held in self.layers.state_dict().items() if not name.endswith(_COUNTER)}
+        found = {name: state.get(f"model.{name}") for name in wanted}
+        for name, held in wanted.items():
+            given = found[name]
+            if given is None or given.shape != held.shape:
+                raise ModelError(
+                    f"the detector has no {name} as its description has it; give one that was not changed for running "
+                    "(no export in 8 bits, no fused layers)"
+                )
+            if not bool(given.isfinite().all()):
+                raise ModelError(f"the detector's {name} holds numbers that are not finite (NaN)")
+        self.layers.load_state_dict(found, strict=False)
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
-        """Maps by LEVELS' names, of (n, 3, height, width) red green blue 0..1, sides multiples of 32."""
-        made: dict[int, Tensor] = {}
-        now = pictures
-        for number, layer in enumerate(self.layers.children()):
-            source: Any = layer.f  # number of the layer, or numbers of the layers, that feed it; -1: the one before
-            if isinstance(source, int):
-                now = layer(now if source == -1 else made[source])
-            else:
-                now = layer([now if one == -1 else made[one] for one in source])
-            if number in self._kept:
-                made[number] = now
-        return OrderedDict((name, made[number]) for name, number in zip(LEVELS.values(), self._taken, strict=True))
+        """Maps by LEVELS, of (n, 3, height, width) red green blue 0..1, sides multiples of 32."""
+        made = {-1: pictures}
+        for number, (layer, sources) in enumerate(zip(self.layers.children(), self._sources, strict=True)):
+            given = [made[source] for source in sources]
+            made[number] = layer(given if isinstance(layer.f, list) else given[0])
+            if number - 1 not in self._kept:
+                del made[number - 1]
+        return OrderedDict((name, made[number]) for name, number in zip(LEVELS, self._taken, strict=True))
 
     def _asked_widths(self) -> list[int]:
         """Channels of the maps, which are asked of it: every kind of last module notes them elsewhere."""
-        training = self.training
+        side = 2 * STRIDES[-1]
         self.eval()
         with torch.inference_mode():
-            maps = self(torch.zeros(1, 3, 2 * STRIDES[-1], 2 * STRIDES[-1]))
-        self.train(training)
-        return [one.shape[1] for one in maps.values()]
+            maps = self(torch.zeros(1, 3, side, side)).values()
+        self.train()
+        sides = [side // one.shape[2] for one in maps]
+        if sides != list(STRIDES):
+            raise ModelError(f"the cells of its maps are {sides} pixels large, not {list(STRIDES)}")
+        return [one.shape[1] for one in maps]
 
 
 class PyramidOnDetector(nn.Module):
@@ -96,13 +104,9 @@ class PyramidOnDetector(nn.Module):
         return maps
 
 
-def _largest(described: Any) -> float:
-    """Of all numbers in what JSON or YAML said."""
-    match described:
-        case dict():
-            return max(map(_largest, described.values()), default=0)
-        case list():
-            return max(map(_largest, described), default=0)
-        case int() | float():
-            return described
-    return 0
+def _built(described: Mapping[str, Any]) -> nn.Module:
+    """All layers, with random numbers."""
+    require_safe()
+    layers: nn.Module = ultralytics.nn.tasks.parse_model(deepcopy(dict(described)), ch=3, verbose=False)[0]
+    ultralytics.utils.torch_utils.initialize_weights(layers)
+    return layers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
@@ -17,13 +18,15 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import MultiScaleRoIAlign
 
 from pipeline.errors import ModelError
+from pipeline.models.detector_trunk import DetectorTrunk, PyramidOnDetector
+from pipeline.models.pyramid import LEVELS
 
-LEVELS = {"6": "0", "12": "1", "16": "2"}  # MobileNetV3's blocks that the pyramid is built on, and its levels
-STRIDES = (8, 16, 32)  # pixels a cell of each level; a fourth one, of 64, is a quarter of the last one's cells
+_BLOCKS = ("6", "12", "16")  # MobileNetV3's, whose maps the pyramid is built on
 _ANCHORS = ((16, 26), (42, 68), (110, 180), (270, 420))  # square roots of the areas, pixels, by level
 _MOST = 4096  # of whatever a plan counts
 _WIDEST = 4.0
 _MOMENTUM = 0.03  # of running means and variances; theirs, 0.01, is for trainings of hundreds of thousands of steps
+_IMAGENET_MEAN, _IMAGENET_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # as torchvision normalises pictures
 _SHAPES = (0.5, 1.0, 2.0)  # height by width
 
 
@@ -38,16 +41,15 @@ class MaskRcnnPlan:
     mask_layers: int = 4  # convolutions of the mask head
     shortest: int = 320  # pixels a picture's shorter side is made
     longest: int = 640  # unless the other one would be longer than this
-    trunk: str = ""  # JSON of the detector whose layers look at the picture, see DetectorTrunk; empty: MobileNetV3
+    trunk: Mapping[str, Any] | None = None  # of which detector, see DetectorTrunk; None: MobileNetV3
 
     def __post_init__(self) -> None:
         counts = (len(self.classes), self.channels, self.hidden, self.mask_layers, self.shortest, self.longest)
-        if min(counts) < 1 or len(set(self.classes)) != len(self.classes) or self.longest < self.shortest:
-            raise ModelError(f"a Mask R-CNN cannot be built as {self}")
-        if (
-            not 0 < self.width <= _WIDEST or max(counts) > _MOST
-        ):  # a file that says so would fill the memory before anybody saw that it is wrong
-            raise ModelError(f"a Mask R-CNN cannot be built as {self}")
+        # a file that says too much would fill the memory before anybody saw that it is wrong
+        sound = min(counts) >= 1 and max(counts) <= _MOST and 0 < self.width <= _WIDEST
+        if not sound or len(set(self.classes)) != len(self.classes) or self.longest < self.shortest:
+            said = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "trunk"}
+            raise ModelError(f"a Mask R-CNN cannot be built as {str(said)[:400]}")
 
     def to_text(self) -> str:
         """As JSON, for a file's metadata."""
@@ -64,9 +66,11 @@ class MaskRcnnPlan:
             names = values.pop("classes")
             if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
                 raise ValueError("`classes` is no list of names")
-            width, trunk = float(values.pop("width")), str(values.pop("trunk", ""))
+            width, trunk = float(values.pop("width")), values.pop("trunk", None)
+            if trunk is not None and not isinstance(trunk, dict):
+                raise ValueError("`trunk` describes no layers")
             return cls(tuple(names), width, trunk=trunk, **{key: int(value) for key, value in values.items()})
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise ModelError(f"{text[:80]!r} describes no Mask R-CNN of ours: {error}") from error
 
 
@@ -79,8 +83,11 @@ def light_mask_rcnn(plan: MaskRcnnPlan) -> MaskRCNN:
     1024, proposals in place of 2000 and 1000.
     """
     count, channels = len(plan.classes) + 1, plan.channels
-    backbone, normal = _on_detector(plan) if plan.trunk else (_on_mobilenet(plan), {})
-    names = list(LEVELS.values())
+    names = list(LEVELS)
+    if plan.trunk is None:
+        backbone, mean, spread = _on_mobilenet(plan), _IMAGENET_MEAN, _IMAGENET_SPREAD
+    else:  # a detector of ultralytics has learned from pictures of 0..1
+        backbone, mean, spread = PyramidOnDetector(DetectorTrunk(plan.trunk), channels), (0.0,) * 3, (1.0,) * 3
     return MaskRCNN(
         backbone,
         min_size=plan.shortest,
@@ -99,7 +106,8 @@ def light_mask_rcnn(plan: MaskRcnnPlan) -> MaskRCNN:
         mask_roi_pool=MultiScaleRoIAlign(names, 14, 2),
         mask_head=MaskRCNNHeads(channels, (channels,) * plan.mask_layers, 1),
         mask_predictor=MaskRCNNPredictor(channels, channels, count),
-        **normal,
+        image_mean=list(mean),
+        image_std=list(spread),
     )
 
 
@@ -108,23 +116,12 @@ def _on_mobilenet(plan: MaskRcnnPlan) -> nn.Module:
     for layer in trunk.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = _MOMENTUM
-    pyramid: nn.Module = BackboneWithFPN(trunk, LEVELS, _widths(trunk), plan.channels)
+    levels = dict(zip(_BLOCKS, LEVELS, strict=True))
+    pyramid: nn.Module = BackboneWithFPN(trunk, levels, _widths(trunk), plan.channels)
     return pyramid
-
-
-def _on_detector(plan: MaskRcnnPlan) -> tuple[nn.Module, dict[str, Any]]:
-    """And how pictures are made what it has learned from: 0..1, as they are."""
-    from pipeline.models.detector_trunk import DetectorTrunk, PyramidOnDetector  # a second to import, only where used
-
-    try:
-        architecture = json.loads(plan.trunk)
-    except ValueError as error:
-        raise ModelError(f"the trunk of a Mask R-CNN is described by no JSON: {error}") from error
-    trunk = DetectorTrunk(architecture)
-    return PyramidOnDetector(trunk, plan.channels), {"image_mean": [0.0, 0.0, 0.0], "image_std": [1.0, 1.0, 1.0]}
 
 
 def _widths(trunk: nn.Module) -> list[int]:
     """Channels of the blocks that the pyramid is built on: each ends with the normalisation of its last layer."""
-    blocks = [trunk.get_submodule(number) for number in LEVELS]
+    blocks = [trunk.get_submodule(number) for number in _BLOCKS]
     return [[one for one in block.modules() if isinstance(one, nn.BatchNorm2d)][-1].num_features for block in blocks]

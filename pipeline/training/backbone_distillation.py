@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 
-from pipeline.models.mask_rcnn import LEVELS, MaskRcnnPlan
+from pipeline.models.mask_rcnn import MaskRcnnPlan
+from pipeline.models.pyramid import LEVELS
 from pipeline.training.ahead import made_ahead
 from pipeline.training.labelled import LabelledPicture
 from pipeline.training.learning import BEST, SCORE, Course, Learned, Learning, Watcher
@@ -67,7 +68,7 @@ class NeckImitation(nn.Module):
 
     def of(self, maps: Mapping[str, Tensor], taught: Sequence[Tensor]) -> Tensor:
         """`forward`, of all that a network's backbone gives."""
-        own = [maps[name].float() for name in LEVELS.values()]
+        own = [maps[name].float() for name in LEVELS]
         left: Tensor = self(own, [level.to(own[0].device) for level in taught])
         return left
 
@@ -223,13 +224,13 @@ class Imitating:
     def loss(self, batch: Lesson) -> Tensor:
         """See `NeckImitation`."""
         course = self._course
-        return left_over(self._network, self._objective, batch, course.device, trunk_type(course))
+        return left_over(self._network, self._objective, batch, course.device, trunk_type(course, self._plan))
 
     def content(self) -> bytes:
         """The network as it is."""
         return to_safetensors(self._network, self._plan)
 
 
-def trunk_type(course: Course) -> torch.dtype | None:
-    """What the backbone computes in: on a processor float32, as depth-wise convolutions are slower in short types."""
-    return course.mixed if course.device.type == "cuda" else None
+def trunk_type(course: Course, plan: MaskRcnnPlan) -> torch.dtype | None:
+    """What the backbone computes in: on a processor float32 for MobileNetV3, whose layers are slower in short types."""
+    return course.mixed if course.device.type == "cuda" or plan.trunk is not None else None

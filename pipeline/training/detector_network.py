@@ -67,7 +67,7 @@ def start_from(network: Any, weights: Path, *, seed: int) -> int:
     The rows of classes with the same names are taken too; those of others stay random. Raises ModelError where nothing
     of the backbone fits.
     """
-    source = read_detector(weights)
+    source: Any = network_of_onnx(weights) if weights.suffix == ".onnx" else load_network(weights)
     before = [parameter.clone() for parameter in network.parameters()]
     names = dict(network.names)
     with torch.random.fork_rng(devices=[]):
@@ -83,9 +83,13 @@ def start_from(network: Any, weights: Path, *, seed: int) -> int:
     return sum(parameter.numel() for parameter in taken)
 
 
-def read_detector(weights: Path) -> Any:
-    """The torch network of a .pt of ultralytics or an .onnx of ours. Raises ModelError."""
-    return network_of_onnx(weights) if weights.suffix == ".onnx" else load_network(weights)
+def read_detector(weights: Path) -> tuple[Any, Mapping[str, torch.Tensor]]:
+    """What ultralytics builds the network in a .pt or an .onnx of ours from, and its numbers. Raises ModelError."""
+    if weights.suffix.lower() == ".onnx":
+        state, described, _ = _read_onnx(weights)
+        return described, state
+    network = load_network(weights)
+    return getattr(network, "yaml", None), network.state_dict()
 
 
 def _plan_of(weights: Path) -> Any:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from torchvision.models.detection import MaskRCNN
 
 from pipeline.errors import TrainingError
-from pipeline.models.detector_trunk import DetectorTrunk, architecture_of
+from pipeline.models.detector_trunk import DetectorTrunk
 from pipeline.models.mask_rcnn import MaskRcnnPlan, light_mask_rcnn
+from pipeline.models.trunk_description import description_of
 from pipeline.training.detector_network import read_detector
 from pipeline.training.mask_rcnn_file import read_mask_rcnn
 
 _DETECTORS = (".onnx", ".pt")
+_LEARNED = ".safetensors"
+
+
+def require_start(weights: Path) -> None:
+    """Raise TrainingError where a file is of no kind that a Mask R-CNN starts from."""
+    if weights.suffix.lower() not in (*_DETECTORS, _LEARNED):
+        raise TrainingError(
+            f"a Mask R-CNN cannot start from {weights}; give a {_LEARNED} of `sightline train mask-rcnn`, or a "
+            "detector: an .onnx of `sightline export` or a .pt of ultralytics"
+        )
 
 
 def starting_point(weights: Path, classes: Sequence[str]) -> tuple[MaskRCNN, MaskRcnnPlan]:
@@ -22,9 +32,10 @@ def starting_point(weights: Path, classes: Sequence[str]) -> tuple[MaskRCNN, Mas
 
     `weights`: a .safetensors of ours, all of which is taken; or a detector, .onnx of ours or .pt of ultralytics, whose
     layers before the last look at the pictures, below a pyramid and heads of random numbers. Raises ModelError,
-    TrainingError where a .safetensors has other classes.
+    TrainingError where it is neither, or a .safetensors has other classes.
     """
-    if weights.suffix in _DETECTORS:
+    require_start(weights)
+    if weights.suffix.lower() in _DETECTORS:
         return _on_detector(weights, classes)
     network, plan = read_mask_rcnn(weights)
     if plan.classes != tuple(classes):
@@ -36,10 +47,10 @@ def starting_point(weights: Path, classes: Sequence[str]) -> tuple[MaskRCNN, Mas
 
 
 def _on_detector(weights: Path, classes: Sequence[str]) -> tuple[MaskRCNN, MaskRcnnPlan]:
-    source = read_detector(weights)
-    plan = MaskRcnnPlan(tuple(classes), trunk=json.dumps(architecture_of(source)))
+    described, state = read_detector(weights)
+    plan = MaskRcnnPlan(tuple(classes), trunk=description_of(described))
     network = light_mask_rcnn(plan)
     trunk = network.backbone.body
     assert isinstance(trunk, DetectorTrunk)
-    trunk.take(source)
+    trunk.take(state)
     return network, plan

@@ -77,7 +77,7 @@ class Segmenting:
             network.backbone.body.eval()  # what is frozen keeps its running means and variances, too
         targets = [{name: values.to(device) for name, values in one.items()} for one in batch.targets]
         pictures = normalised(batch.pictures.to(device), network)
-        with mixing(device, trunk_type(self._course)):
+        with mixing(device, trunk_type(self._course, self._plan)):
             maps = network.backbone(pictures)
         images = ImageList(pictures, [(pictures.shape[2], pictures.shape[3])] * len(pictures))
         maps = {name: level.float() for name, level in maps.items()}  # torchvision reckons coordinates in their numbers

@@ -12,10 +12,10 @@ import onnxruntime as ort
 from onnx.utils import Extractor
 
 from pipeline.errors import ModelError, TrainingError
+from pipeline.models.pyramid import STRIDES
 from pipeline.sources.fingerprint import fingerprint_file
 from trackers.structures import FloatArray, ImageArray
 
-STRIDES = (8, 16, 32)  # pixels a cell of the three maps
 _MODULE = re.compile(r"^/model\.(\d+)/")
 _OUTPUT = re.compile(r"^/model\.(\d+)/.*?_output_0")
 _ERRORS_ONLY = 3  # ONNX Runtime's log level

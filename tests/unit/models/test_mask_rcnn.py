@@ -13,9 +13,10 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 from pipeline.errors import ModelError
 from pipeline.models.label_names import COCO
 from pipeline.models.mask_paste import pasted
+from pipeline.models.mask_rcnn_file import read_light
 from pipeline.models.mask_rcnn_models import open_detector, open_segmenter
 from pipeline.models.torchvision_models import to_tensor
-from tests.unit.models.lively_mask_rcnn import PLAN, lively_file, lively_network
+from tests.unit.models.lively_mask_rcnn import ON_DETECTOR, PLAN, lively_file
 from trackers.structures import Detections, Frame, Masks
 
 NAMES = ("person", "vehicle", "bicycle")
@@ -24,6 +25,12 @@ NAMES = ("person", "vehicle", "bicycle")
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return lively_file(tmp_path_factory.mktemp("light") / "lively.safetensors")
+
+
+@pytest.fixture(scope="module", params=[PLAN, ON_DETECTOR], ids=["mobilenet", "detector"])
+def either(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of each kind of trunk."""
+    return lively_file(tmp_path_factory.mktemp("either") / "lively.safetensors", request.param)
 
 
 def picture(seed: int = 0, *, width: int = 220, height: int = 160, index: int = 0) -> Frame:
@@ -56,11 +63,10 @@ def test_pasted_masks_are_torchvisions() -> None:
     assert len(pasted(masks[:0], boxes[:0], 160, 120)) == 0
 
 
-def test_the_full_pass_is_torchvisions(weights: Path) -> None:
+def test_the_full_pass_is_torchvisions(either: Path) -> None:
     frame = picture()
-    (found,) = open_detector("", weights=weights, min_score=0.0, precision="f32", max_detections=20).detect([frame])
-    network = lively_network()
-    network.load_state_dict(load_file(weights))
+    (found,) = open_detector("", weights=either, min_score=0.0, precision="f32", max_detections=20).detect([frame])
+    network, _, _ = read_light(either)
     network.roi_heads.score_thresh, network.roi_heads.detections_per_img = 0.0, 20
     with torch.inference_mode():
         theirs = network([to_tensor(frame.image)])[0]
@@ -74,10 +80,10 @@ def test_the_full_pass_is_torchvisions(weights: Path) -> None:
 
 
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
-def test_given_boxes_get_the_masks_of_the_full_pass(weights: Path, precision: str) -> None:
+def test_given_boxes_get_the_masks_of_the_full_pass(either: Path, precision: str) -> None:
     frames = [picture(1), picture(2), picture(3, width=260)]
-    whole = open_detector("", weights=weights, min_score=0.0, precision=precision, max_detections=20).detect(frames)
-    asked = open_segmenter("", weights=weights, prompts=NAMES, precision=precision, batch=2).segment(frames, whole)
+    whole = open_detector("", weights=either, min_score=0.0, precision=precision, max_detections=20).detect(frames)
+    asked = open_segmenter("", weights=either, prompts=NAMES, precision=precision, batch=2).segment(frames, whole)
     for found, masks in zip(whole, asked, strict=True):
         assert found.masks is not None
         same = overlaps(found.masks, masks)

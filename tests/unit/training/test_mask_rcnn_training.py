@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import ModelError, TrainingError
 from pipeline.models.mask_rcnn import MaskRcnnPlan, light_mask_rcnn
+from pipeline.models.pyramid import STRIDES
 from pipeline.training.backbone_distillation import NeckImitation, normalised
 from pipeline.training.folder import read_state
 from pipeline.training.labelled import LabelledPicture
@@ -21,7 +22,6 @@ from pipeline.training.learning import BEST, SCORE, Course
 from pipeline.training.mask_lessons import MaskLesson, MaskLessons
 from pipeline.training.mask_rcnn_file import read_mask_rcnn, to_safetensors
 from pipeline.training.mask_rcnn_training import MODEL, MaskRcnnSettings, MaskRcnnTraining, Segmenting
-from pipeline.training.neck_teacher import STRIDES
 from pipeline.training.picture_views import ViewChange
 from pipeline.training.random_state import seed_generators
 
