@@ -58,7 +58,7 @@ def create(connection: Connection) -> None:
     connection.execute(insert(Project).values(name=PROJECT))
     version = Column("version_num", String(32), nullable=False)  # as Alembic makes it
     versions = Table(VERSION_TABLE, MetaData(), version, PrimaryKeyConstraint(version, name=f"{VERSION_TABLE}_pkc"))
-    versions.create(connection)
+    versions.create(connection, checkfirst=True)  # an empty one stays where all migrations were undone
     connection.execute(insert(versions).values(version_num=HEAD))
 
 

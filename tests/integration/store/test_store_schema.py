@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, inspect, select
 
 from pipeline.store import engines, schema
-from pipeline.store.database import Database, open_database
+from pipeline.store.database import Database, open_database, upgrade_tables
 from pipeline.store.tables import Base, Project
 
 
@@ -27,12 +27,18 @@ def migrated(database: Database) -> Database:
 
 def migrate(database: Database) -> None:
     """Take all tables away, and let the migrations make them again."""
+    take_away(database)
+    with engines.upgrading(database.engine) as connection:
+        schema.upgrade(connection)
+
+
+def take_away(database: Database) -> None:
+    """Undo all migrations."""
     with engines.upgrading(database.engine) as connection:
         config = schema.alembic_config()
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
         assert set(inspect(connection).get_table_names()) == {schema.VERSION_TABLE}
-        schema.upgrade(connection)
 
 
 def shape(database: Database) -> dict[str, Any]:
@@ -69,6 +75,13 @@ def test_tables_made_at_once_are_those_of_the_migrations(database: Database) -> 
     assert (at_once["projects"], at_once["revision"]) == (["default"], schema.HEAD)
     migrate(database)
     assert shape(database) == at_once
+
+
+def test_a_store_whose_tables_were_taken_away_gets_them_again(database: Database) -> None:
+    before = shape(database)
+    take_away(database)
+    upgrade_tables(database.engine)
+    assert shape(database) == before
 
 
 def test_migrated_tables_are_the_described_ones(migrated: Database) -> None:
