@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.asks import ALWAYS, Asks, asked_rows
+from pipeline.backfill import Backfill, Tracked
 from pipeline.channel import Cancelled, Channel
 from pipeline.errors import DamagedSourceError, SourceError
 from pipeline.events import Analyst
@@ -43,7 +44,7 @@ class Stream:
     sinks: Sequence[Sink] = ()
     first_frame: int = 0
     analyst: Analyst | None = None
-    scheduled: State | None = None  # with a schedule's arrays, where an earlier part of the run has left some
+    left: State | None = None  # what an earlier part of the run has left: the schedule's arrays are in it, for one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +80,7 @@ class Engine:
         chunk: int = 100,
         schedule: MakeSchedule | None = None,
         judge: Judge | None = None,
+        lines: bool = False,
         progress: Progress | None = None,
     ) -> None:
         """`asks`: which of segmenter and embedder look only where the tracker is unsure. They are asked then frame by
@@ -88,7 +90,8 @@ class Engine:
 
         `chunk`: frames whose indices have the same quotient by it are one chunk; a tracker's state is handed to the
         sinks with the last frame of each. `schedule`: which frames the detector looks at, None: all; between them the
-        tracker carries what it has. `judge`: what tells the schedule of the tracks, where it needs to know.
+        tracker carries what it has. `judge`: what tells the schedule of the tracks, where it needs to know. `lines`:
+        between them nothing is carried, but put on the line to where the next one finds it; not beside a judge.
         `progress`: called from a thread of the engine, at most ten times a second for a stream.
         """
         if not streams or batch < 1 or chunk < 1:
@@ -111,14 +114,18 @@ class Engine:
         make = schedule or every_nth(1)
         if judge is not None and detector.card.learns:
             raise ValueError("a detector that learns needs frames at even distances; no tracks say which")
+        if judge is not None and lines:
+            raise ValueError("a schedule that goes by the tracks cannot wait for its next look to know them")
+        self._backfills = tuple(Backfill[_Item](follower, waits=lines) for follower in self._followers)
         self._courses = tuple(
             # a detector that learns is shown all frames again that it had seen before the first one, and no others
             Course(make(0 if detector.card.learns else stream.first_frame), judge, batch=batch)
             for stream in streams
         )
-        for stream, course in zip(streams, self._courses, strict=True):
-            if stream.scheduled is not None:
-                course.from_arrays(stream.scheduled)
+        for stream, course, backfill in zip(streams, self._courses, self._backfills, strict=True):
+            if stream.left is not None:
+                course.from_arrays(stream.left)
+                backfill.from_arrays(stream.left)
         self._failure: BaseException | None = None
         self._failure_lock = threading.Lock()
         self._stopped = False
@@ -316,17 +323,24 @@ class Engine:
         for batch in self._embedded:
             for items in rounds(batch, lambda item: item.stream) if self._asks else [batch]:
                 for item in self._examined(items) if self._asks else items:
-                    with self.report.stages["track"].busy(1):
-                        result = self._update(item)
-                    self._results.put(result)
+                    backfill = self._backfills[item.stream]
+                    with self.report.stages["track"].busy(0 if backfill.waits(item, item.end) else 1):
+                        results = [self._result(one) for one in backfill.take(item, item.end)]
+                    for result in results:
+                        self._results.put(result)
         self._results.close()
 
-    def _update(self, item: _Item) -> Result:
-        follower, course = self._followers[item.stream], self._courses[item.stream]
-        tracks, events = follower.update(item.frame, item.detections if item.looked else None)
-        course.tracked(item.frame, tracks, looked=item.looked)
-        state = None if item.decided is None else follower.to_arrays() | course.to_arrays(item.decided)
-        return Result(item.frame, item.detections, tracks, state, item.end, events, looked=item.looked)
+    def _result(self, tracked: Tracked[_Item]) -> Result:
+        item, tracks, end = tracked.item, tracked.tracks, tracked.end
+        self._courses[item.stream].tracked(item.frame, tracks, looked=item.looked)
+        state = None if end is ChunkEnd.NONE else self._state(item)
+        return Result(item.frame, item.detections, tracks, state, end, tracked.events, looked=item.looked)
+
+    def _state(self, item: _Item) -> State:
+        """Everything needed to go on after a frame, which is the last one that was tracked."""
+        course, decided = self._courses[item.stream], item.decided or {}
+        arrays = self._followers[item.stream].to_arrays() | course.to_arrays(decided)
+        return arrays | self._backfills[item.stream].to_arrays()
 
     def _write(self) -> None:
         told = [float("-inf")] * len(self._streams)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline import build
+from pipeline.backfill import BACKFILL
 from pipeline.config import Settings, SourceSettings
 from pipeline.engine import Engine, Stream
 from pipeline.errors import DamagedSourceError, OutputError, SightlineError, StoreError
@@ -32,6 +33,7 @@ from pipeline.store.run_tracks import machine_tracks
 from pipeline.store.states import SourceStatus
 from pipeline.store.tracked_boxes import TrackedBoxes
 from pipeline.store.writer import RunWriter
+from pipeline.tracker_settings import waits_for_looks
 from trackers.structures import State
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -198,7 +200,7 @@ class Processor:
         first_frame = 0
         if checkpoint is not None:
             first_frame = checkpoint.next_frame
-            others = (PREFIX, ANALYTICS, SCHEDULE)
+            others = (PREFIX, ANALYTICS, SCHEDULE, BACKFILL)
             store.restore(checkpoint, progress.counts)  # refuses a checkpoint that others could not read
             tracker.from_arrays({key: value for key, value in checkpoint.state.items() if not key.startswith(others)})
             if analyst is not None:
@@ -226,6 +228,7 @@ class Processor:
             chunk=settings.store.chunk,
             schedule=build.schedule(settings.detector),
             judge=judge,
+            lines=waits_for_looks(settings.tracker) and judge is None,
             progress=lambda _, frames, tracks: self._observer.advanced(job.address, done_before + frames, tracks),
         )
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from itertools import chain, groupby, pairwise
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 import numpy as np
 
 from pipeline import build
+from pipeline.backfill import Backfill
 from pipeline.config import Settings, change_settings, digest
 from pipeline.deciding import as_before
 from pipeline.errors import ConfigError
@@ -38,14 +39,24 @@ from pipeline.store.states import RequestedState, RunStatus, SourceStatus
 from pipeline.store.stored_detections import RETRACK, stored_detections
 from pipeline.store.writer import RunWriter
 from pipeline.stored_frames import StoredFrames, StoredLooks
-from pipeline.tracker_settings import TrackerSettings, calibrated, without_pictures
+from pipeline.tracker_settings import TrackerSettings, calibrated, waits_for_looks, without_pictures
 from trackers.structures import Detections, Frame, Stage, Tracks
 from trackers.track_rows import Recording, Refiner, TrackRows
 
 Advanced = Callable[[AdoptedSource, int], None]  # frames done
 _Seen: TypeAlias = tuple[Frame, Detections, Tracks]
+_One = TypeVar("_One")
 
 _ALLOWED = ("tracker", "refine", "analytics")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """A stored frame."""
+
+    frame: Frame
+    detections: Detections
+    looked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,28 +248,34 @@ class Retrack:
         self, source: AdoptedSource, frames: StoredFrames, chunks: Iterable[FrameDetections]
     ) -> Iterator[Result]:
         """What the engine would have given the sinks, but for pictures."""
-        follower = Follower(build.tracker(self._tracker(source.name)))
         looks = StoredLooks(self._schedule())
         analyst = self._analyst(self._before(source))
-        seen: Iterator[_Seen] = (
-            (frame, detections, follower.update(frame, detections if looked else None)[0])
-            for chunk in chunks
-            for frame, detections, looked in looks.of(chunk, frames.of(chunk))
-        )
+        stored = (_Look(*look) for chunk in chunks for look in looks.of(chunk, frames.of(chunk)))
+        seen = self._tracked(self._tracker(source.name), stored)
         if self._refiner is not None:
             spans = groupby(list(seen), key=lambda one: one[0].image.shape)  # another size, other places
             seen = _with_ends(chain.from_iterable(_refined(list(span), self._refiner) for _, span in spans))
-        chunk_frames = self._settings.store.chunk
-        held: _Seen | None = None
-        for following in chain(seen, (None,)):
-            if held is not None:
-                frame, detections, tracks = held
-                end = ChunkEnd.WHOLE
-                if following is not None:
-                    end = ChunkEnd.between(frame.index, following[0].index, chunk_frames)
-                events = Events.empty() if analyst is None else analyst.update(frame, tracks)
-                yield Result(frame, detections, tracks, None if end is ChunkEnd.NONE else {}, end, events)
-            held = following
+        for (frame, detections, tracks), end in self._by_chunks(seen, lambda one: one[0].index):
+            events = Events.empty() if analyst is None else analyst.update(frame, tracks)
+            yield Result(frame, detections, tracks, None if end is ChunkEnd.NONE else {}, end, events)
+
+    def _tracked(self, tracker: TrackerSettings, looks: Iterable[_Look]) -> Iterator[_Seen]:
+        """The frames with their tracks, before any hindsight."""
+        waits = waits_for_looks(tracker) and self._settings.detector.schedule == "every"
+        backfill = Backfill[_Look](Follower(build.tracker(tracker)), waits=waits)
+        for look, end in self._by_chunks(looks, lambda one: one.frame.index):
+            for one in backfill.take(look, end):
+                yield one.item.frame, one.item.detections, one.tracks
+
+    def _by_chunks(self, items: Iterable[_One], index: Callable[[_One], int]) -> Iterator[tuple[_One, ChunkEnd]]:
+        """What belongs to a frame each, and whether a chunk ends with it. `index`: of the frame."""
+        before: list[_One] = []
+        for following in items:
+            for one in before:
+                yield one, ChunkEnd.between(index(one), index(following), self._settings.store.chunk)
+            before = [following]
+        for one in before:
+            yield one, ChunkEnd.WHOLE
 
 
 def _status(source: AdoptedSource) -> SourceStatus:

@@ -38,17 +38,33 @@ class Follower:
         return self._doubtful.doubts(detections, frame.time, gap=self._gap(frame))
 
     def update(self, frame: Frame, detections: Detections | None) -> tuple[Tracks, Events]:
-        """Take a frame; None where no detector looked at it.
+        """Take a frame; None where no detector looked at it."""
+        tracks = self.track(frame, detections)
+        return tracks, self.watch(frame, tracks)
+
+    def track(self, frame: Frame, detections: Detections | None) -> Tracks:
+        """The tracker's part of `update`.
 
         After a change of the picture's size no track goes on: its boxes would mean something else.
         """
         gap = self._gap(frame)
         self._shape = frame.image.shape
         if detections is None:
-            tracks = self._tracker.carry(frame.time, image=frame.image, gap=gap)
-        else:
-            tracks = self._tracker.update(detections, frame.time, image=frame.image, gap=gap)
-        return tracks, self._watch(frame, tracks)
+            return self._tracker.carry(frame.time, image=frame.image, gap=gap)
+        return self._tracker.update(detections, frame.time, image=frame.image, gap=gap)
+
+    def breaks(self, frame: Frame) -> bool:
+        """Whether something is missing between the frame that was tracked last and this one."""
+        return self._gap(frame) > 0
+
+    def watch(self, frame: Frame, tracks: Tracks) -> Events:
+        """The other part of `update`: what the tracks did at zones and lines. Every frame, in order."""
+        earlier, wanted = self._watching, self.analyst
+        if wanted is not earlier:
+            if wanted is not None and earlier is not None:
+                wanted.take_over(earlier)
+            self._watching = wanted
+        return Events.empty() if wanted is None else wanted.update(frame, tracks)
 
     def to_arrays(self) -> State:
         """Everything needed to go on from here: the tracker's arrays, and the analyst's after ANALYTICS."""
@@ -60,14 +76,6 @@ class Follower:
         if self._shape not in (None, frame.image.shape):
             return np.inf
         return 0.0 if frame.gap is None else max(0.0, frame.gap.seconds)
-
-    def _watch(self, frame: Frame, tracks: Tracks) -> Events:
-        earlier, wanted = self._watching, self.analyst
-        if wanted is not earlier:
-            if wanted is not None and earlier is not None:
-                wanted.take_over(earlier)
-            self._watching = wanted
-        return Events.empty() if wanted is None else wanted.update(frame, tracks)
 
 
 def outline(

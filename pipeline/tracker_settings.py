@@ -55,6 +55,7 @@ class OcSortSettings(Section):
 
 
 Held = Literal["none", "flow", "correlation", "siamese"]
+Between = Literal[Held, "line"]
 
 
 class DeepSortSettings(Section):
@@ -116,7 +117,11 @@ class DeepSortSettings(Section):
     hold: Held = Field("flow", description="what looks for tracks that the detector missed, by the last picture")
     hold_seconds: Seconds = Field(0.3, description="a missed track is held for so long")
     hold_score: Share = Field(0.4, description="how sure it must be that a held track is there")
-    between: Held = Field("flow", description="what carries tracks over frames that the detector does not look at")
+    between: Between = Field(
+        "flow",
+        description="what carries tracks over frames that the detector does not look at; `line`: boxes are put between "
+        "where two looks found them, in files whose every n-th frame is looked at, and carried by flow elsewhere",
+    )
     held_noise: Annotated[float, Field(gt=0, le=1000)] = Field(
         3.0, description="factor on the measurement variance of a box that was carried"
     )
@@ -151,7 +156,13 @@ def without_pictures(settings: TrackerSettings) -> TrackerSettings:
     """The same where nobody can look at pictures: nothing is held, and no camera's motion is seen."""
     if not isinstance(settings, DeepSortSettings):
         return settings
-    return settings.model_copy(update={"camera": "none", "hold": "none", "between": "none"})
+    between = "line" if settings.between == "line" else "none"
+    return settings.model_copy(update={"camera": "none", "hold": "none", "between": between})
+
+
+def waits_for_looks(settings: TrackerSettings) -> bool:
+    """Whether frames between two looks wait for the second one, where that is possible."""
+    return isinstance(settings, DeepSortSettings) and settings.between == "line"
 
 
 def calibrated(settings: TrackerSettings, known: Calibration | None) -> TrackerSettings:

@@ -59,7 +59,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "pipeline.stages",
         "pipeline.live_report",
     ),
-    ("pipeline.scheduling",),
+    ("pipeline.scheduling", "pipeline.backfill"),
     ("pipeline.live", "pipeline.box_window", "pipeline.follow_settings"),
     ("pipeline.peer_process",),
     # the parts

@@ -44,6 +44,7 @@ class Evidence(IntEnum):
     TARGET = 2  # carried by a target tracker
     SHADOWED = 3  # predicted while another track covers it
     PREDICTED = 4  # predicted by the motion model alone
+    INTERPOLATED = 5  # on the line between where the track was before and where it is after
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from pipeline.target_settings import (
     TargetSettings,
 )
 from pipeline.tracker_settings import (
+    Between,
     ByteTrackSettings,
     DeepSortSettings,
-    Held,
     OcSortSettings,
     SortSettings,
     TrackerSettings,
@@ -76,7 +76,7 @@ def _camera_motion(model: Literal["none", "similarity", "affine"]) -> CameraMoti
     return None if model == "none" else CameraMotion(model=model)
 
 
-def _carrier(held: Held, least: float = LOST_SCORE, flow: FlowSettings = _MISSED) -> Carrier | None:
+def _carrier(held: Between, least: float = LOST_SCORE, flow: FlowSettings = _MISSED) -> Carrier | None:
     """What carries tracks without a detection; `least`: see Carrier.
 
     `flow`: how flow does it.
@@ -86,7 +86,7 @@ def _carrier(held: Held, least: float = LOST_SCORE, flow: FlowSettings = _MISSED
     match held:
         case "none":
             return None
-        case "flow":
+        case "flow" | "line":  # where a line cannot be waited for
             return Carrier(_resumable(flow), evidence=Evidence.FLOW, least=least)
         case "correlation":
             return Carrier(_resumable(CorrelationSettings(profile="fast")), evidence=Evidence.TARGET, least=least)

@@ -142,7 +142,7 @@ class Moving(FakeSource):
 def run(count: int, first: int = 0, state=None, *, capacity: int = 4, pause: float = 0.0, batch: int = 1):  # type: ignore[no-untyped-def]
     """Frames that were looked at, and the state at each end of a chunk, by the frame to go on with."""
     sink, detector, tracker = RecordingSink(seconds_each=pause), FakeDetector(), FakeTracker()
-    stream = Stream(Moving(count, first=first), tracker, [sink], first, scheduled=state)
+    stream = Stream(Moving(count, first=first), tracker, [sink], first, left=state)
     made: list[Schedule] = []
 
     def make(_: int) -> Schedule:
