@@ -14,7 +14,7 @@ from pipeline.models.base import USUAL_SHAPE, Detector, Embedder, Segmenter, Use
 from pipeline.schedule import AHEAD
 from pipeline.tracker_settings import calibrated
 
-_MOST_PARALLEL = 4  # frames; more would leave each with too few threads for large networks
+_MOST_PARALLEL = 4  # frames, batches of crops; more would leave each with too few threads for large networks
 _ANY_USE = Use()
 _Settings = TypeVar("_Settings", bound=Settings)
 
@@ -28,11 +28,14 @@ class Models:
     segmenter: Segmenter | None = None
 
     @classmethod
-    def load(cls, settings: Settings, use: Use = _ANY_USE) -> Models:
-        """`use`: what the detector is for. Raises ModelError, ConfigError."""
+    def load(cls, settings: Settings, use: Use = _ANY_USE, *, describing: int = 1) -> Models:
+        """`use`: what the detector is for. `describing`: batches of crops that the embedder looks at side by side.
+
+        Raises ModelError, ConfigError.
+        """
         detector = build.detector(settings.detector, use=use)
         segmenter = build.segmenter(settings.segmenter, detector.card.classes)
-        return cls(detector, build.embedder(settings.embedder), segmenter)
+        return cls(detector, build.embedder(settings.embedder, parallel=describing), segmenter)
 
     @classmethod
     def load_for_files(
@@ -49,7 +52,9 @@ class Models:
         schedule that goes by how fast this machine is, before anything is loaded.
         """
         cores = len(os.sched_getaffinity(0))
-        return cls.load(_as_begun(settings, begun), use_for_files(settings.detector, shape, cores=cores))
+        describing = min(_MOST_PARALLEL, settings.embedder.threads or cores)
+        use = use_for_files(settings.detector, shape, cores=cores)
+        return cls.load(_as_begun(settings, begun), use, describing=describing)
 
     @staticmethod
     def settled(settings: _Settings) -> _Settings:

@@ -113,12 +113,15 @@ def _catalogued(settings: DetectorSettings, setting: str, use: Use) -> Detector:
     return CataloguedDetector(_whole_detector(whole, setting, use), known.entry)
 
 
-def embedder(settings: EmbedderSettings, *, setting: str = "embedder.weights") -> Embedder | None:
-    """Load the embedder, likewise; None where there is to be none. Raises ModelError, ConfigError."""
+def embedder(settings: EmbedderSettings, *, setting: str = "embedder.weights", parallel: int = 1) -> Embedder | None:
+    """Load the embedder, likewise; None where there is to be none. Raises ModelError, ConfigError.
+
+    `parallel`: batches of crops that it looks at side by side, where it can.
+    """
     known = named(settings, ("embed",), setting)
     if known is not None:
         settings = settings.model_copy(update=said_of(known, settings))
-    found = _whole_embedder(settings, setting)
+    found = _whole_embedder(settings, setting, parallel)
     if found is not None and known is not None:
         found = CataloguedEmbedder(found, known.entry)
     if found is not None and settings.background == "suppress":
@@ -220,7 +223,7 @@ def torchvision_detector(settings: DetectorSettings) -> TorchvisionDetector | Ma
     return kind(settings.architecture, weights=weights, shortest_side=side, precision=settings.precision, **common)
 
 
-def _whole_embedder(settings: EmbedderSettings, setting: str) -> Embedder | None:
+def _whole_embedder(settings: EmbedderSettings, setting: str, parallel: int) -> Embedder | None:
     """The embedder for all detections."""
     weights, recipe = settings.weights or "", _recipe(settings)
     common = settings.model_dump(include={"device", "threads"})
@@ -252,7 +255,12 @@ def _whole_embedder(settings: EmbedderSettings, setting: str) -> Embedder | None
             from pipeline.models import openvino_models
 
             return openvino_models.open_embedder(
-                weights, recipe=recipe, input_size=settings.input_size, precision=settings.precision, **common
+                weights,
+                recipe=recipe,
+                input_size=settings.input_size,
+                precision=settings.precision,
+                parallel=parallel,
+                **common,
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from pipeline.errors import ModelError
 from pipeline.models.base import ModelCard
 from pipeline.models.decoders import TensorSpec
 from pipeline.models.inputs import Recipe, crop_bounds
-from pipeline.models.network import Network
+from pipeline.models.network import QueuedNetwork
 from trackers.structures import Detections, FloatArray, Frame, ImageArray
 
 _CROPS_AT_ONCE = 128  # bounds memory in a crowd; more crops than this are faster in no library
@@ -65,8 +66,10 @@ def feature_length(outputs: Sequence[TensorSpec], name: str) -> int:
 class NetworkEmbedder:
     """Embedder made of any vendor's network."""
 
-    def __init__(self, network: Network, recipe: Recipe, *, card: ModelCard) -> None:
-        """`card.input_size` and `card.dimension` must be set."""
+    def __init__(self, network: QueuedNetwork, recipe: Recipe, *, card: ModelCard, parallel: int = 1) -> None:
+        """`card.input_size` and `card.dimension` must be set. `parallel`: batches that the network takes side by side;
+        crops are shared out among them.
+        """
         if card.input_size is None or card.dimension is None:
             raise ModelError(f"embedder {card.name!r} needs an input size and a dimension")
         self.card = card
@@ -74,18 +77,21 @@ class NetworkEmbedder:
         self._recipe = recipe
         self._size = card.input_size
         self._dimension = card.dimension
+        self._parallel = parallel
 
     def embed(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[FloatArray]:
         """For each frame the (n, d) float32 unit-length features of its n boxes."""
         crops = cut(frames, detections, self._size)
         features = np.zeros((len(crops), self._dimension), np.float32)
-        step = self._network.max_batch or _CROPS_AT_ONCE
-        for start in range(0, len(crops), step):
-            features[start : start + step] = self._rows(crops[start : start + step])
+        share = max(1, ceil(len(crops) / self._parallel))
+        step = min(self._network.max_batch or _CROPS_AT_ONCE, share)
+        parts = [slice(start, start + step) for start in range(0, len(crops), step)]
+        for part, outputs in zip(parts, self._network.infer_each(crops[part] for part in parts), strict=True):
+            rows = features[part]
+            rows[:] = self._unit_length(outputs[0][: len(rows)].reshape(len(rows), -1))
         return split(features, detections)
 
-    def _rows(self, crops: ImageArray) -> FloatArray:
-        found = self._network.infer(crops)[0][: len(crops)].reshape(len(crops), -1)
+    def _unit_length(self, found: FloatArray) -> FloatArray:
         try:
             return unit_length(found)
         except ModelError as error:

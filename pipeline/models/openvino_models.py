@@ -132,11 +132,13 @@ def open_embedder(
     precision: str = "f32",
     device: str = "CPU",
     threads: int = 0,
+    parallel: int = 1,
 ) -> NetworkEmbedder:
     """Embedder from .xml (with .bin) or .onnx; the number of crops may differ from call to call.
 
     `recipe`: what the network expects; None: what an ONNX file or an IR's `rt_info` says, else blue-green-red 0..255
-    for IR, ImageNet's mean and deviation for ONNX. `precision`: as for a detector.
+    for IR, ImageNet's mean and deviation for ONNX. `precision`: as for a detector. `parallel`: batches side by side,
+    among which crops are shared out: threads that share a small one spend half their time waiting for each other.
     """
     file, model = read_model(weights_for(weights, precision=precision))
     size = find_input_size(model, file, input_size)
@@ -155,10 +157,11 @@ def open_embedder(
         precision=_around(precision, device),
         device=device,
         threads=threads,
+        parallel=parallel,
         name=str(file.path),
     )
     card = _card(file, network.runtime, "embed", input_size=size, dimension=dimension)
-    return NetworkEmbedder(network, recipe, card=card)
+    return NetworkEmbedder(network, recipe, card=card, parallel=parallel)
 
 
 def _card(

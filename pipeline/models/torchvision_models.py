@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,10 @@ class TorchvisionNetwork:
         except (RuntimeError, AssertionError, ValueError) as error:
             raise ModelError(f"the backbone cannot take pictures of {batch.shape[1:3]}: {error}") from error
         return [features.flatten(1).cpu().numpy()]
+
+    def infer_each(self, batches: Iterable[ImageArray]) -> Iterator[list[FloatArray]]:
+        """Outputs of each batch, one after the other: torch gives every core to one."""
+        return map(self.infer, batches)
 
 
 def open_embedder(
