@@ -253,7 +253,7 @@ class Retrack:
         stored = (_Look(*look) for chunk in chunks for look in looks.of(chunk, frames.of(chunk)))
         seen = self._tracked(self._tracker(source.name), stored)
         if self._refiner is not None:
-            spans = groupby(list(seen), key=lambda one: one[0].image.shape)  # another size, other places
+            spans = groupby(list(seen), key=lambda one: (one[0].height, one[0].width))  # another size, other places
             seen = _with_ends(chain.from_iterable(_refined(list(span), self._refiner) for _, span in spans))
         for (frame, detections, tracks), end in self._by_chunks(seen, lambda one: one[0].index):
             events = Events.empty() if analyst is None else analyst.update(frame, tracks)

@@ -29,7 +29,7 @@ class Follower:
         self.analyst = self._watching = analyst
         self._tracker = tracker
         self._doubtful = tracker if isinstance(tracker, DoubtfulTracker) else None
-        self._shape: tuple[int, ...] | None = None  # of the picture before
+        self._size: tuple[int, int] | None = None  # height and width of the picture before
 
     def doubts(self, frame: Frame, detections: Detections) -> Doubts | None:
         """What the tracker is unsure of in the frame that `update` is given next; None where it cannot say."""
@@ -48,7 +48,7 @@ class Follower:
         After a change of the picture's size no track goes on: its boxes would mean something else.
         """
         gap = self._gap(frame)
-        self._shape = frame.image.shape
+        self._size = frame.height, frame.width
         if detections is None:
             return self._tracker.carry(frame.time, image=frame.image, gap=gap)
         return self._tracker.update(detections, frame.time, image=frame.image, gap=gap)
@@ -73,7 +73,7 @@ class Follower:
 
     def _gap(self, frame: Frame) -> float:
         """Seconds without pictures before a frame, see MultiObjectTracker."""
-        if self._shape not in (None, frame.image.shape):
+        if self._size not in (None, (frame.height, frame.width)):
             return np.inf
         return 0.0 if frame.gap is None else max(0.0, frame.gap.seconds)
 

@@ -40,7 +40,7 @@ class StoredFrames:
         for index, seconds, session in zip(*columns, strict=True):
             own = self._sessions[session]
             frame = Frame(
-                image=self._blank(own),
+                picture=self._blank(own),
                 index=index,
                 time=seconds,
                 at=own.started_at + round(seconds * 1e6),

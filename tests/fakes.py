@@ -421,7 +421,7 @@ class RecordingSink:
         self.threads.add(threading.current_thread().name)
         if result.frame.index == self._fail_at:
             raise RuntimeError("the sink broke")
-        small = replace(result.frame, image=result.frame.image[:1, :1].copy())
+        small = replace(result.frame, picture=result.frame.image[:1, :1].copy())
         self.results.append(replace(result, frame=small))
         if self._on_write is not None:
             self._on_write(result)

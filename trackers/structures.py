@@ -61,11 +61,23 @@ class Gap:
         return (self.to_at - self.from_at) / 1e6
 
 
+class Undeveloped(Protocol):
+    """A picture that is made when somebody looks at it; of many frames nobody does."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and 3, as it will be."""
+
+    @property
+    def image(self) -> ImageArray:
+        """The picture; made once, safe in any thread."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One decoded picture and when it was taken."""
 
-    image: ImageArray  # (height, width, 3) blue green red; upright (rotation metadata already applied)
+    picture: ImageArray | Undeveloped
     index: int  # position in the source, from 0; skips what could not be decoded. Of a camera: frames taken so far
     time: float  # seconds since the source's first frame, strictly increasing within (run, source)
     at: int  # time of capture, microseconds since 1970-01-01 UTC
@@ -76,14 +88,19 @@ class Frame:
     gap: Gap | None = None  # what is missing between the frame before and this one
 
     @property
+    def image(self) -> ImageArray:
+        """(height, width, 3) blue green red; upright (rotation metadata already applied)."""
+        return self.picture if isinstance(self.picture, np.ndarray) else self.picture.image
+
+    @property
     def height(self) -> int:
         """Pixels."""
-        return int(self.image.shape[0])
+        return int(self.picture.shape[0])
 
     @property
     def width(self) -> int:
         """Pixels."""
-        return int(self.image.shape[1])
+        return int(self.picture.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

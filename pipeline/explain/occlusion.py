@@ -45,7 +45,7 @@ def sensitivity(frame: Frame, window: FloatArray, judge: Judge, *, side: int, st
     def numbers(parts: Tensor) -> Tensor:
         nonlocal seen
         pictures = parts.permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
-        found = judge([replace(frame, image=_with(frame.image, one, left, top)) for one in pictures])
+        found = judge([replace(frame, picture=_with(frame.image, one, left, top)) for one in pictures])
         seen += len(found)
         told(seen)
         return torch.tensor(found)

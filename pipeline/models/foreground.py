@@ -38,7 +38,7 @@ class ForegroundOnly:
         for frame, found in zip(frames, detections, strict=True):
             for row, bounds in enumerate(crop_bounds(found.boxes, frame.width, frame.height).tolist()):
                 picture = _shown(frame.image, bounds, found.masks, row)
-                shown.append(replace(frame, image=picture))
+                shown.append(replace(frame, picture=picture))
                 box = np.array([[0, 0, picture.shape[1], picture.shape[0]]], np.float32)
                 whole.append(Detections(box, found.scores[row : row + 1], found.labels[row : row + 1]))
         features = self._embedder.embed(shown, whole)

@@ -31,7 +31,7 @@ class Light:
             image = brightened(image, gamma)
         if self.clahe > 0:
             image = evened(image, limit=self.clahe, tiles=self.tiles)
-        return frame if image is frame.image else replace(frame, image=image)
+        return frame if image is frame.image else replace(frame, picture=image)
 
     def _gamma_for(self, image: ImageArray) -> float:
         """log(wanted) / log(mean): the exponent that brings a picture of one grey to the wanted brightness."""

@@ -19,7 +19,7 @@ from pipeline.sources.container import open_container, video_stream
 from pipeline.sources.files import VideoFile
 from pipeline.sources.fingerprint import fingerprint_file
 from pipeline.sources.images import ImageFolder
-from pipeline.sources.picture import Orientation, to_bgr
+from pipeline.sources.picture import Negative, Orientation
 from pipeline.sources.timetable import Timetable, read_timetable
 from trackers.structures import Frame
 
@@ -154,7 +154,7 @@ class VideoFootage:
                 row = int(np.searchsorted(table.pts, picture.pts))
                 orientation = orientation or Orientation.of(picture)
                 yield Frame(
-                    image=orientation.apply(to_bgr(picture)),
+                    picture=Negative(picture, orientation),
                     index=row,
                     time=float(table.times[row]),
                     at=int(self._at[row]),

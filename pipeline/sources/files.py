@@ -22,7 +22,7 @@ from pipeline.sources.clock import FrameClock
 from pipeline.sources.container import RECOPY, open_container, video_stream
 from pipeline.sources.fingerprint import fingerprint_file
 from pipeline.sources.losses import Losses
-from pipeline.sources.picture import Orientation, to_bgr
+from pipeline.sources.picture import Negative, Orientation
 from pipeline.sources.truncation import promised_size
 from trackers.structures import Frame
 
@@ -148,7 +148,7 @@ class VideoFile:
             count += 1
             if index >= self._first:
                 yield Frame(
-                    image=self._orientation.apply(to_bgr(picture)),
+                    picture=Negative(picture, self._orientation),
                     index=index,
                     time=time,
                     at=start + round(time * 1e6),

@@ -133,7 +133,7 @@ class FrameTaker:
         index, self.taken = self.taken, self.taken + 1
         self._last_at = stamp.at
         return Frame(
-            image=image,
+            picture=image,
             index=index,
             time=(stamp.capture - self._zero) / 1e6,
             at=stamp.at,

@@ -99,7 +99,7 @@ class ImageFolder:
                 return
             time = float(index * unit)
             image = self._read(index)
-            yield Frame(image=image, index=index, time=time, at=start + round(time * 1e6), pts=index, time_base=unit)
+            yield Frame(picture=image, index=index, time=time, at=start + round(time * 1e6), pts=index, time_base=unit)
 
     def stop(self) -> None:
         """End the iteration after the frame in hand."""

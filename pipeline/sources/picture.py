@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import av
 import cv2
@@ -28,6 +29,28 @@ def to_bgr(frame: av.VideoFrame) -> ImageArray:
     matrix = Colorspace.ITU709 if untagged else None
     image: ImageArray = frame.reformat(format="bgr24", src_colorspace=matrix, threads=1).to_ndarray()
     return image
+
+
+class Negative:
+    """A decoded frame in the colours and the position in which it is coded, until somebody looks at it."""
+
+    def __init__(self, decoded: av.VideoFrame, orientation: Orientation) -> None:
+        size = decoded.height, decoded.width
+        height, width = size[::-1] if orientation.transposed else size
+        self.shape = (height, width, 3)
+        self._decoded: av.VideoFrame | None = decoded
+        self._orientation = orientation
+        self._image: ImageArray | None = None
+        self._developing = threading.Lock()
+
+    @property
+    def image(self) -> ImageArray:
+        """(height, width, 3) uint8 blue green red, upright; the same array every time."""
+        with self._developing:
+            if self._image is None:
+                assert self._decoded is not None, "it goes when the picture is there"
+                self._image, self._decoded = self._orientation.apply(to_bgr(self._decoded)), None
+            return self._image
 
 
 class Orientation:

@@ -41,7 +41,7 @@ class Stills:
                 _log.warning("left out: %s", error)
                 self.unreadable.append(str(error))
                 continue
-            yield Frame(image=image, index=index, time=float(index), at=0)
+            yield Frame(picture=image, index=index, time=float(index), at=0)
 
     def __enter__(self) -> Self:
         return self

@@ -127,7 +127,7 @@ def teach(teacher: Embedder, crops: ImageArray) -> FloatArray:
     found = []
     for start in range(0, len(crops), _AT_ONCE):
         some = crops[start : start + _AT_ONCE]
-        frames = [Frame(image=crop, index=number, time=float(number), at=0) for number, crop in enumerate(some)]
+        frames = [Frame(picture=crop, index=number, time=float(number), at=0) for number, crop in enumerate(some)]
         found += teacher.embed(frames, [whole] * len(frames))
     return np.concatenate(found)
 

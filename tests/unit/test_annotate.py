@@ -13,7 +13,7 @@ from trackers.structures import Detections, Evidence, Frame, Masks, Stage, Track
 
 
 def grey(index: int = 0, *, width: int = 640, height: int = 480) -> Frame:
-    return replace(make_frame(index), image=np.full((height, width, 3), 90, np.uint8))
+    return replace(make_frame(index), picture=np.full((height, width, 3), 90, np.uint8))
 
 
 def tracks(left: float = 200) -> Tracks:

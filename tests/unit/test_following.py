@@ -32,7 +32,7 @@ class Resized(FakeSource):
     def __iter__(self) -> Iterator[Frame]:
         for index, image in enumerate(self._pictures.frames):
             shown = cv2.resize(image, None, fx=0.5, fy=0.5) if index in self._halved else image
-            yield replace(make_frame(index), image=np.asarray(shown, np.uint8))
+            yield replace(make_frame(index), picture=np.asarray(shown, np.uint8))
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_a_second_detector_is_fused(frame: Frame, shared: Path) -> None:
 
 
 def test_automatic_gamma_sees_in_the_dark_what_the_network_alone_does_not(frame: Frame) -> None:
-    dark = replace(frame, image=brightened(frame.image, 4.0))
+    dark = replace(frame, picture=brightened(frame.image, 4.0))
     (plain,), (lit,) = detector().detect([dark]), detector("detector.light.gamma=auto").detect([dark])
     assert (lit.scores > 0.3).sum() > (plain.scores > 0.3).sum()
 

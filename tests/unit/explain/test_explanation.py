@@ -155,7 +155,7 @@ class _Blind:
 
 def of_two(questions: DetectorQuestions, *, least: float) -> Explanation:
     asked = FirstOfTwoQuestions(questions, first="one.onnx", second="two.onnx", least=least)
-    red = replace(FRAME, image=np.full((48, 64, 3), (0, 0, 102), np.uint8))  # .4
+    red = replace(FRAME, picture=np.full((48, 64, 3), (0, 0, 102), np.uint8))  # .4
     return explain(Explained(DETECTOR, asked, None, ""), red, (10, 10, 20, 30), Wanted(patch=COARSE), min_score=0.1)
 
 

@@ -14,7 +14,7 @@ from pipeline.models.base import ModelCard
 from tests.fakes import make_frame
 from trackers.structures import Detections, FloatArray, Frame
 
-WHITE = replace(make_frame(0), image=np.full((40, 60, 3), 255, np.uint8))
+WHITE = replace(make_frame(0), picture=np.full((40, 60, 3), 255, np.uint8))
 BOX = np.array([20, 10, 40, 30], np.float32)
 SEEN = Seen(BOX, 0, 0.8, "thing")
 

@@ -14,7 +14,7 @@ from trackers.structures import Detections, Frame, ImageArray
 
 
 def grey(level: int) -> Frame:
-    return replace(make_frame(0), image=np.full((48, 64, 3), level, np.uint8))
+    return replace(make_frame(0), picture=np.full((48, 64, 3), level, np.uint8))
 
 
 def test_gamma_is_a_power_of_the_brightness() -> None:

@@ -18,7 +18,7 @@ from trackers.structures import Detections
 
 def result(index: int, *, width: int = 320) -> Result:
     found = Detections(np.array([[40, 60, 90, 150]], np.float32), np.array([0.9], np.float32), np.zeros(1, np.int64))
-    frame = replace(make_frame(index), image=picture(index, width=width, height=240))
+    frame = replace(make_frame(index), picture=picture(index, width=width, height=240))
     return Result(frame, found, make_tracks(found))
 
 

@@ -27,7 +27,7 @@ def results(*, width: int = 320, height: int = 240) -> list[Result]:
     box = np.array([[40, 60, 90, 150]], np.float32)
     found = Detections(box, np.array([0.9], np.float32), np.zeros(1, np.int64))
     frames = [
-        replace(make_frame(index), image=picture(index, width=width, height=height), time=time)
+        replace(make_frame(index), picture=picture(index, width=width, height=height), time=time)
         for index, time in enumerate(TIMES)
     ]
     return [Result(frame, found, make_tracks(found) if frame.index else Tracks.empty()) for frame in frames]

@@ -91,7 +91,7 @@ def test_the_product_runs_the_file_as_it_was_trained(
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3)).astype(np.uint8)
     boxes = np.array([[0, 0, 32, 64], [32, 0, 64, 64], [64, 0, 96, 64]], np.float32)
     found = Detections(boxes=boxes, scores=np.ones(3, np.float32), labels=np.zeros(3, np.int64))
-    (features,) = embedder.embed([Frame(image=image, index=0, time=0.0, at=0)], [found])
+    (features,) = embedder.embed([Frame(picture=image, index=0, time=0.0, at=0)], [found])
     crops = np.stack([image[:, left : left + 32] for left in (0, 32, 64)])
     expected = embedded(network, crops, device=torch.device("cpu"))
     assert np.abs(features - expected).max() < 2e-3  # weights are stored as float16

@@ -133,7 +133,7 @@ def test_a_crop_is_cut_as_the_product_cuts_it(shared: Path) -> None:
     image = cv2.VideoCapture(str(shared / "data" / "mot15" / "TUD-Campus" / "video.mp4")).read()[1]
     boxes = np.array([[100.4, 60.6, 161.2, 221.7], [-8, -9, 30, 90]], np.float32)
     found = Detections(boxes=boxes, scores=np.ones(2, np.float32), labels=np.zeros(2, np.int64))
-    expected = cut([Frame(image=image, index=0, time=0.0, at=0)], [found], SIZE).astype(int)
+    expected = cut([Frame(picture=image, index=0, time=0.0, at=0)], [found], SIZE).astype(int)
     mine = np.stack([centre(cut_crop(image, box, SIZE), SIZE) for box in boxes])
     assert np.abs(mine - expected).max() <= 2
 
