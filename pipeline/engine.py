@@ -105,7 +105,7 @@ class Engine:
         self._longest = batch if judge is not None or batch == 1 else max(batch, AHEAD)
         self._chunk = chunk
         self._progress = progress
-        self._frames = tuple(Channel[_Item](capacity) for _ in streams)
+        self._frames = tuple(Channel[_Item](max(capacity, self._longest // len(streams))) for _ in streams)
         waiting = max(1, capacity // self._longest)  # pictures are large
         self._detected = Channel[list[_Item]](waiting)
         self._embedded = Channel[list[_Item]](waiting)

@@ -11,7 +11,7 @@ import numpy as np
 from trackers.structures import BoolArray, FloatArray, Frame, State, Tracks
 
 SCHEDULE = "schedule."  # prefix of a schedule's arrays in a stream's state
-AHEAD = 8  # frames, looked at or not, that come together, so that several looks are made at once; pictures are large
+AHEAD = 16  # frames, looked at or not, that come together, so that several looks are made at once; pictures are large
 CELLS = 64  # along each side of a picture, whatever its shape
 
 
