@@ -31,7 +31,7 @@ Limit = Annotated[int, Query(ge=1, le=MOST_ROWS)]
 Offset = Annotated[int, Query(ge=0, le=LARGEST)]
 At = Annotated[int | None, Query(ge=-LARGEST, le=LARGEST, description="microseconds since 1970, UTC")]
 Name = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=1000)]  # PostgreSQL takes no zero byte
-EvidenceName = Literal["detected", "flow", "target", "shadowed", "predicted"]
+EvidenceName = Literal["detected", "flow", "target", "shadowed", "predicted", "interpolated"]
 
 
 def wanted_objects(

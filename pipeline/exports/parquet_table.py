@@ -25,7 +25,7 @@ COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("id", pa.int64(), "track (raw) or object (reviewed); unique in this file"),
     ("class", _WORD, "class of the detector, or a reviewer's label"),
     ("score", pa.float32(), "0..1, of the last matched detection"),
-    ("evidence", _WORD, "why the box is there: detected, flow, target, shadowed, predicted"),
+    ("evidence", _WORD, "why the box is there: detected, flow, target, shadowed, predicted, interpolated"),
     ("x1", pa.float32(), "left edge, pixels"),
     ("y1", pa.float32(), "upper edge, pixels"),
     ("x2", pa.float32(), "right edge, pixels"),

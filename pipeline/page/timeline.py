@@ -25,6 +25,7 @@ WAYS = {  # how a box was known, for people
     Evidence.TARGET: "carried by a target tracker",
     Evidence.SHADOWED: "hidden by another track",
     Evidence.PREDICTED: "predicted",
+    Evidence.INTERPOLATED: "between two looks",
 }
 
 

@@ -71,10 +71,20 @@ def leftovers(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.iterdir() if file.name.startswith("."))
 
 
+EVERY_FRAME, LINES = "every frame", "lines"
+every_frame = pytest.mark.parametrize("command", [EVERY_FRAME], indirect=True)
+both = pytest.mark.parametrize("command", [EVERY_FRAME, LINES], indirect=True)
+
+
 @pytest.fixture(scope="module")
-def command(pets: Path, exact: list[str]) -> list[object]:
-    """80 frames of PETS with networks, the embedder asked by the tracker, a zone and a line, in chunks of 20."""
+def command(request: pytest.FixtureRequest, pets: Path, exact: list[str]) -> list[object]:
+    """80 frames of PETS with networks, the embedder asked by the tracker, a zone and a line, in chunks of 20.
+
+    Or 240 with every third one looked at, which is not where chunks end, and boxes on lines between.
+    """
     asked = ["--set", "embedder.when=asked"]
+    if request.param == LINES:
+        asked += ["--set", "detector.every=3", "--set", "tracker.between=line"]
     return [
         "run",
         pets / "video.mp4",
@@ -82,7 +92,7 @@ def command(pets: Path, exact: list[str]) -> list[object]:
         *asked,
         *RULES,
         "--max-frames",
-        80,
+        80 if request.param == EVERY_FRAME else 240,
         "--set",
         f"store.chunk={CHUNK}",
         *OUTPUTS,
@@ -99,6 +109,7 @@ def whole(command: list[object], tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
+@both
 def test_killed_again_and_again_it_ends_with_the_same_rows(command: list[object], whole: Path, tmp_path: Path) -> None:
     moments = random.Random(3)
     database = tmp_path / "runs" / "sightline.db"
@@ -123,6 +134,7 @@ def test_killed_again_and_again_it_ends_with_the_same_rows(command: list[object]
     assert leftovers(tmp_path) == []
 
 
+@both
 def test_stopped_within_a_chunk_it_ends_with_the_same_rows(command: list[object], whole: Path, tmp_path: Path) -> None:
     database = tmp_path / "runs" / "sightline.db"
     stopped_at = [0]
@@ -237,6 +249,7 @@ def test_all_of_pets_killed_at_five_random_moments(
     assert leftovers(tmp_path) == []
 
 
+@every_frame
 def test_an_adaptive_run_that_is_killed_ends_with_the_same_rows(
     command: list[object], whole: Path, tmp_path: Path
 ) -> None:
@@ -256,6 +269,7 @@ def test_an_adaptive_run_that_is_killed_ends_with_the_same_rows(
     assert not (whole / "t.txt").read_bytes().startswith((once / "t.txt").read_bytes())
 
 
+@every_frame
 def test_a_budget_is_refused_for_files(command: list[object], tmp_path: Path) -> None:
     done = call_main(*command, "--set", "detector.schedule=budget", folder=tmp_path)
     assert done.code == 2

@@ -29,9 +29,9 @@ def settings(folder: Path, *more: str, least_height: int = 1) -> Settings:
         ({}, 2, 2),
         ({}, 1, 1),
         ({"threads": 3}, 16, 3),
-        ({"every": 2}, 16, 4),  # of eight frames that come together, so many are looked at
-        ({"every": 3}, 16, 2),
-        ({"every": 5}, 16, 1),
+        ({"every": 4}, 16, 4),  # of 16 frames that come together, so many are looked at
+        ({"every": 5}, 16, 3),
+        ({"every": 9}, 16, 1),
         ({"every": 100}, 16, 1),
         ({"schedule": "adaptive"}, 16, 1),
     ],

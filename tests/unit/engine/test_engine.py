@@ -166,8 +166,11 @@ def test_between_the_frames_it_looks_at_tracks_are_carried() -> None:
 
 def test_looks_at_frames_apart_are_made_together_as_far_as_pictures_may_wait() -> None:
     detector, sink = FakeDetector(), RecordingSink()
-    Engine([Stream(FakeSource(24), FakeTracker(), [sink])], detector, batch=4, schedule=every_nth(3)).run()
-    assert [[index for _, index in batch] for batch in detector.batches] == [[0, 3, 6], [9, 12, 15], [18, 21]]
+    Engine([Stream(FakeSource(24), FakeTracker(), [sink])], detector, batch=4, schedule=every_nth(5)).run()
+    assert [[index for _, index in batch] for batch in detector.batches] == [[0, 5, 10, 15], [20]]
+    detector = FakeDetector()
+    Engine([Stream(FakeSource(24), FakeTracker(), [sink])], detector, batch=4, schedule=every_nth(6)).run()
+    assert [[index for _, index in batch] for batch in detector.batches] == [[0, 6, 12], [18]]
     assert [result.frame.index for result in sink.results] == list(range(24))
 
 

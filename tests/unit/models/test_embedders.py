@@ -67,6 +67,21 @@ def test_cut_and_split_keep_the_order_of_frames() -> None:
     assert split(np.zeros((0, 3)), []) == []
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 300])
+def test_crops_shared_out_among_batches_keep_their_order(tmp_path: Path, count: int) -> None:
+    channel_means(tmp_path / "means.onnx")
+    alone, shared = (
+        openvino_models.open_embedder(tmp_path / "means.onnx", parallel=parallel, input_size=(8, 8))
+        for parallel in (1, 3)
+    )
+    place = np.linspace(0, 30, count)
+    found = [boxes(*((x, 2.0, x + 10, 30.0) for x in place)), boxes((0, 0, 9, 9))]
+    frames = [coloured(), coloured()]
+    for one, other in zip(alone.embed(frames, found), shared.embed(frames, found), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(shared.embed(frames, found)[0]) == count
+
+
 def test_unit_length() -> None:
     np.testing.assert_allclose(unit_length(np.array([[3.0, 4.0], [0, 0]])), [[0.6, 0.8], [2**-0.5, 2**-0.5]], rtol=1e-6)
     assert unit_length(np.zeros((0, 4))).shape == (0, 4)
