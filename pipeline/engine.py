@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from trackers.structures import Detections, Frame, MultiObjectTracker, State
 
 SIGNAL_INTERVAL = 0.1  # seconds; a waiting main thread runs signal handlers this often, wherever the signal arrived
 PAUSE_INTERVAL = 0.05  # seconds between two looks of a paused reader
+SWITCH_INTERVAL = 0.001  # seconds; a network that is through is asked again so soon, while other stages work in Python
 PROGRESS_INTERVAL = 0.1  # seconds between two calls of `progress` for one stream
 
 Progress = Callable[[int, int, int], None]  # stream, frames done, tracks seen
@@ -139,6 +141,7 @@ class Engine:
         back what was half written. A DamagedSourceError is raised only after everything that could be read, of all
         streams, has been written. A source without a frame raises SourceError.
         """
+        sys.setswitchinterval(min(SWITCH_INTERVAL, sys.getswitchinterval()))
         started = time.perf_counter()
         try:
             with ExitStack() as sinks:
