@@ -19,6 +19,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self
 from uuid import UUID
 
+from pipeline.channel import threads_take_turns
 from pipeline.config import Settings
 from pipeline.errors import OutputError, SightlineError, StoreError
 from pipeline.loaded_models import Models
@@ -272,6 +273,7 @@ def _work(
     """A worker process. `holder`: the one that started it, and keeps the run alive unless another has taken it over."""
     for number in _TO_ALL:
         signal.signal(number, signal.SIG_IGN)
+    threads_take_turns()
     inbox = _Inbox(pipe)
     with open_database(settings.store.database) as database:
         writer = RunWriter.attach(database, run, media_folder=media_folder(settings), holder=holder)

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 import typer
 
 from pipeline import logs
+from pipeline.channel import threads_take_turns
 from pipeline.error_console import say_error
 from pipeline.errors import SightlineError
 from pipeline.lazy_verbs import LazyVerbs
@@ -66,6 +67,7 @@ def main(words: Sequence[str] | None = None) -> None:
     `words`: what follows `sightline`; None: of this process.
     """
     logs.set_up()
+    threads_take_turns()
     try:
         app(words)
     except SightlineError as error:

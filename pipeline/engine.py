@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +26,6 @@ from trackers.structures import Detections, Frame, MultiObjectTracker, State
 
 SIGNAL_INTERVAL = 0.1  # seconds; a waiting main thread runs signal handlers this often, wherever the signal arrived
 PAUSE_INTERVAL = 0.05  # seconds between two looks of a paused reader
-SWITCH_INTERVAL = 0.001  # seconds; a network that is through is asked again so soon, while other stages work in Python
 PROGRESS_INTERVAL = 0.1  # seconds between two calls of `progress` for one stream
 
 Progress = Callable[[int, int, int], None]  # stream, frames done, tracks seen
@@ -107,7 +105,7 @@ class Engine:
         self._longest = batch if judge is not None or batch == 1 else max(batch, AHEAD)
         self._chunk = chunk
         self._progress = progress
-        self._frames = tuple(Channel[_Item](max(capacity, self._longest // len(streams))) for _ in streams)
+        self._frames = tuple(Channel[_Item](capacity) for _ in streams)
         waiting = max(1, capacity // self._longest)  # pictures are large
         self._detected = Channel[list[_Item]](waiting)
         self._embedded = Channel[list[_Item]](waiting)
@@ -141,7 +139,6 @@ class Engine:
         back what was half written. A DamagedSourceError is raised only after everything that could be read, of all
         streams, has been written. A source without a frame raises SourceError.
         """
-        sys.setswitchinterval(min(SWITCH_INTERVAL, sys.getswitchinterval()))
         started = time.perf_counter()
         try:
             with ExitStack() as sinks:
@@ -159,7 +156,9 @@ class Engine:
         return self.report
 
     def stop(self) -> None:
-        """End early: frames already read are finished and written. Safe in a signal handler: it takes no lock."""
+        """End early: frames already read are finished and written, but for those that wait for a look, which a run that
+        goes on reads again. Safe in a signal handler: it takes no lock.
+        """
         self._stopped = True
         for stream in self._streams:
             stream.source.stop()
@@ -341,7 +340,7 @@ class Engine:
 
     def _state(self, item: _Item) -> State:
         """Everything needed to go on after a frame, which is the last one that was tracked."""
-        course, decided = self._courses[item.stream], item.decided or {}
+        course, decided = self._courses[item.stream], item.decided or {}  # none where a cut comes before what waits
         arrays = self._followers[item.stream].to_arrays() | course.to_arrays(decided)
         return arrays | self._backfills[item.stream].to_arrays()
 

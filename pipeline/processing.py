@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,7 @@ from pipeline.store.writer import RunWriter
 from pipeline.tracker_settings import waits_for_looks
 from trackers.structures import State
 
+_log = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -217,6 +219,8 @@ class Processor:
         sinks: list[Sink] = [*files, *self._preview_sinks(job), store]
         done_before = progress.counts.processed
         judge = build.judge(settings.detector)  # decides with a lag of batches, so that they are of one size everywhere
+        if judge is not None and waits_for_looks(settings.tracker):
+            _log.warning("the tracks say when to look, so that no frame waits for a look: between=line is flow here")
         return Engine(
             [Stream(source, tracker, sinks, first_frame, analyst, None if checkpoint is None else checkpoint.state)],
             models.detector,

@@ -260,22 +260,34 @@ class Retrack:
             yield Result(frame, detections, tracks, None if end is ChunkEnd.NONE else {}, end, events)
 
     def _tracked(self, tracker: TrackerSettings, looks: Iterable[_Look]) -> Iterator[_Seen]:
-        """The frames with their tracks, before any hindsight."""
-        waits = waits_for_looks(tracker) and self._settings.detector.schedule == "every"
-        backfill = Backfill[_Look](Follower(build.tracker(tracker)), waits=waits)
-        for look, end in self._by_chunks(looks, lambda one: one.frame.index):
-            for one in backfill.take(look, end):
+        """The frames with their tracks, before any hindsight.
+
+        Lines need no picture; and as nobody goes on from the middle of this, only the last frame ends anything.
+        """
+        waits = waits_for_looks(tracker)
+        follower = Follower(build.tracker(tracker.model_copy(update={"between": "none"}) if waits else tracker))
+        backfill = Backfill[_Look](follower, waits=waits)
+        for look, following in _with_next(looks):
+            for one in backfill.take(look, ChunkEnd.WHOLE if following is None else ChunkEnd.NONE):
                 yield one.item.frame, one.item.detections, one.tracks
 
     def _by_chunks(self, items: Iterable[_One], index: Callable[[_One], int]) -> Iterator[tuple[_One, ChunkEnd]]:
         """What belongs to a frame each, and whether a chunk ends with it. `index`: of the frame."""
-        before: list[_One] = []
-        for following in items:
-            for one in before:
-                yield one, ChunkEnd.between(index(one), index(following), self._settings.store.chunk)
-            before = [following]
+        chunk = self._settings.store.chunk
+        for one, following in _with_next(items):
+            end = ChunkEnd.WHOLE if following is None else ChunkEnd.between(index(one), index(following), chunk)
+            yield one, end
+
+
+def _with_next(items: Iterable[_One]) -> Iterator[tuple[_One, _One | None]]:
+    """Each with the one after it; None after the last."""
+    before: list[_One] = []
+    for following in items:
         for one in before:
-            yield one, ChunkEnd.WHOLE
+            yield one, following
+        before = [following]
+    for one in before:
+        yield one, None
 
 
 def _status(source: AdoptedSource) -> SourceStatus:

@@ -100,10 +100,13 @@ def _mean_features(features: FloatArray, starts: IntArray) -> FloatArray:
 
 
 def _weights(rows: TrackRows, recording: Recording) -> FloatArray:
-    """Of each row's track: the scores of its measured rows times the seconds each stands for, summed (n,)."""
+    """Of each row's track: the scores of its measured rows, and of those on a line between two such, times the seconds
+    each stands for, summed (n,).
+    """
     durations = recording.durations[np.searchsorted(recording.frames, rows.frames)]
+    counted = _seen(rows) | (rows.evidence == Evidence.INTERPOLATED)
     _, track = np.unique(rows.ids, return_inverse=True)
-    return np.asarray(np.bincount(track, rows.scores * durations * _seen(rows))[track])
+    return np.asarray(np.bincount(track, rows.scores * durations * counted)[track])
 
 
 def _by_track(rows: TrackRows) -> Iterator[TrackRows]:

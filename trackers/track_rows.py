@@ -10,7 +10,7 @@ import numpy as np
 
 from trackers.structures import BoolArray, Detections, Evidence, FloatArray, Index, IntArray, Stage, Tracks
 
-_MEASURED = (Evidence.DETECTED, Evidence.FLOW, Evidence.TARGET)  # these boxes were found in the picture
+MEASURED = (Evidence.DETECTED, Evidence.FLOW, Evidence.TARGET)  # these boxes were found in the picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +123,7 @@ def _located(tracks: Tracks) -> BoolArray:
 
 def _measured(tracks: Tracks, detections: Detections) -> FloatArray:
     """The box that was found in the picture for each track (n, 4), NaN for one that was predicted."""
-    measured = np.where(np.isin(tracks.evidence, _MEASURED)[:, None], tracks.boxes.astype(np.float64), np.nan)
+    measured = np.where(np.isin(tracks.evidence, MEASURED)[:, None], tracks.boxes.astype(np.float64), np.nan)
     matched = tracks.rows >= 0
     measured[matched] = detections.boxes[tracks.rows[matched]]
     return measured

@@ -13,13 +13,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import build
+from pipeline.asks import asked_rows
 from pipeline.config import Settings, load_settings
 from pipeline.loaded_models import Models
 from pipeline.stages import Follower, describe, outline
+from trackers.doubts import Doubts
 
 WARM_UP = 2  # frames that are not counted: networks do some of their loading with the first
 
@@ -48,6 +51,7 @@ def time_parts(video: str, settings: Settings) -> dict[str, Any]:
     models = Models.load(settings)
     settings = models.completed(settings)
     follower = Follower(build.tracker(settings.tracker))
+    asks = build.asks(settings, segmenter=models.segmenter, embedder=models.embedder)
     watch, count = Stopwatch(), 0
     with build.source(video, settings.source) as source:
         frames = iter(source)
@@ -55,16 +59,22 @@ def time_parts(video: str, settings: Settings) -> dict[str, Any]:
             watch.counting = count >= WARM_UP
             with watch.timing("read"):
                 frame = next(frames, None)
+                if frame is not None:
+                    frame = replace(frame, picture=frame.image)  # made here, whoever looks at it first
             if frame is None:
                 break
             with watch.timing("detect"):
                 found = models.detector.detect([frame])
+            doubts: list[Doubts | None] = [None]
+            if asks:
+                with watch.timing("track"):
+                    doubts = [follower.doubts(frame, found[0])]
             if models.segmenter is not None:
                 with watch.timing("segment"):
-                    found = [*outline(models.segmenter, [frame], found)]
+                    found = [*outline(models.segmenter, [frame], found, asked_rows(asks.masks, found, doubts))]
             if models.embedder is not None:
                 with watch.timing("embed"):
-                    found = [*describe(models.embedder, [frame], found)]
+                    found = [*describe(models.embedder, [frame], found, asked_rows(asks.features, found, doubts))]
             with watch.timing("track"):
                 follower.update(frame, found[0])
             count += 1

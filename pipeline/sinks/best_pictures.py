@@ -8,7 +8,8 @@ import numpy as np
 
 from pipeline.sinks.sighting import cut_out, encode_jpeg
 from pipeline.store.chunk import CropColumns
-from trackers.structures import Evidence, FloatArray, Frame, ImageArray, Tracks
+from trackers.structures import FloatArray, Frame, ImageArray, Tracks
+from trackers.track_rows import MEASURED
 
 BETTER = 1.05  # a picture replaces a track's best one when its quality is that many times higher
 
@@ -22,9 +23,9 @@ class BestPictures:
     def look(self, frame: Frame, tracks: Tracks, quality: FloatArray, stored: Callable[[int], float]) -> None:
         """Cut out what is better. `quality`: (n,) of the tracks' boxes. `stored`: of a track's best picture, or -1.
 
-        Where a box was put between two others nobody has looked, so that it is no picture of its track for sure.
+        Where a box was predicted or put between two others nobody has looked: it may show something else.
         """
-        shown = np.flatnonzero(tracks.evidence != Evidence.INTERPOLATED)
+        shown = np.flatnonzero(np.isin(tracks.evidence, MEASURED))
         tracks, quality = tracks[shown], quality[shown]
         for local_id, box, worth in zip(tracks.ids.tolist(), tracks.boxes, quality.tolist(), strict=True):
             best = self._best[local_id][0] if local_id in self._best else stored(local_id)

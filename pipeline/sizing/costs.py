@@ -15,7 +15,7 @@ from platformdirs import user_cache_path
 
 from pipeline.errors import OutputError
 
-_FORMAT = 2  # of the file; what has another one is measured again
+_FORMAT = 3  # of the file; what has another one is measured again
 _FILE = "sizing.json"
 
 

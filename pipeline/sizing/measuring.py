@@ -19,6 +19,7 @@ from pipeline.sinks.h264_file import H264File
 from pipeline.sizing.costs import Costs, Machine
 from pipeline.synthetic.scene import Scene
 from pipeline.tracker_benchmark.crowd import FRAME_RATE, simulate
+from pipeline.tracker_settings import waits_for_looks
 from trackers.structures import Detections
 
 FPS = 15.0  # of the rendered video
@@ -41,6 +42,8 @@ def measure(config: str, overrides: Sequence[str], *, size: tuple[int, int], tol
     """
     settings = load_settings(config, overrides)
     _require_processors(settings)
+    if waits_for_looks(settings.tracker):  # which cameras cannot
+        overrides = [*overrides, "tracker.between=flow"]
     with tempfile.TemporaryDirectory(prefix="sightline-size-") as scratch:
         folder = Path(scratch)
         told(f"rendering {SECONDS:.0f} s of video")

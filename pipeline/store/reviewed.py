@@ -13,7 +13,7 @@ from pipeline.store.filters import Scope, visible
 from pipeline.store.states import Verdict
 from pipeline.store.tables import Object, ObjectMember
 from pipeline.store.tracked_boxes import TrackedBoxes
-from trackers.structures import IntArray
+from trackers.structures import Evidence, IntArray
 
 NOBODY = -1  # owner of a box that no visible object holds
 _OPEN = np.iinfo(np.int64).max  # end of a member without end
@@ -78,7 +78,10 @@ class ReviewedObjects:
     def applied(self, boxes: TrackedBoxes, owners: IntArray) -> TrackedBoxes:
         """The boxes under their objects' ids and labels, one an object and frame. `owners` (n,): none is NOBODY."""
         named = replace(boxes, ids=self.ids[owners], labels=self.labels[owners])
-        order = np.lexsort((-named.scores, named.evidence, named.ids, named.at))  # the best of a frame and id first
+        guessed = named.evidence == Evidence.PREDICTED  # a line between two places where it was seen is worth more
+        order = np.lexsort(
+            (-named.scores, named.evidence, guessed, named.ids, named.at)
+        )  # the best of a frame and id first
         again = (np.diff(named.at[order], prepend=-1) == 0) & (np.diff(named.ids[order], prepend=-1) == 0)
         return named[order[~again]]
 

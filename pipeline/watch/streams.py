@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,12 @@ from pipeline.store.camera_rows import add_gap, gaps_end, last_seen
 from pipeline.store.cameras import CameraRow
 from pipeline.store.database import Database
 from pipeline.store.writer import RunWriter, now_microseconds
-from pipeline.tracker_settings import calibrated
+from pipeline.tracker_settings import calibrated, waits_for_looks
 from pipeline.watch.feeds import FeedCounts
 from pipeline.watch.patience import Patience, PatientWriter
 from trackers.structures import Gap
 
+_log = logging.getLogger(__name__)
 AWAY = "Sightline was not running"
 
 
@@ -62,7 +64,10 @@ def camera_stream(
     )
     classes = means.detector.card.classes
     labels = None if settings.keep is None else _labels(settings.keep, classes)
-    tracker = build.tracker(calibrated(settings.tracker or means.settings.tracker, means.detector.card.calibration))
+    wanted = calibrated(settings.tracker or means.settings.tracker, means.detector.card.calibration)
+    if waits_for_looks(wanted):
+        _log.warning("%s: a camera's frames cannot wait for the next look: between=line is flow here", row.name)
+    tracker = build.tracker(wanted)
     analyst = build.analyst(analytics_of(means, settings), classes)
     preview = build.camera_preview(preview_file(means.media_folder, row.public_id), classes)
     checkpoint = means.writer.checkpoint(key)

@@ -72,7 +72,7 @@ def test_nothing_is_held_and_that_is_said(folder: Path) -> None:
 )
 def test_frames_nobody_looked_at_are_carried_again(schedule: str, between: str, pets: Path, tmp_path: Path) -> None:
     words = ["--set", schedule, "--set", f"tracker.between={between}", *NOTHING_HELD]
-    frames = 41  # the last one is looked at, as no picture shows where tracks are at the end of a chunk
+    frames = 41  # the last one is looked at: no picture shows a run that is tracked again where tracks are at its end
     done = call_main("run", pets / "video.mp4", *words, "--max-frames", frames, folder=tmp_path)
     assert done.code == 0, done.err
     assert call_main("retrack", "last", folder=tmp_path).code == 0

@@ -132,6 +132,14 @@ def test_what_was_never_seen_weighs_nothing() -> None:
     assert_equal(refine(ghost, replace(Refinement(), least_weight=0), recording=record()), ghost)
 
 
+def test_what_lies_between_two_looks_weighs_as_much_as_they_do() -> None:
+    short = walk(1, range(9), 100, score=0.5)  # 0.45; seen in three frames alone it would be 0.15
+    between = short.frames % 4 != 0
+    short.measured[between] = np.nan
+    short.evidence[between] = Evidence.INTERPOLATED
+    assert len(refine(short, STEPS["drop"], recording=record())) == 9
+
+
 def test_a_hole_is_filled_with_what_is_known() -> None:
     rows = walk(4, [*range(10), *range(15, 30)], 100)
     rows.scores[10:] = 0.4

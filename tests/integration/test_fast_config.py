@@ -1,0 +1,33 @@
+"""`--config fast`: a quarter of the frames are looked at, and yet all are tracked, and well."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from math import ceil
+from pathlib import Path
+
+from pipeline.pipeline_benchmark.benchmark import score_tracks
+from tests.integration.command import call_main
+from trackers.structures import Evidence
+
+FRAMES = 795  # all
+
+
+def test_a_quarter_of_the_looks_tracks_nearly_as_well(pets: Path, tmp_path: Path) -> None:
+    people = ["--config", "fast", "--set", "detector.keep=[person]"]
+    told = ["--mot-out", "t.txt", "--report", "report.json"]
+    done = call_main("run", pets / "video.mp4", *people, *told, folder=tmp_path)
+    assert done.code == 0, done.err
+    stages = json.loads((tmp_path / "report.json").read_text())["sources"][0]["stages"]
+    assert stages["detect"]["frames"] == ceil(FRAMES / 4)
+    database = tmp_path / "runs" / "sightline.db"
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT count(*) FROM media").fetchall()[0][0] >= 6  # crops of who was there
+        known = Counter(Evidence(one) for (one,) in connection.execute("SELECT evidence FROM observations"))
+    assert 2 < known[Evidence.INTERPOLATED] / known[Evidence.DETECTED] < 3.2
+    assert known[Evidence.INTERPOLATED] + known[Evidence.DETECTED] > 0.9 * known.total()
+    scores = score_tracks(pets / "gt" / "gt_at_video_scale.txt", tmp_path / "t.txt", frames=FRAMES)
+    assert scores.hota.hota >= 0.48  # .52 found
