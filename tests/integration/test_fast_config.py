@@ -6,23 +6,22 @@ import json
 import sqlite3
 from collections import Counter
 from contextlib import closing
-from math import ceil
 from pathlib import Path
 
 from pipeline.pipeline_benchmark.benchmark import score_tracks
 from tests.integration.command import call_main
 from trackers.structures import Evidence
 
-FRAMES = 795  # all
+FRAMES = 240
 
 
 def test_a_quarter_of_the_looks_tracks_nearly_as_well(pets: Path, tmp_path: Path) -> None:
     people = ["--config", "fast", "--set", "detector.keep=[person]"]
-    told = ["--mot-out", "t.txt", "--report", "report.json"]
+    told = ["--mot-out", "t.txt", "--report", "report.json", "--max-frames", FRAMES]
     done = call_main("run", pets / "video.mp4", *people, *told, folder=tmp_path)
     assert done.code == 0, done.err
     stages = json.loads((tmp_path / "report.json").read_text())["sources"][0]["stages"]
-    assert stages["detect"]["frames"] == ceil(FRAMES / 4)
+    assert stages["detect"]["frames"] == FRAMES / 4
     database = tmp_path / "runs" / "sightline.db"
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("SELECT count(*) FROM media").fetchall()[0][0] >= 6  # crops of who was there
@@ -30,4 +29,4 @@ def test_a_quarter_of_the_looks_tracks_nearly_as_well(pets: Path, tmp_path: Path
     assert 2 < known[Evidence.INTERPOLATED] / known[Evidence.DETECTED] < 3.2
     assert known[Evidence.INTERPOLATED] + known[Evidence.DETECTED] > 0.9 * known.total()
     scores = score_tracks(pets / "gt" / "gt_at_video_scale.txt", tmp_path / "t.txt", frames=FRAMES)
-    assert scores.hota.hota >= 0.48  # .52 found
+    assert scores.hota.hota >= 0.4  # .44 found; .52 in all 795 frames

@@ -73,7 +73,7 @@ def leftovers(folder: Path) -> list[str]:
 
 EVERY_FRAME, LINES = "every frame", "lines"
 every_frame = pytest.mark.parametrize("command", [EVERY_FRAME], indirect=True)
-both = pytest.mark.parametrize("command", [EVERY_FRAME, LINES], indirect=True)
+both = pytest.mark.parametrize("command", [pytest.param(EVERY_FRAME, marks=pytest.mark.long), LINES], indirect=True)
 
 
 @pytest.fixture(scope="module")
