@@ -77,7 +77,7 @@ class Undeveloped(Protocol):
 class Frame:
     """One decoded picture and when it was taken."""
 
-    picture: ImageArray | Undeveloped
+    picture: ImageArray | Undeveloped  # as the source gives it; `image` is what it shows
     index: int  # position in the source, from 0; skips what could not be decoded. Of a camera: frames taken so far
     time: float  # seconds since the source's first frame, strictly increasing within (run, source)
     at: int  # time of capture, microseconds since 1970-01-01 UTC
