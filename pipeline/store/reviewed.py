@@ -78,7 +78,7 @@ class ReviewedObjects:
     def applied(self, boxes: TrackedBoxes, owners: IntArray) -> TrackedBoxes:
         """The boxes under their objects' ids and labels, one an object and frame. `owners` (n,): none is NOBODY."""
         named = replace(boxes, ids=self.ids[owners], labels=self.labels[owners])
-        guessed = np.isin(named.evidence, (Evidence.SHADOWED, Evidence.PREDICTED))  # a line between two places is better
+        guessed = np.isin(named.evidence, (Evidence.SHADOWED, Evidence.PREDICTED))  # a line is better
         keys = (-named.scores, named.evidence, guessed, named.ids, named.at)
         order = np.lexsort(keys)  # the best of a frame and id first
         again = (np.diff(named.at[order], prepend=-1) == 0) & (np.diff(named.ids[order], prepend=-1) == 0)
