@@ -16,6 +16,7 @@ import yaml
 from pipeline.errors import ModelError
 from pipeline.models.ultralytics_library import VERSION, first_line, load_network, require_safe, ultralytics
 from pipeline.training.detector_settings import OF_WEIGHTS
+from pipeline.training.narrowing import is_wider, narrow
 
 
 def build_network(architecture: str, names: Sequence[str], *, seed: int, weights: Path | None = None) -> Any:
@@ -64,15 +65,18 @@ def _architecture_file(architecture: str) -> Path:
 def start_from(network: Any, weights: Path, *, seed: int) -> int:
     """Take over what fits from a .pt of ultralytics or an .onnx of ours; returns how many parameters did.
 
-    The rows of classes with the same names are taken too; those of others stay random. Raises ModelError where nothing
-    of the backbone fits.
+    Of a network of the same modules with more channels, those that count most (see `narrow`). The rows of classes with
+    the same names are taken too; those of others stay random. Raises ModelError where nothing of the backbone fits.
     """
     source: Any = network_of_onnx(weights) if weights.suffix == ".onnx" else load_network(weights)
     before = [parameter.clone() for parameter in network.parameters()]
     names = dict(network.names)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # a part of the head may be made anew
-        network.load(source, verbose=False)
+        if is_wider(source, network):
+            narrow(network, source)
+        else:
+            network.load(source, verbose=False)
     network.names = names
     after = list(network.parameters())
     taken = [now for then, now in zip(before, after, strict=True) if then.shape != now.shape or not then.equal(now)]
