@@ -237,6 +237,8 @@ OPEN_DOORS = {
         "pipeline.models.mask_rcnn_file",
         "pipeline.models.model_cache",
         "pipeline.models.named",
+        "pipeline.models.onnx_detector",
+        "pipeline.models.onnx_weights",
         "pipeline.models.pyramid",
         "pipeline.models.torch_runtime",
         "pipeline.models.trunk_description",

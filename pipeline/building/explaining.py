@@ -68,8 +68,8 @@ def _asked_detector(settings: DetectorSettings, size: tuple[int, int] | None) ->
 
 def _of_yolo(weights: Path, size: tuple[int, int] | None) -> DetectorQuestions:
     from pipeline.explain.yolo_questions import YoloQuestions
+    from pipeline.models.onnx_detector import network_of_onnx
     from pipeline.models.ultralytics_library import load_network
-    from pipeline.training.detector_network import network_of_onnx
 
     network: Any = network_of_onnx(weights) if weights.suffix.lower() == ".onnx" else load_network(weights)
     return YoloQuestions(network, size, name=weights.name)

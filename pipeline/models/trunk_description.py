@@ -15,9 +15,9 @@ from pipeline.errors import ModelError
 LAST = ("Detect", "v10Detect", "Segment", "Segment26")  # what reads the maps and says what is where
 _LAYERS = {
     *("A2C2f", "AConv", "ADown", "Bottleneck", "C2PSA", "C2f", "C2fCIB", "C3", "C3k2", "Concat", "Conv", "DWConv"),
-    *("ELAN1", "PSA", "RepNCSPELAN4", "SCDown", "SPP", "SPPELAN", "SPPF", "nn.Upsample"),
+    *("ELAN1", "PSA", "RepNCSPELAN4", "SCDown", "SPP", "SPPELAN", "SPPF", "nn.Identity", "nn.Upsample"),
 }
-_SAID = ("nc", "backbone", "head", "scale", "scales", "depth_multiple", "width_multiple", "reg_max")
+_SAID = ("nc", "backbone", "head", "scale", "scales", "depth_multiple", "width_multiple", "reg_max", "end2end")
 _WORDS = ("nc", "nearest", "bilinear", "None", "True", "False")  # that stand among a layer's settings
 _MOST = 4096  # channels, or whatever a layer counts
 _MOST_ROWS = 200

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from pipeline.errors import ModelError
+from pipeline.models.onnx_detector import network_of_onnx, read_onnx_detector
 from pipeline.models.ultralytics_library import VERSION, first_line, load_network, require_safe, ultralytics
 from pipeline.training.detector_settings import OF_WEIGHTS
 from pipeline.training.narrowing import is_wider, narrow
@@ -90,8 +90,8 @@ def start_from(network: Any, weights: Path, *, seed: int) -> int:
 def read_detector(weights: Path) -> tuple[Any, Mapping[str, torch.Tensor]]:
     """What ultralytics builds the network in a .pt or an .onnx of ours from, and its numbers. Raises ModelError."""
     if weights.suffix.lower() == ".onnx":
-        state, described, _ = _read_onnx(weights)
-        return described, state
+        found = read_onnx_detector(weights)
+        return found.described, found.state
     network = load_network(weights)
     return getattr(network, "yaml", None), network.state_dict()
 
@@ -99,32 +99,11 @@ def read_detector(weights: Path) -> tuple[Any, Mapping[str, torch.Tensor]]:
 def _plan_of(weights: Path) -> Any:
     """What ultralytics builds the network in a .pt or an .onnx of ours from. Raises ModelError."""
     if weights.suffix == ".onnx":
-        return _read_onnx(weights)[1]
+        return read_onnx_detector(weights).described
     plan = getattr(load_network(weights), "yaml", None)
     if not isinstance(plan, dict):
         raise ModelError(f"{weights} does not say its architecture; name it with --architecture")
     return deepcopy(plan)
-
-
-def _read_onnx(weights: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[int, str]]:
-    """State, architecture and names of the classes. Raises ModelError."""
-    from pipeline.training.onnx_weights import read_weights
-
-    state, metadata = read_weights(weights)
-    described, held = (yaml.safe_load(metadata.get(key, "")) for key in ("architecture", "names"))
-    if not isinstance(described, dict) or not isinstance(held, dict):
-        raise ModelError(f"{weights} does not say its architecture; of detectors, those of `sightline export` do")
-    return state, described, held
-
-
-def network_of_onnx(weights: Path) -> Any:
-    """The network in an ONNX file of ours that says its architecture, its weights in it. Raises ModelError."""
-    state, described, held = _read_onnx(weights)
-    source = ultralytics.nn.tasks.DetectionModel(described, nc=len(held), verbose=False)
-    source.names = held
-    shapes = {name: tensor.shape for name, tensor in source.state_dict().items()}
-    source.load_state_dict({name: t for name, t in state.items() if shapes.get(name) == t.shape}, strict=False)
-    return source
 
 
 def freeze(network: Any, modules: int) -> None:

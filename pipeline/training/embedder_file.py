@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pipeline.errors import ModelError
 from pipeline.models.inputs import recipe_text
+from pipeline.models.onnx_weights import load_weights, read_weights
 from pipeline.training.embedder_network import EmbedderNetwork, EmbedderPlan
 from pipeline.training.embedding import RECIPE
 from pipeline.training.network_digest import network_digest
 from pipeline.training.onnx_export import IMAGES, Graph, to_onnx
-from pipeline.training.onnx_weights import load_weights, read_weights
 from pipeline.training.tensor_file import fill, read_tensors, tensor_file
 
 ARCHITECTURE = "architecture"  # entry of the metadata

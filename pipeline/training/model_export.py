@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.errors import ConfigError, ModelError, OutputError
 from pipeline.models.compression import open_network, quantized, quantized_onnx, write_ir
 from pipeline.models.label_names import CALIBRATION, calibration_text
-from pipeline.training.onnx_weights import restored, with_metadata
+from pipeline.models.onnx_weights import restored, with_metadata
 from pipeline.training.whole_file import make_folder, write_whole
 from trackers.structures import ImageArray
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from pipeline.errors import ModelError
-from pipeline.training.onnx_weights import put_weights, store_float16
+from pipeline.models.onnx_weights import put_weights, store_float16
 
 OPSET = 17
 IMAGES = "images"  # name of the input

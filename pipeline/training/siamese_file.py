@@ -9,9 +9,9 @@ import torch
 
 from pipeline.errors import ModelError
 from pipeline.models.inputs import UNIT_RGB, recipe_text
+from pipeline.models.onnx_weights import load_weights, read_weights
 from pipeline.training.network_digest import network_digest
 from pipeline.training.onnx_export import assembled
-from pipeline.training.onnx_weights import load_weights, read_weights
 from pipeline.training.siamese_network import (
     SEARCH,
     SEARCH_CELLS,

@@ -15,10 +15,11 @@ from pipeline.errors import ModelError, TrainingError
 from pipeline.models.detector_trunk import DetectorTrunk
 from pipeline.models.mask_rcnn import MaskRcnnPlan, light_mask_rcnn
 from pipeline.models.mask_rcnn_file import read_light
+from pipeline.models.onnx_detector import network_of_onnx
 from pipeline.models.pyramid import LEVELS
 from pipeline.models.trunk_description import description_of
 from pipeline.models.ultralytics_library import ultralytics
-from pipeline.training.detector_network import build_network, checkpoint_of, network_of_onnx, read_detector
+from pipeline.training.detector_network import build_network, checkpoint_of, read_detector
 from pipeline.training.mask_rcnn_file import to_safetensors
 from pipeline.training.mask_rcnn_start import starting_point
 from tests.unit.models.lively_mask_rcnn import TRUNK

@@ -11,9 +11,9 @@ import pytest
 from pipeline import build
 from pipeline.bundled_models import resolved
 from pipeline.errors import ModelError
+from pipeline.models.onnx_weights import with_metadata
 from pipeline.models.siamese_onnx import open_siamese
 from pipeline.target_settings import SiameseSettings
-from pipeline.training.onnx_weights import with_metadata
 from tests.unit.trackers.target_scenes import moving
 from trackers.geometry import iou_pairs
 from trackers.targets import LOST_SCORE

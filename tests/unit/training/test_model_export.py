@@ -16,6 +16,7 @@ from pipeline.config import load_settings
 from pipeline.errors import ConfigError, ModelError, OutputError
 from pipeline.models.base import Detector, Embedder
 from pipeline.models.inputs import UNIT_RGB, to_batch, to_blob
+from pipeline.models.onnx_weights import read_weights
 from pipeline.models.openvino_core import core
 from pipeline.models.ultralytics_library import load_network
 from pipeline.training.detector_network import build_network, checkpoint_of, start_from
@@ -23,7 +24,6 @@ from pipeline.training.embedder_file import to_safetensors
 from pipeline.training.embedder_network import EmbedderNetwork, EmbedderPlan
 from pipeline.training.embedding import embedded
 from pipeline.training.model_export import ModelFormat, Precision, export_model, plain_form, task_of
-from pipeline.training.onnx_weights import read_weights
 from trackers.structures import Detections, Frame, ImageArray
 
 NAMES = ("person", "vehicle", "bicycle")

@@ -10,8 +10,8 @@ import torch
 
 from pipeline.bundled_models import resolved
 from pipeline.errors import ModelError
+from pipeline.models.onnx_weights import read_weights
 from pipeline.models.siamese_onnx import open_siamese
-from pipeline.training.onnx_weights import read_weights
 from pipeline.training.siamese_file import (
     digest_of,
     read_siamese,

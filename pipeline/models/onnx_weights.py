@@ -15,7 +15,7 @@ from pipeline.errors import ModelError
 if TYPE_CHECKING:
     import onnx
 
-_COUNTER = "num_batches_tracked"  # of batch norm; counts steps of a training, and is in no file
+COUNTER = "num_batches_tracked"  # of batch norm; counts steps of a training, and is in no file
 _FLOAT, _FLOAT16 = 1, 10  # TensorProto.DataType (onnx.proto)
 _LARGEST = float(np.finfo(np.float16).max)
 
@@ -44,7 +44,7 @@ def load_weights(network: torch.nn.Module, path: Path) -> dict[str, str]:
     Raises ModelError where it is no such file, or a tensor is missing or of another shape.
     """
     state, metadata = read_weights(path)
-    wanted = {name: tensor for name, tensor in network.state_dict().items() if not name.endswith(_COUNTER)}
+    wanted = {name: tensor for name, tensor in network.state_dict().items() if not name.endswith(COUNTER)}
     wrong = [name for name, tensor in wanted.items() if name not in state or state[name].shape != tensor.shape]
     if wrong:
         raise ModelError(

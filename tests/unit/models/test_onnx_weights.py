@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from pipeline.errors import ModelError
+from pipeline.models.onnx_weights import load_weights, read_weights
 from pipeline.models.openvino_core import core
 from pipeline.training.onnx_export import Graph, to_onnx
-from pipeline.training.onnx_weights import load_weights, read_weights
 
 GRAPH = Graph((16, 16), "features", {"images": {0: "batch", 2: "height", 3: "width"}, "features": {0: "batch"}})
 
