@@ -72,8 +72,10 @@ class MotionSettings(Section):
 class DetectorSettings(Section):
     """Which network finds objects, and which of its boxes are used."""
 
-    backend: Literal["auto", "openvino", "onnx", "ultralytics", "torchvision", "motion"] = Field(
-        "auto", description="auto: by the weights file; .xml and .onnx run in OpenVINO, .pt and .yaml in ultralytics"
+    backend: Literal["auto", "openvino", "onnx", "torch", "ultralytics", "torchvision", "motion"] = Field(
+        "auto",
+        description="auto: by the weights file: .xml and .onnx run in OpenVINO, .pt and .yaml in ultralytics; on an "
+        "NVIDIA card an .onnx of `sightline export` in torch",
     )
     weights: Weights | None = Field(
         None,
@@ -116,7 +118,11 @@ class DetectorSettings(Section):
         "auto: the fastest the device is good at in 16 or 32 bits, for the bundled detector in new runs also in 8; "
         "f32: the same everywhere",
     )
-    device: str = Field("CPU", description="as the backend names it: CPU, GPU, cuda:0")
+    device: str = Field(
+        "auto",
+        description="auto: an NVIDIA card where torch has one and the network runs in torch, else the CPU; or as the "
+        "backend names it: CPU, CUDA, CUDA:1, of openvino GPU",
+    )
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
     motion: MotionSettings = MotionSettings()
     light: LightSettings = LightSettings()
@@ -135,7 +141,7 @@ class DetectorSettings(Section):
 
     @model_validator(mode="after")
     def _needs_weights(self) -> DetectorSettings:
-        if self.weights is None and self.backend in ("openvino", "onnx", "ultralytics"):
+        if self.weights is None and self.backend in ("openvino", "onnx", "torch", "ultralytics"):
             raise ValueError(f"backend {self.backend} needs weights; set detector.weights to a file")
         if self.weights is not None and self.backend == "motion":
             raise ValueError(
@@ -181,7 +187,7 @@ class EmbedderSettings(Section):
         description="arithmetic of openvino, torchvision (auto, f32, bf16); int8: of the file NAME-int8 beside NAME; "
         "auto: the fastest the device is good at in 16 or 32 bits, f32: the same everywhere",
     )
-    device: str = Field("CPU", description="as the backend names it")
+    device: str = Field("auto", description="as of the detector; those of openvino run on the CPU by themselves")
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
 
     @model_validator(mode="after")

@@ -57,7 +57,7 @@ class SegmenterSettings(Section):
     precision: Literal["auto", "f32", "bf16", "f16"] = Field(
         "auto", description="arithmetic; auto: the fastest the device is good at, f32: the same everywhere"
     )
-    device: str = Field("CPU", description="as the backend names it: CPU, GPU, CUDA")
+    device: str = Field("auto", description="auto: an NVIDIA card where torch has one, else the CPU; CPU, CUDA, CUDA:1")
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
 
     @property

@@ -177,6 +177,7 @@ READS_SETTINGS = {
     "pipeline.building.asks",
     "pipeline.building.explaining",
     "pipeline.building.models",
+    "pipeline.building.places",
     "pipeline.building.schedules",
     "pipeline.building.sources",
     "pipeline.building.targets",

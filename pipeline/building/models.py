@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.building.places import detector_place, embedder_place
 from pipeline.bundled_models import bundled_name, resolved
 from pipeline.config import DetectorSettings, EmbedderSettings
 from pipeline.detector_settings import FusionSettings, LightSettings
@@ -155,16 +156,19 @@ def said_of(known: Fetched, settings: NamesModel) -> dict[str, Any]:
     return said
 
 
-def settled(settings: DetectorSettings, *, best_in_bytes: bool | None = None) -> DetectorSettings:
-    """The settings for a new run: 8 bits in place of `auto` where the processor is best in them.
+def settled(
+    settings: DetectorSettings, *, best_in_bytes: bool | None = None, cuda: bool | None = None
+) -> DetectorSettings:
+    """The settings for a new run: 8 bits in place of `auto` where it runs on a processor that is best in them.
 
-    Only of the detector that comes with Sightline: how little they cost is on its card. What is stored of a run is not
-    settled again, so that it means the same network everywhere. `best_in_bytes`: of the processor, None: asked.
+    Only of the detectors that come with Sightline: how little they cost is on their cards. What is stored of a run is
+    not settled again, so that it means the same network everywhere. `best_in_bytes`: of the processor, `cuda`: whether
+    there is an NVIDIA card; None: asked.
     """
     free = settings.precision == "auto" and settings.backend in ("auto", "openvino") and settings.fuse is None
     weights = Path(resolved(settings.weights or ""))
     ours = bundled_name(weights) is not None and bytes_beside(weights).is_file()
-    if not (free and ours and settings.device.upper() == "CPU"):
+    if not (free and ours and detector_place(settings, "detector.weights", cuda=cuda).device.upper() == "CPU"):
         return settings
     if best_in_bytes is None:
         from pipeline.models import processor
@@ -175,11 +179,11 @@ def settled(settings: DetectorSettings, *, best_in_bytes: bool | None = None) ->
 
 def _whole_detector(settings: DetectorSettings, setting: str, use: Use) -> Detector:
     """The detector with all its classes."""
-    weights = settings.weights or ""
-    limits, common = settings.model_dump(include=_LIMITS), settings.model_dump(include=_COMMON)
-    backend = _detector_backend(settings, setting)
-    _refuse_precision(backend, settings.precision, setting)
-    match backend:
+    weights, place = settings.weights or "", detector_place(settings, setting)
+    placed = settings.model_copy(update={"device": place.device})
+    limits, common = placed.model_dump(include=_LIMITS), placed.model_dump(include=_COMMON)
+    _refuse_precision(place.backend, settings.precision, setting)
+    match place.backend:
         case "motion":
             from pipeline.models.motion import MotionDetector
 
@@ -189,7 +193,17 @@ def _whole_detector(settings: DetectorSettings, setting: str, use: Use) -> Detec
 
             return YoloDetector(weights, input_size=settings.input_size, **common)
         case "torchvision":
-            return torchvision_detector(settings)
+            return torchvision_detector(placed)
+        case "torch":
+            from pipeline.models import torch_detector
+
+            return torch_detector.open_detector(
+                weights,
+                input_size=settings.input_size,
+                letterbox=Letterbox(settings.letterbox),
+                precision=settings.precision,
+                **common,
+            )
         case "onnx":
             from pipeline.models import onnx_models
 
@@ -226,10 +240,10 @@ def torchvision_detector(settings: DetectorSettings) -> TorchvisionDetector | Ma
 def _whole_embedder(settings: EmbedderSettings, setting: str, parallel: int) -> Embedder | None:
     """The embedder for all detections."""
     weights, recipe = settings.weights or "", _recipe(settings)
-    common = settings.model_dump(include={"device", "threads"})
-    backend = _embedder_backend(settings, setting)
-    _refuse_precision(backend, settings.precision, setting)
-    match backend:
+    place = embedder_place(settings, setting)
+    common: dict[str, Any] = {"device": place.device, "threads": settings.threads}
+    _refuse_precision(place.backend, settings.precision, setting)
+    match place.backend:
         case "none":
             return None
         case "colour":
@@ -271,47 +285,6 @@ def _refuse_precision(backend: str, precision: str, setting: str) -> None:
             f"{setting}: {backend} computes in the numbers that the file has, and not in {precision} by order; remove "
             f"the precision, or export the model (sightline export --precision {precision}) and let OpenVINO run it"
         )
-
-
-def _detector_backend(settings: DetectorSettings, setting: str) -> str:
-    if settings.backend != "auto":
-        return settings.backend
-    if settings.weights is None:
-        raise ConfigError(
-            "no detector is chosen; set detector.weights to a file (.xml, .onnx, .pt, .safetensors), or "
-            "detector.backend to motion (fixed camera, no weights) or torchvision"
-        )
-    match Path(settings.weights).suffix.lower():
-        case ".xml" | ".onnx":
-            return "openvino"
-        case ".pt" | ".yaml" | ".yml":
-            return "ultralytics"
-        case ".safetensors":
-            return "torchvision"
-        case suffix:
-            raise ConfigError(
-                f"{setting} {settings.weights}: no backend is known for {suffix or 'a file without suffix'}; use "
-                f".xml, .onnx, .pt, .yaml or .safetensors{_or_say('detector', setting)}"
-            )
-
-
-def _embedder_backend(settings: EmbedderSettings, setting: str) -> str:
-    if settings.backend != "auto":
-        return settings.backend
-    if settings.weights is None:
-        return "none"
-    suffix = Path(settings.weights).suffix.lower()
-    if suffix not in (".xml", ".onnx"):
-        raise ConfigError(
-            f"{setting} {settings.weights}: no backend is known for {suffix or 'a file without suffix'}; use .xml or "
-            f".onnx{_or_say('embedder', setting)}"
-        )
-    return "openvino"
-
-
-def _or_say(section: str, setting: str) -> str:
-    """What else helps where the setting has a backend beside it."""
-    return f", or set {section}.backend" if setting == f"{section}.weights" else ""
 
 
 def _recipe(settings: EmbedderSettings) -> Recipe | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.building.models import named, said_of
+from pipeline.building.places import device_for
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.base import Detector, Segmenter
 from pipeline.models.catalogued import CataloguedSegmenter
@@ -38,8 +40,10 @@ def segmenter(settings: SegmenterSettings, classes: Sequence[str]) -> Segmenter 
 def _whole_segmenter(settings: SegmenterSettings, classes: Sequence[str]) -> Segmenter:
     """The segmenter of all boxes."""
     weights = settings.weights or ""
-    common = settings.model_dump(include={"batch", "device", "threads"})
-    match _backend(settings):
+    backend = _backend(settings)
+    device = device_for(backend, settings.device, settings.weights)
+    common: dict[str, Any] = {"batch": settings.batch, "device": device, "threads": settings.threads}
+    match backend:
         case "torchvision":
             from pipeline.models import mask_rcnn_models
 

@@ -52,7 +52,12 @@ class OnnxSession:
                 f"{self.file.path} does not take one float picture (n, 3, height, width); it is no detector or embedder"
             )
         precision, self.dtype = _INPUTS[inputs[0].type]
-        used = self.session.get_providers()[0].removesuffix("ExecutionProvider")
+        if self.session.get_providers()[0] != provider:  # it takes the CPU in silence where a library is missing
+            raise ModelError(
+                f"ONNX Runtime cannot use {device} for {self.file.path}: a library that {provider} needs cannot be "
+                "loaded; install what its release asks for (CUDA, cuDNN), or use device CPU"
+            )
+        used = provider.removesuffix("ExecutionProvider")
         self.runtime = f"{BACKEND} {used} {precision}"
 
     @property
@@ -178,12 +183,12 @@ def _card(
 
 
 def _provider(device: str) -> str:
-    if device not in _PROVIDERS:
+    provider = _PROVIDERS.get(device.upper())
+    if provider is None:
         raise ModelError(f"device {device!r} is unknown to backend 'onnx'; use one of {', '.join(_PROVIDERS)}")
-    present = ort.get_available_providers()
-    if _PROVIDERS[device] not in present:
-        raise ModelError(f"this ONNX Runtime has no {_PROVIDERS[device]}; install onnxruntime-gpu or use device CPU")
-    return _PROVIDERS[device]
+    if provider not in ort.get_available_providers():
+        raise ModelError(f"this ONNX Runtime has no {provider}; install onnxruntime-gpu or use device CPU")
+    return provider
 
 
 def _shape(port: Any) -> tuple[int | None, ...]:

@@ -168,7 +168,10 @@ def require_device(device: str) -> None:
     """Raise ModelError where OpenVINO does not see it."""
     present = core().available_devices
     if device != "AUTO" and not any(name.split(".")[0] == device for name in present):
-        raise ModelError(f"OpenVINO has no device {device!r} here; it sees {', '.join(present)}")
+        nvidia = (
+            "; for an NVIDIA card give a .pt, or an .onnx of `sightline export`" if "CUDA" in device.upper() else ""
+        )
+        raise ModelError(f"OpenVINO has no device {device!r} here; it sees {', '.join(present)}{nvidia}")
 
 
 def _actual_precision(compiled: Any) -> str:

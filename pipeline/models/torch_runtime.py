@@ -30,7 +30,7 @@ class TorchRuntime:
         """
         if precision not in PRECISIONS:
             raise ModelError(f"precision {precision!r} is unknown to torch's networks; use {', '.join(PRECISIONS)}")
-        place = _device(device)
+        place = torch_device(device)
         if threads > 0:
             torch.set_num_threads(threads)
         short = precision == "bf16" or (precision == "auto" and computes_bfloat16(place))
@@ -94,11 +94,13 @@ def computes_bfloat16(device: torch.device) -> bool:
     return has_bfloat_units()  # torch says it itself only in its latest versions
 
 
-def _device(name: str) -> torch.device:
-    """What a setting calls CPU or CUDA."""
-    match name.upper():
-        case "CPU":
-            return torch.device("cpu")
-        case "CUDA" if torch.cuda.is_available():
-            return torch.device("cuda")
-    raise ModelError(f"torch has no device {name!r} here; use CPU" + (" or CUDA" if torch.cuda.is_available() else ""))
+def torch_device(name: str) -> torch.device:
+    """What a setting calls CPU, CUDA or CUDA:1. Raises ModelError where it is not there."""
+    kind, _, number = name.upper().partition(":")
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "CPU" and not number:
+        return torch.device("cpu")
+    if kind == "CUDA" and (number or "0").isdecimal() and int(number or 0) < cards:
+        return torch.device("cuda", int(number or 0))
+    known = ["CPU", *(f"CUDA:{card}" for card in range(cards))]
+    raise ModelError(f"torch has no device {name!r} here; use {' or '.join(known)}")

@@ -14,6 +14,7 @@ from pipeline.models import files, label_names
 from pipeline.models.base import ModelCard
 from pipeline.models.inputs import Placement
 from pipeline.models.prototypes import enlarged
+from pipeline.models.torch_runtime import torch_device
 from pipeline.models.ultralytics_library import VERSION, first_line, require_safe, ultralytics
 from trackers.structures import Detections, FloatArray, Frame, Masks
 
@@ -58,7 +59,7 @@ class YoloDetector:
             raise ModelError(
                 f"backend {BACKEND!r} runs ONNX files on the CPU; use backend 'onnx' for device {device!r}"
             )
-        self._device = _device(device)
+        self._device = torch_device(device)
         if threads > 0:
             torch.set_num_threads(threads)
         self._model = _load(file)
@@ -174,12 +175,3 @@ def _same_size(frames: Sequence[Frame], limit: int) -> Iterator[list[Frame]]:
         run.append(frame)
     if run:
         yield run
-
-
-def _device(name: str) -> torch.device:
-    match name.upper():
-        case "CPU":
-            return torch.device("cpu")
-        case "CUDA" if torch.cuda.is_available():
-            return torch.device("cuda:0")
-    raise ModelError(f"torch has no device {name!r} here; use CPU" + (" or CUDA" if torch.cuda.is_available() else ""))

@@ -27,6 +27,7 @@ SECONDS = 3.0
 STREAMS = 3  # at once, to see what each one more takes
 CROWDS = (5, 50)  # objects, for the tracker
 _CROWD_FRAMES = 60
+_NO_NETWORK = ("motion", "none", "colour")
 _WARM_UP = 20
 _WALKERS = 30
 _SCENE_SECONDS, _FROM_SECOND = 40.0, 20.0  # in the middle of a scene there are people from the first frame on
@@ -41,7 +42,7 @@ def measure(config: str, overrides: Sequence[str], *, size: tuple[int, int], tol
     `told`: what is being done. Raises ConfigError where a network does not run on processors or a run fails.
     """
     settings = load_settings(config, overrides)
-    _require_processors(settings)
+    overrides = [*overrides, *_on_processors(settings)]
     if waits_for_looks(settings.tracker):  # which cameras cannot
         overrides = [*overrides, "tracker.between=flow"]
     with tempfile.TemporaryDirectory(prefix="sightline-size-") as scratch:
@@ -159,10 +160,15 @@ def _dimension(settings: Settings) -> int:
     return 256 if described and settings.embedder.backend != "none" else 0
 
 
-def _require_processors(settings: Settings) -> None:
+def _on_processors(settings: Settings) -> list[str]:
+    """What keeps networks off a graphics card that is there. Raises ConfigError where the settings want it."""
+    overrides = []
     for name, section in (("detector", settings.detector), ("embedder", settings.embedder)):
-        if section.device.lower() != "cpu":
+        if section.device == "auto" and section.backend not in _NO_NETWORK:
+            overrides.append(f"{name}.device=CPU")
+        elif section.device.lower() not in ("auto", "cpu"):
             raise ConfigError(
                 f"{name}.device is {section.device}: only what processors take is measured; use `sightline benchmark "
                 "pipeline` to see what a graphics card holds"
             )
+    return overrides
