@@ -103,14 +103,17 @@ def stored_values(kept: Mapping[str, Any], database: str) -> dict[str, Any]:
     }
     values["store"] = {**values.get("store", {}), "database": database}
     defaults = Settings().model_dump(mode="json")
-    for section in (
-        "detector",
-        "segmenter",
-        "embedder",
-    ):  # they refuse what their backend does not look at, also said by default
+    for section in ("detector", "segmenter", "embedder"):
         said = values.get(section, {})
-        values[section] = {key: value for key, value in said.items() if value != defaults[section].get(key)}
+        usual = defaults[section] | ({"device": said.get("device")} if _has_no_network(said) else {})
+        # they refuse what their backend does not look at, also said by default, or by the default of another version
+        values[section] = {key: value for key, value in said.items() if value != usual.get(key)}
     return values
+
+
+def _has_no_network(section: Mapping[str, Any]) -> bool:
+    """Whether a stored section names none: motion, colour, no segmenter."""
+    return section.get("weights") is None and section.get("backend") != "torchvision"
 
 
 def stored_scores(kept: Mapping[str, Any]) -> Calibration | None:

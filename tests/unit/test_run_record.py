@@ -37,6 +37,14 @@ def test_stored_settings_are_the_same(config: str) -> None:
     assert differences(record.settings, same.settings) == []
 
 
+@pytest.mark.parametrize("config", ["default", "motion"])
+def test_runs_of_versions_that_took_the_processor_by_themselves_are_read(config: str) -> None:
+    kept = run_record(load_settings(config), FakeDetector(), FakeEmbedder(), Outputs()).settings
+    older = kept | {name: kept[name] | {"device": "CPU"} for name in ("detector", "segmenter", "embedder")}
+    again = stored_settings(older, "x.db")
+    assert (again.detector.device, again.segmenter.device) == ("auto" if config == "motion" else "CPU", "auto")
+
+
 def test_the_databases_password_is_not_kept() -> None:
     settings = load_settings("default", ["store.database=postgresql://me:geheim@host/db"])
     record = run_record(settings, FakeDetector(), None, Outputs())
