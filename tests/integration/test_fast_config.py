@@ -1,4 +1,4 @@
-"""`--config fast` looks at a quarter of the frames, `--config light` at all with a narrower detector, and both track well."""
+"""`--config fast` looks at a quarter of the frames, `--config light` at all with a narrower detector: both do well."""
 
 from __future__ import annotations
 
