@@ -199,6 +199,7 @@ def _whole_detector(settings: DetectorSettings, setting: str, use: Use) -> Detec
 
             return torch_detector.open_detector(
                 weights,
+                decoder=settings.decoder,
                 input_size=settings.input_size,
                 letterbox=Letterbox(settings.letterbox),
                 precision=settings.precision,

@@ -81,7 +81,7 @@ def _of_onnx(settings: DetectorSettings, cuda: bool | None) -> Place:
     wished = _names_card(settings.device)
     if not (wished or (settings.device == AUTO and _cuda(cuda))):
         return Place("openvino", device_for("openvino", settings.device, settings.weights))
-    if settings.precision in _PRECISIONS_OF_TORCH and settings.decoder is None and _says_architecture(settings):
+    if settings.precision in _PRECISIONS_OF_TORCH and _says_architecture(settings):
         return Place("torch", settings.device if wished else "CUDA")
     if wished:
         return Place("onnx", settings.device)

@@ -76,6 +76,7 @@ class TorchNetwork:
 def open_detector(
     weights: str | Path,
     *,
+    decoder: str | None = None,
     classes: Sequence[str] | None = None,
     input_size: tuple[int, int] | None = None,
     letterbox: Letterbox = Letterbox.FULL,
@@ -104,7 +105,7 @@ def open_detector(
     embedded = label_names.embedded_names(file.metadata, file.path)
     hints = Hints(len(classes or embedded) or None, label_names.suppresses(file.metadata))
     shape = _shape(network, size, running)
-    found = decoders.choose([TensorSpec("output0", shape)], size, form=None, hints=hints, name=file.path.name)
+    found = decoders.choose([TensorSpec("output0", shape)], size, form=decoder, hints=hints, name=file.path.name)
     names = label_names.class_names(file.stem, explicit=classes, embedded=embedded, count=found.class_count)
     looks = TorchNetwork(network, found.recipe, running, batch=batch)
 
