@@ -70,7 +70,7 @@ def test_a_file_of_torchvisions_form_gives_torchvisions_results(
     torch.save(faster_state, path)
     theirs = torchvision.models.get_model(FASTER, weights=weights, box_score_thresh=0.0).eval()
     assert any(isinstance(module, FrozenBatchNorm2d) for module in theirs.modules())
-    ours = TorchvisionDetector(FASTER, weights=path, min_score=0.0, max_detections=100)
+    ours = TorchvisionDetector(FASTER, weights=path, min_score=0.0, max_detections=100, precision="f32")
     picture = noise()
     with torch.inference_mode():
         expected = theirs([torch.from_numpy(picture.image[..., ::-1].copy()).permute(2, 0, 1) / 255])[0]
@@ -202,7 +202,7 @@ def test_a_backbone_keeps_its_weights_without_the_head(tmp_path: Path) -> None:
         torch.manual_seed(99)
         model = torchvision.models.resnet18(weights=None).eval()
     torch.save(model.state_dict(), path)
-    embedder = open_embedder("resnet18", weights=path, input_size=(64, 32))
+    embedder = open_embedder("resnet18", weights=path, input_size=(64, 32), precision="f32")
     one = Detections(np.array([[0, 0, 96, 64]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
     model.fc = torch.nn.Identity()
     picture = noise(width=32)
