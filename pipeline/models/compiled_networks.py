@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import openvino as ov
 from filelock import FileLock
 from platformdirs import user_cache_path
 
 from pipeline.models.openvino_core import core
+from pipeline.models.openvino_library import ov
 from pipeline.models.processor import flags_digest
 
 VARIABLE = "SIGHTLINE_COMPILED"  # environment: the folder; empty: nothing is kept

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 
 from pipeline.errors import ModelError
 from pipeline.models import decoders, files, label_names
@@ -19,6 +18,7 @@ from pipeline.models.decoders import Hints
 from pipeline.models.embed import feature_length
 from pipeline.models.inputs import IMAGENET, PLAIN, Recipe, embedded_recipe, recipe_text, to_batch, to_blob
 from pipeline.models.openvino_core import signal_stack_kept
+from pipeline.models.openvino_library import ov
 from pipeline.models.openvino_models import (
     find_input_size,
     output_specs,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 
 from pipeline.errors import ModelError
 from pipeline.models.inputs import UNIT_RGB, embedded_recipe
+from pipeline.models.openvino_library import ov
 from pipeline.models.openvino_models import read_model, set_size
 from pipeline.models.openvino_network import OpenVinoNetwork
 from trackers.structures import FloatArray, ImageArray

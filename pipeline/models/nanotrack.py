@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
-from openvino import opset13
 from scipy.special import expit
 
 from pipeline.errors import ModelError
 from pipeline.models import files
 from pipeline.models.inputs import PLAIN
 from pipeline.models.openvino_core import core
+from pipeline.models.openvino_library import opset13, ov
 from pipeline.models.openvino_models import set_size
 from pipeline.models.openvino_network import OpenVinoNetwork
 from pipeline.models.pair_network import PairNetwork

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-import openvino as ov
+from pipeline.models.openvino_library import ov
 
 
 @cache

@@ -8,8 +8,6 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-import openvino as ov
-
 from pipeline.errors import ModelError
 from pipeline.models import decoders, files, label_names
 from pipeline.models.base import USUAL_SHAPE, ModelCard
@@ -18,6 +16,7 @@ from pipeline.models.embed import NetworkEmbedder, feature_length
 from pipeline.models.inputs import IMAGENET, PLAIN, STRIDE, Fit, Letterbox, Recipe, embedded_recipe, tight_size
 from pipeline.models.network import Looking, NetworkDetector
 from pipeline.models.openvino_core import core
+from pipeline.models.openvino_library import ov
 from pipeline.models.openvino_network import (
     BACKEND,
     OpenVinoNetwork,

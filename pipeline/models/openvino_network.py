@@ -8,12 +8,12 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-import openvino as ov
 
 from pipeline.errors import ModelError
 from pipeline.models.compiled_networks import compiled_networks
 from pipeline.models.inputs import Recipe
 from pipeline.models.openvino_core import core
+from pipeline.models.openvino_library import ov
 from trackers.structures import FloatArray, ImageArray
 
 BACKEND = "openvino"

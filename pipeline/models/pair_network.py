@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import openvino as ov
 
 from pipeline.errors import ModelError
 from pipeline.models.compiled_networks import compiled_networks
+from pipeline.models.openvino_library import ov
 from trackers.structures import FloatArray
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 
 from pipeline.errors import ModelError
 from pipeline.models import files
 from pipeline.models.inputs import UNIT_RGB, Recipe, embedded_recipe
 from pipeline.models.openvino_core import core
+from pipeline.models.openvino_library import ov
 from pipeline.models.openvino_network import OpenVinoNetwork
 from pipeline.models.pair_network import PairNetwork
 from trackers.siamese_networks import SiameseNetworks

@@ -10,12 +10,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
-from openvino import opset13 as ops
 
 from pipeline.models.compiled_networks import VARIABLE, CompiledNetworks
 from pipeline.models.openvino_core import core
+from pipeline.models.openvino_library import opset13, ov
 from tests.conftest import ROOT
 from tests.promptness import allowed
 
@@ -60,7 +59,7 @@ def test_other_shapes_weights_and_precisions_are_other_networks(tmp_path: Path) 
     weights = max((one for one in other.get_ops() if one.get_type_name() == "Constant"), key=lambda one: one.data.size)
     changed = weights.data.copy()
     changed.flat[changed.size // 3] += 0.01
-    weights.output(0).replace(ops.constant(changed).output(0))
+    weights.output(0).replace(opset13.constant(changed).output(0))
     assert not from_folder(kept.compile(other, "CPU", _HINTS))
     assert from_folder(kept.compile(read(), "CPU", _HINTS))
 

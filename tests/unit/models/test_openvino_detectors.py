@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
 
 from pipeline.errors import ModelError
 from pipeline.models.inputs import Letterbox
 from pipeline.models.openvino_core import core
+from pipeline.models.openvino_library import ov
 from pipeline.models.openvino_models import open_detector
 from tests.unit.models.test_network_detectors import NAMES, yolov8_table
 from tests.unit.models.tiny_onnx import brightness_of_any_size, brightness_times, frame

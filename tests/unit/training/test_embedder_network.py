@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
 import torch
 
@@ -14,6 +13,7 @@ from pipeline.config import load_settings
 from pipeline.errors import ModelError
 from pipeline.models.inputs import IMAGENET, PLAIN, UNIT_RGB, embedded_recipe, recipe_text
 from pipeline.models.openvino_core import core
+from pipeline.models.openvino_library import ov
 from pipeline.training.embedder_file import metadata_of, read_embedder, to_onnx_file, to_safetensors
 from pipeline.training.embedder_network import EmbedderNetwork, EmbedderPlan
 from pipeline.training.embedding import embedded
