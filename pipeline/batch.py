@@ -25,7 +25,7 @@ from pipeline.errors import OutputError, SightlineError, StoreError
 from pipeline.loaded_models import Models
 from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome, SourceStart
 from pipeline.processing import Job, Processor, one_line
-from pipeline.run_record import media_folder
+from pipeline.run_record import media_folder, model_keys, require_same_models
 from pipeline.store.database import open_database
 from pipeline.store.states import SourceStatus
 from pipeline.store.writer import Holder, RunWriter
@@ -68,18 +68,19 @@ class WorkerPool:
         writer: RunWriter,
         observer: RunObserver,
         *,
+        models: Mapping[str, list[str]],
         preview: Path | None = None,
         begun: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`writer`: of the run, which this process keeps alive in the store. `preview`: as for Processor. `begun`: as
-        for Models.
+        """`writer`: of the run, which this process keeps alive in the store. `models`: the run's (`model_keys`).
+        `preview`: as for Processor. `begun`: as for Models.
         """
         self._count = workers
         self._settings = _sharing(settings, workers)
         self._writer = writer
         self._observer = observer
         self._preview = preview
-        self._begun = dict(begun)
+        self._begun, self._models = dict(begun), dict(models)
         self._context = multiprocessing.get_context("spawn")  # threads and networks do not survive a fork
         self._workers: list[_Worker] = []
         self._stopped = False
@@ -189,7 +190,8 @@ class WorkerPool:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=_work,
-            args=(theirs, self._settings, self._writer.public_id, self._writer.holder, self._preview, self._begun),
+            args=(theirs, self._settings, self._writer.public_id, self._writer.holder, self._preview),
+            kwargs={"begun": self._begun, "keys": self._models},
             name="sightline worker",
         )
         resource_tracker.ensure_running()  # its start would let the signals through again
@@ -268,9 +270,19 @@ class _Inbox:
 
 
 def _work(
-    pipe: Connection, settings: Settings, run: UUID, holder: Holder, preview: Path | None, begun: dict[str, str]
+    pipe: Connection,
+    settings: Settings,
+    run: UUID,
+    holder: Holder,
+    preview: Path | None,
+    *,
+    begun: dict[str, str],
+    keys: dict[str, list[str]],
 ) -> None:
-    """A worker process. `holder`: the one that started it, and keeps the run alive unless another has taken it over."""
+    """A worker process. `holder`: the one that started it, and keeps the run alive unless another has taken it over.
+
+    `keys`: of the models that it must have.
+    """
     for number in _TO_ALL:
         signal.signal(number, signal.SIG_IGN)
     threads_take_turns()
@@ -283,6 +295,7 @@ def _work(
             try:
                 if processor is None:
                     models = Models.load_for_files(settings, job.shape, begun=begun)
+                    require_same_models(keys, model_keys(*models.cards))
                     processor = Processor(database, writer, settings, models, observer=_Reporter(pipe), preview=preview)
                     processor.register_models()
                     inbox.attend(processor)

@@ -31,7 +31,7 @@ from pipeline.detector_settings import (
 from pipeline.errors import ConfigError
 from pipeline.overrides import put, read_change
 from pipeline.rule_settings import AnalyticsSettings
-from pipeline.section import ImageSize, Names, Seconds, Section, Share, parse
+from pipeline.section import Device, ImageSize, Names, Seconds, Section, Share, parse
 from pipeline.segmenter_settings import SegmenterSettings
 from pipeline.shipped import config_folders
 from pipeline.tracker_settings import DeepSortSettings, TrackerSettings
@@ -89,8 +89,8 @@ class DetectorSettings(Section):
     input_size: ImageSize | None = Field(None, description="height, width in pixels, where the file leaves it open")
     letterbox: Literal["tight", "full"] = Field(
         "tight",
-        description="openvino: tight: pictures are padded as little as the network can do with, so that wide ones take "
-        "less time; full: up to input_size",
+        description="openvino, torch: tight: pictures are padded as little as the network can do with, so that wide "
+        "ones take less time; full: up to input_size",
     )
     min_score: Share = Field(0.1, description="weaker boxes are dropped and not stored")
     nms_iou: Share = Field(0.65, description="of two boxes of a class that overlap more the weaker one is dropped")
@@ -114,11 +114,11 @@ class DetectorSettings(Section):
     budget: BudgetSettings = BudgetSettings()
     precision: Literal["auto", "f32", "bf16", "f16", "int8"] = Field(
         "auto",
-        description="arithmetic of openvino, torchvision (auto, f32, bf16); int8: of the file NAME-int8 beside NAME; "
-        "auto: the fastest the device is good at in 16 or 32 bits, for the bundled detector in new runs also in 8; "
-        "f32: the same everywhere",
+        description="arithmetic of openvino, of torch and torchvision (auto, f32, bf16); int8: on processors, of the "
+        "file NAME-int8 beside NAME; auto: the fastest the device is good at in 16 or 32 bits, for the bundled "
+        "detector in new runs on processors also in 8; f32: the same everywhere",
     )
-    device: str = Field(
+    device: Device = Field(
         "auto",
         description="auto: an NVIDIA card where torch has one and the network runs in torch, else the CPU; or as the "
         "backend names it: CPU, CUDA, CUDA:1, of openvino GPU",
@@ -184,10 +184,10 @@ class EmbedderSettings(Section):
     )
     precision: Literal["auto", "f32", "bf16", "f16", "int8"] = Field(
         "auto",
-        description="arithmetic of openvino, torchvision (auto, f32, bf16); int8: of the file NAME-int8 beside NAME; "
-        "auto: the fastest the device is good at in 16 or 32 bits, f32: the same everywhere",
+        description="arithmetic of openvino, torchvision (auto, f32, bf16); int8: on processors, of the file NAME-int8 "
+        "beside NAME; auto: the fastest the device is good at in 16 or 32 bits, f32: the same everywhere",
     )
-    device: str = Field("auto", description="as of the detector; those of openvino run on the CPU by themselves")
+    device: Device = Field("auto", description="as of the detector; those of openvino run on the CPU by themselves")
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
 
     @model_validator(mode="after")
@@ -258,6 +258,11 @@ class Settings(Section):
 
 
 _Settings = TypeVar("_Settings", bound=Section)
+
+
+def names_network(section: Mapping[str, Any]) -> bool:
+    """Whether what is said of detector, segmenter or embedder names a network: motion, colour and none are none."""
+    return section.get("weights") is not None or section.get("backend") == "torchvision"
 
 
 def digest(value: Mapping[str, Any]) -> str:

@@ -97,11 +97,11 @@ def _devices() -> list[Finding]:
 
 def _openvino_devices() -> Finding:
     subject = "OpenVINO devices"
-    if (problem := _import_problem("openvino")) is not None:
+    if (problem := _import_problem("pipeline.models.openvino_library", package="openvino")) is not None:
         return Finding(subject, Verdict.BAD, problem)
-    import openvino
+    from pipeline.models.openvino_library import ov
 
-    devices = ", ".join(openvino.Core().available_devices)
+    devices = ", ".join(ov.Core().available_devices)
     return Finding(subject, Verdict.GOOD if devices else Verdict.BAD, devices or "none; reinstall openvino")
 
 
@@ -112,7 +112,12 @@ def _cuda() -> Finding:
 
     if not torch.cuda.is_available():
         return Finding("CUDA", Verdict.ABSENT, "no GPU that torch can use; detection runs on the CPU")
+    from pipeline.models.graphics import obstacle
+
     names = ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
+    if (found := obstacle(torch.device("cuda", 0))) is not None:
+        detail = f"{names}; torch cannot compute on the first ({found}), so that detection runs on the CPU"
+        return Finding("CUDA", Verdict.ABSENT, detail)
     return Finding("CUDA", Verdict.GOOD, names)
 
 
@@ -170,12 +175,12 @@ def _shared_memory() -> Finding:
     return Finding("shared memory", Verdict.GOOD, f"a block of {RING >> 20} MiB can be made")
 
 
-def _import_problem(name: str) -> str | None:
-    """Why a library cannot be loaded, None if it can. A broken one fails in its own ways."""
+def _import_problem(name: str, *, package: str | None = None) -> str | None:
+    """Why a module cannot be loaded, None if it can; broken ones fail in their own ways. `package`: what to install."""
     try:
         importlib.import_module(name)
     except (ImportError, OSError, RuntimeError) as error:
-        return f"cannot be loaded: {' '.join(str(error).split())}; run: pip install --force-reinstall {name}"
+        return f"cannot be loaded: {' '.join(str(error).split())}; run: pip install --force-reinstall {package or name}"
     return None
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pipeline import build
 from pipeline.config import DetectorSettings, Settings
-from pipeline.models.base import USUAL_SHAPE, Detector, Embedder, Segmenter, Use
+from pipeline.models.base import USUAL_SHAPE, Detector, Embedder, ModelCard, Segmenter, Use
 from pipeline.schedule import AHEAD
 from pipeline.tracker_settings import calibrated
 
@@ -26,6 +26,11 @@ class Models:
     detector: Detector
     embedder: Embedder | None
     segmenter: Segmenter | None = None
+
+    @property
+    def cards(self) -> list[ModelCard]:
+        """Of all that are there."""
+        return [one.card for one in (self.detector, self.segmenter, self.embedder) if one is not None]
 
     @classmethod
     def load(cls, settings: Settings, use: Use = _ANY_USE, *, describing: int = 1) -> Models:

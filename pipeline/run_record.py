@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from pipeline import build
-from pipeline.config import DetectorSettings, EmbedderSettings, Settings, digest
+from pipeline.config import DetectorSettings, EmbedderSettings, Settings, digest, names_network
 from pipeline.deciding import DETECTOR_WHERE_AND_HOW, WHERE_AND_HOW, as_before
 from pipeline.detector_settings import FusionSettings
+from pipeline.errors import ModelError
 from pipeline.models.base import Detector, Embedder, ModelCard, Segmenter
 from pipeline.outputs import Outputs
 from pipeline.rule_settings import DrawnRule, RuleKind
@@ -32,17 +33,13 @@ DRAWN = "drawn"  # zones and lines that were drawn in the page: source's address
 
 OF_A_SERVICE = ("cameras", "record", "service", "secrets_file", "made_by")  # what a run over files has not
 
+_SECTIONS = {"detect": "detector", "segment": "segmenter", "embed": "embedder"}  # of the settings, by a model's task
 _CHANGES_NOTHING = (
     "engine",
     "store.media",
-    "detector.threads",
-    "segmenter.threads",
-    "embedder.threads",
+    *(f"{section}.{setting}" for section in _SECTIONS.values() for setting in ("device", "threads")),  # MODELS says it
     f"{LICENCES}.",
 )
-
-
-_SECTIONS = {"detect": "detector", "segment": "segmenter", "embed": "embedder"}  # of the settings, by a model's task
 _TOLD_ARITHMETIC = re.compile(r"(?:openvino|torch) \S+ (?:int8\+)?(f32|bf16|f16)")  # runtimes of those that obey
 
 _NamesFile = TypeVar("_NamesFile", DetectorSettings, SegmenterSettings, EmbedderSettings, FusionSettings)
@@ -105,15 +102,10 @@ def stored_values(kept: Mapping[str, Any], database: str) -> dict[str, Any]:
     defaults = Settings().model_dump(mode="json")
     for section in ("detector", "segmenter", "embedder"):
         said = values.get(section, {})
-        usual = defaults[section] | ({"device": said.get("device")} if _has_no_network(said) else {})
+        usual = defaults[section] | ({} if names_network(said) else {"device": said.get("device")})
         # they refuse what their backend does not look at, also said by default, or by the default of another version
         values[section] = {key: value for key, value in said.items() if value != usual.get(key)}
     return values
-
-
-def _has_no_network(section: Mapping[str, Any]) -> bool:
-    """Whether a stored section names none: motion, colour, no segmenter."""
-    return section.get("weights") is None and section.get("backend") != "torchvision"
 
 
 def stored_scores(kept: Mapping[str, Any]) -> Calibration | None:
@@ -160,6 +152,18 @@ def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for key in changed
         if not key.startswith(_CHANGES_NOTHING) and not (key.endswith(".weights") and _same_models(stored, now))
     ]
+
+
+def require_same_models(begun: Mapping[str, list[str]], here: Mapping[str, list[str]]) -> None:
+    """Raises ModelError where another process of a run computes otherwise than the one that began it.
+
+    Both as `model_keys` tells them. So it is where `auto` finds a card full that it found free before.
+    """
+    if told := differences({MODELS: begun}, {MODELS: here}):
+        raise ModelError(
+            f"the networks of a worker are not those of its run: {'; '.join(told)}; where a graphics card is full, "
+            "take fewer workers"
+        )
 
 
 def media_folder(settings: Settings) -> Path:
@@ -319,14 +323,22 @@ def _shown_model(key: Sequence[str]) -> str:
 
 
 def _computed_otherwise(stored: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
-    """What to say of each network that is the same, but runs on another device or in other numbers; by its key."""
+    """What to say of each network that is the same, but runs on another device or in other numbers; by its key.
+
+    In another library, too; not in another version of one, which is told as it is.
+    """
     before, after = stored.get(MODELS, {}), now.get(MODELS, {})
-    return {
-        f"{MODELS}.{task}": f"{MODELS}.{task}: {before[task][0]} ran as {before[task][-1]}, and would now run as "
-        f"{after[task][-1]}, with other results (go on with the processor, device and precision it began with)"
-        for task in before.keys() & after.keys()
-        if before[task][:-1] == after[task][:-1]
-    }
+    told = {}
+    for task in before.keys() & after.keys():
+        name, code, sha256, runtime = before[task]
+        other_name, other_code, other_sha256, other_runtime = after[task]
+        same_library = code.partition(" ")[0] == other_code.partition(" ")[0]
+        if (name, sha256) == (other_name, other_sha256) and (code == other_code or not same_library):
+            told[f"{MODELS}.{task}"] = (
+                f"{MODELS}.{task}: {name} ran as {runtime}, and would now run as {other_runtime}, with other results "
+                "(go on with the processor, device and precision it began with)"
+            )
+    return told
 
 
 def _same_models(stored: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

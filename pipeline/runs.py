@@ -25,6 +25,7 @@ from pipeline.run_plan import Seen, drawn_rules, first_shape, look_at, refuse_un
 from pipeline.run_record import (
     inputs,
     media_folder,
+    model_keys,
     run_record,
     stored_arithmetic,
     stored_drawn,
@@ -248,6 +249,7 @@ class Run:
                 self._settings,
                 writer,
                 self._observer,
+                models=model_keys(*models.cards),
                 preview=preview,
                 begun=self._begun,
             ) as pool:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError
 
 from pipeline.errors import ConfigError
 
@@ -14,6 +14,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 ImageSize = tuple[PositiveInt, PositiveInt]
+Device = Annotated[str, AfterValidator(lambda value: "auto" if value.lower() == "auto" else value)]  # CPU, CUDA:1, auto
 
 
 class Section(BaseModel):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from pipeline.bundled_models import resolved
-from pipeline.section import ImageSize, Names, Seconds, Section, Share
+from pipeline.section import Device, ImageSize, Names, Seconds, Section, Share
 
 _UNUSED = {  # backend -> settings that it does not look at
     "torchvision": {"match_iou"},
@@ -57,7 +57,11 @@ class SegmenterSettings(Section):
     precision: Literal["auto", "f32", "bf16", "f16"] = Field(
         "auto", description="arithmetic; auto: the fastest the device is good at, f32: the same everywhere"
     )
-    device: str = Field("auto", description="auto: an NVIDIA card where torch has one, else the CPU; CPU, CUDA, CUDA:1")
+    device: Device = Field(
+        "auto",
+        description="auto: an NVIDIA card where torch has one and the network runs in torch, else the CPU; CPU, CUDA, "
+        "CUDA:1",
+    )
     threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads, 0: the backend's choice")
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.building.places import detector_place, embedder_place
+from pipeline.building.places import Place, detector_place, embedder_place, opened
 from pipeline.bundled_models import bundled_name, resolved
 from pipeline.config import DetectorSettings, EmbedderSettings
 from pipeline.detector_settings import FusionSettings, LightSettings
@@ -39,6 +39,7 @@ _UNSUPPRESSED = 1000  # boxes a picture that a network gives for suppression beh
 
 _LIMITS = {"min_score", "max_detections"}  # settings that every detector takes
 _COMMON = {*_LIMITS, "classes", "nms_iou", "batch", "device", "threads"}  # and those that every network does
+_RESIZABLE = ("openvino", "torch")  # libraries that give a network of cells another size of input
 
 NamesModel = DetectorSettings | EmbedderSettings | SegmenterSettings
 
@@ -63,7 +64,7 @@ def _sized(settings: DetectorSettings, setting: str, use: Use) -> Detector:
     values = {"schedule": "every", "budget": type(settings.budget)()}
     usual = detector(settings.model_copy(update=values), setting=setting, use=use)
     size = usual.card.input_size
-    if size is None or settings.fuse is not None or "openvino" not in usual.card.runtime:
+    if size is None or settings.fuse is not None or usual.card.version.split()[0] not in _RESIZABLE:
         _LOG.info("%s has one size of input, so a budget chooses the interval alone", usual.card.name)
         return usual
     found, scales = [usual], [1.0]
@@ -179,7 +180,17 @@ def settled(
 
 def _whole_detector(settings: DetectorSettings, setting: str, use: Use) -> Detector:
     """The detector with all its classes."""
-    weights, place = settings.weights or "", detector_place(settings, setting)
+    return opened(
+        settings.device,
+        lambda device: detector_place(settings.model_copy(update={"device": device}), setting),
+        lambda place: _detector_at(place, settings, setting, use),
+        name=settings.weights or settings.architecture,
+        section="detector",
+    )
+
+
+def _detector_at(place: Place, settings: DetectorSettings, setting: str, use: Use) -> Detector:
+    weights = settings.weights or ""
     placed = settings.model_copy(update={"device": place.device})
     limits, common = placed.model_dump(include=_LIMITS), placed.model_dump(include=_COMMON)
     _refuse_precision(place.backend, settings.precision, setting)
@@ -240,8 +251,17 @@ def torchvision_detector(settings: DetectorSettings) -> TorchvisionDetector | Ma
 
 def _whole_embedder(settings: EmbedderSettings, setting: str, parallel: int) -> Embedder | None:
     """The embedder for all detections."""
+    return opened(
+        settings.device,
+        lambda device: embedder_place(settings.model_copy(update={"device": device}), setting),
+        lambda place: _embedder_at(place, settings, setting, parallel),
+        name=settings.weights or settings.architecture,
+        section="embedder",
+    )
+
+
+def _embedder_at(place: Place, settings: EmbedderSettings, setting: str, parallel: int) -> Embedder | None:
     weights, recipe = settings.weights or "", _recipe(settings)
-    place = embedder_place(settings, setting)
     common: dict[str, Any] = {"device": place.device, "threads": settings.threads}
     _refuse_precision(place.backend, settings.precision, setting)
     match place.backend:

@@ -1,18 +1,21 @@
-"""Settings -> which library runs a network, and on which device."""
+"""Settings -> which library runs a network, and on which device; on the processor where a card does not take it."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline.config import DetectorSettings, EmbedderSettings
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ModelError
 
 AUTO = "auto"
 _OF_TORCH = ("torch", "torchvision", "ultralytics")
 _PRECISIONS_OF_TORCH = (AUTO, "f32", "bf16")
 _LOG = logging.getLogger(__name__)
+_Model = TypeVar("_Model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +26,38 @@ class Place:
     device: str  # as that library names it
 
 
+def opened(
+    device: str, place: Callable[[str], Place], opening: Callable[[Place], _Model], *, name: str, section: str
+) -> _Model:
+    """What `opening` makes of a place; of the one on the processor, where `auto` chose a card that does not take it.
+
+    `device`: as it is set. `place`: where the network runs, if that is set. `name`: of the network, `section`: of its
+    settings, for what is said. Raises what `opening` and `place` raise.
+    """
+    chosen = place(device)
+    try:
+        return opening(chosen)
+    except ModelError as error:
+        if device != AUTO or not names_card(chosen.device):
+            raise
+        found = opening(place("CPU"))  # raises what has nothing to do with the card
+        _LOG.warning(
+            "%s runs on the CPU, as the NVIDIA card does not take it: %s; with %s.device=CUDA this would be an error, "
+            "and with %s.device=CPU the card is left alone",
+            name,
+            error,
+            section,
+            section,
+        )
+        return found
+
+
 def detector_place(settings: DetectorSettings, setting: str, *, cuda: bool | None = None) -> Place:
     """Of a detector. `setting`: what names it, for errors. `cuda`: whether there is an NVIDIA card; None: asked.
 
     Raises ConfigError where the settings do not tell, ModelError for an .onnx that is none.
     """
+    _refuse_bytes_on_card(settings, "detector")
     if settings.backend != AUTO:
         return Place(settings.backend, device_for(settings.backend, settings.device, settings.weights, cuda=cuda))
     if settings.weights is None:
@@ -54,6 +84,7 @@ def detector_place(settings: DetectorSettings, setting: str, *, cuda: bool | Non
 
 def embedder_place(settings: EmbedderSettings, setting: str, *, cuda: bool | None = None) -> Place:
     """Of an embedder, likewise."""
+    _refuse_bytes_on_card(settings, "embedder")
     backend: str = settings.backend
     if backend == AUTO and settings.weights is None:
         backend = "none"
@@ -64,7 +95,7 @@ def embedder_place(settings: EmbedderSettings, setting: str, *, cuda: bool | Non
                 f"{setting} {settings.weights}: no backend is known for {suffix or 'a file without suffix'}; use .xml "
                 f"or .onnx{_or_say('embedder', setting)}"
             )
-        backend = "onnx" if suffix == ".onnx" and _names_card(settings.device) else "openvino"
+        backend = "onnx" if suffix == ".onnx" and names_card(settings.device) else "openvino"
     return Place(backend, device_for(backend, settings.device, settings.weights, cuda=cuda))
 
 
@@ -76,32 +107,44 @@ def device_for(backend: str, device: str, weights: str | None, *, cuda: bool | N
     return "CUDA" if reads and _cuda(cuda) else "CPU"
 
 
+def names_card(device: str) -> bool:
+    """Whether it is an NVIDIA card: CUDA, or one of several, CUDA:1."""
+    return device.upper().partition(":")[0] == "CUDA"
+
+
 def _of_onnx(settings: DetectorSettings, cuda: bool | None) -> Place:
-    """On a card in torch where the file says its architecture, else in ONNX Runtime, where that is asked for."""
-    wished = _names_card(settings.device)
+    """On a card in torch where that can run the file, else in ONNX Runtime, where a card is asked for."""
+    wished = names_card(settings.device)
     if not (wished or (settings.device == AUTO and _cuda(cuda))):
         return Place("openvino", device_for("openvino", settings.device, settings.weights))
-    if settings.precision in _PRECISIONS_OF_TORCH and _says_architecture(settings):
+    reason = _why_not_in_torch(settings)
+    if reason is None:
         return Place("torch", settings.device if wished else "CUDA")
     if wished:
+        _LOG.info("%s runs in ONNX Runtime: %s", settings.weights, reason)
         return Place("onnx", settings.device)
-    _LOG.info(
-        "%s runs on the CPU, though there is an NVIDIA card: it does not say its architecture, or is to be computed "
-        "otherwise than torch can; a .pt runs there, and so does an .onnx of `sightline export` in %s",
-        settings.weights,
-        ", ".join(_PRECISIONS_OF_TORCH),
-    )
+    level, advice = logging.WARNING, "give a .pt, or what `sightline export` makes of one, or say detector.device=CPU"
+    if settings.precision not in _PRECISIONS_OF_TORCH:  # as it is wished
+        level, advice = logging.INFO, "detector.precision=auto lets it use the card"
+    _LOG.log(level, "%s runs on the CPU, though there is an NVIDIA card: %s; %s", settings.weights, reason, advice)
     return Place("openvino", "CPU")
 
 
-def _says_architecture(settings: DetectorSettings) -> bool:
-    from pipeline.models.files import inspect
+def _why_not_in_torch(settings: DetectorSettings) -> str | None:
+    """Why torch does not run an .onnx as wished; None where it does. Raises ModelError for a file that is none."""
+    if settings.precision not in _PRECISIONS_OF_TORCH:
+        return f"it is to compute in {settings.precision}, which torch does not"
+    from pipeline.models.onnx_detector import why_not_runnable
 
-    return "architecture" in inspect(settings.weights or "").metadata
+    return why_not_runnable(Path(settings.weights or ""))
 
 
-def _names_card(device: str) -> bool:
-    return device.upper().partition(":")[0] == "CUDA"
+def _refuse_bytes_on_card(settings: DetectorSettings | EmbedderSettings, section: str) -> None:
+    if settings.precision == "int8" and names_card(settings.device):
+        raise ConfigError(
+            f"{section}.precision is int8 and {section}.device {settings.device}, but 8 bits run on processors; remove "
+            "one of the two (a configuration that says int8 is overruled by precision=auto)"
+        )
 
 
 def _cuda(known: bool | None) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.building.models import named, said_of
-from pipeline.building.places import device_for
+from pipeline.building.places import Place, device_for, opened
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models.base import Detector, Segmenter
 from pipeline.models.catalogued import CataloguedSegmenter
@@ -39,11 +39,20 @@ def segmenter(settings: SegmenterSettings, classes: Sequence[str]) -> Segmenter 
 
 def _whole_segmenter(settings: SegmenterSettings, classes: Sequence[str]) -> Segmenter:
     """The segmenter of all boxes."""
-    weights = settings.weights or ""
     backend = _backend(settings)
-    device = device_for(backend, settings.device, settings.weights)
-    common: dict[str, Any] = {"batch": settings.batch, "device": device, "threads": settings.threads}
-    match backend:
+    return opened(
+        settings.device,
+        lambda device: Place(backend, device_for(backend, device, settings.weights)),
+        lambda place: _segmenter_at(place, settings, classes),
+        name=settings.weights or settings.architecture,
+        section="segmenter",
+    )
+
+
+def _segmenter_at(place: Place, settings: SegmenterSettings, classes: Sequence[str]) -> Segmenter:
+    weights = settings.weights or ""
+    common: dict[str, Any] = {"batch": settings.batch, "device": place.device, "threads": settings.threads}
+    match place.backend:
         case "torchvision":
             from pipeline.models import mask_rcnn_models
 

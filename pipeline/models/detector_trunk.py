@@ -14,7 +14,7 @@ from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastL
 from pipeline.errors import ModelError
 from pipeline.models.pyramid import LEVELS, STRIDES
 from pipeline.models.trunk_description import description_of, sources_of
-from pipeline.models.ultralytics_library import first_line, require_safe, ultralytics
+from pipeline.models.ultralytics_library import first_line, require_safe, ultralytics, usual_activation
 
 _LARGEST = 100_000_000  # parameters; the largest detectors of ultralytics have 70 million
 _COUNTER = "num_batches_tracked"  # of batch norm; not every file has it
@@ -107,6 +107,7 @@ class PyramidOnDetector(nn.Module):
 def _built(described: Mapping[str, Any]) -> nn.Module:
     """All layers, with random numbers."""
     require_safe()
-    layers: nn.Module = ultralytics.nn.tasks.parse_model(deepcopy(dict(described)), ch=3, verbose=False)[0]
+    with usual_activation():
+        layers: nn.Module = ultralytics.nn.tasks.parse_model(deepcopy(dict(described)), ch=3, verbose=False)[0]
     ultralytics.utils.torch_utils.initialize_weights(layers)
     return layers

@@ -31,20 +31,22 @@ class OnnxSession:
     """An ONNX file opened by ONNX Runtime, and what its one input expects."""
 
     def __init__(self, weights: str | Path, *, device: str = "CPU", threads: int = 0) -> None:
-        """`device`: CPU or CUDA. `threads`: 0 lets ONNX Runtime choose.
+        """`device`: CPU, CUDA, or one of several cards: CUDA:1. `threads`: 0 lets ONNX Runtime choose.
 
         Raises ModelError where file or device are missing, or where the network does not take one picture.
         """
         self.file = files.inspect(weights)
         self.file.require(files.Form.ONNX, backend=BACKEND)
-        provider = _provider(device)
+        provider, wished = execution_provider(device)
+        if provider not in ort.get_available_providers():
+            raise ModelError(f"this ONNX Runtime has no {provider}; install onnxruntime-gpu or use device CPU")
         options = ort.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
         options.intra_op_num_threads = threads
         try:
-            self.session = ort.InferenceSession(str(self.file.path), options, providers=[provider])
+            self.session = ort.InferenceSession(str(self.file.path), options, providers=[(provider, wished)])
         except Exception as error:  # ONNX Runtime's errors have no common base
-            raise ModelError(f"ONNX Runtime cannot read {self.file.path}: {error}") from error
+            raise ModelError(f"ONNX Runtime cannot open {self.file.path} on {device}: {error}") from error
         inputs = self.session.get_inputs()
         self.shape = _shape(inputs[0]) if len(inputs) == 1 else ()
         if len(self.shape) != 4 or self.shape[1] != 3 or inputs[0].type not in _INPUTS:
@@ -182,13 +184,15 @@ def _card(
     return ModelCard(file.stem, task, version, file.sha256, opened.runtime, input_size, classes, dimension)
 
 
-def _provider(device: str) -> str:
-    provider = _PROVIDERS.get(device.upper())
-    if provider is None:
-        raise ModelError(f"device {device!r} is unknown to backend 'onnx'; use one of {', '.join(_PROVIDERS)}")
-    if provider not in ort.get_available_providers():
-        raise ModelError(f"this ONNX Runtime has no {provider}; install onnxruntime-gpu or use device CPU")
-    return provider
+def execution_provider(device: str) -> tuple[str, dict[str, str]]:
+    """What ONNX Runtime calls CPU, CUDA and CUDA:1, and what it is to be told of it. Raises ModelError for others."""
+    kind, colon, number = device.upper().partition(":")
+    if kind not in _PROVIDERS or (colon and not (kind == "CUDA" and number.isdecimal())):
+        raise ModelError(
+            f"device {device!r} is unknown to backend 'onnx'; use one of {', '.join(_PROVIDERS)}, or of several cards "
+            "CUDA:1"
+        )
+    return _PROVIDERS[kind], {"device_id": number} if number else {}
 
 
 def _shape(port: Any) -> tuple[int | None, ...]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COUNTER = "num_batches_tracked"  # of batch norm; counts steps of a training, and is in no file
 _FLOAT, _FLOAT16 = 1, 10  # TensorProto.DataType (onnx.proto)
+_OF_BYTES = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger")  # operators
 _LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -26,16 +27,41 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     What torch counts while it trains (`num_batches_tracked`) is not there. Raises ModelError where the file is no ONNX
     file, or its weights are not those of a torch network by name.
     """
-    model = _load(path)
-    state = {}
-    for tensor in model.graph.initializer:
-        if tensor.data_type in (_FLOAT, _FLOAT16):
-            state[tensor.name] = torch.from_numpy(_array(tensor).astype(np.float32))
+    model = load_onnx(path)
+    state = state_of(model)
     if not any("." in name for name in state):
         raise ModelError(
             f"{path} does not hold weights by their names in a network; give a file that `sightline export` wrote"
         )
-    return state, {entry.key: entry.value for entry in model.metadata_props}
+    return state, said_by(model)
+
+
+def load_onnx(path: Path) -> onnx.ModelProto:
+    """The file as it is. Raises ModelError where there is none, or it is no ONNX file."""
+    import onnx
+
+    if not path.is_file():
+        raise ModelError(f"no weights file {path}; check the path")
+    try:
+        return onnx.load(str(path))
+    except Exception as error:  # protobuf's errors have no common base with onnx's
+        raise ModelError(f"{path} is not an ONNX file, or it is cut short: {type(error).__name__}") from error
+
+
+def state_of(model: onnx.ModelProto) -> dict[str, torch.Tensor]:
+    """Tensors by name, as float32 where the file stores float16."""
+    kept = [tensor for tensor in model.graph.initializer if tensor.data_type in (_FLOAT, _FLOAT16)]
+    return {tensor.name: torch.from_numpy(_array(tensor).astype(np.float32)) for tensor in kept}
+
+
+def said_by(model: onnx.ModelProto) -> dict[str, str]:
+    """What the file says of itself."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def in_bytes(model: onnx.ModelProto) -> bool:
+    """Whether it computes in 8 bits, so that its weights are rounded, folded and of other names."""
+    return any(node.op_type in _OF_BYTES for node in model.graph.node)
 
 
 def load_weights(network: torch.nn.Module, path: Path) -> dict[str, str]:
@@ -105,7 +131,7 @@ def store_float32(model: onnx.ModelProto) -> None:
 
 def restored(path: Path, *, half: bool) -> bytes:
     """The content of an ONNX file, its weights stored as float16 or as float32. Raises ModelError (NaN, no ONNX)."""
-    model = _load(path)
+    model = load_onnx(path)
     for tensor in model.graph.initializer:
         if tensor.data_type in (_FLOAT, _FLOAT16) and not np.isfinite(_array(tensor)).all():
             raise ModelError(f"{path}: weight {tensor.name} holds numbers that are not finite (NaN)")
@@ -132,17 +158,6 @@ def put_weights(model: onnx.ModelProto, state: dict[str, torch.Tensor]) -> None:
             values = state[tensor.name].detach().cpu().float().numpy()
             assert list(tensor.dims) == list(values.shape), f"{tensor.name}: {tensor.dims} and {values.shape}"
             tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(values), tensor.name))
-
-
-def _load(path: Path) -> onnx.ModelProto:
-    import onnx
-
-    if not path.is_file():
-        raise ModelError(f"no weights file {path}; check the path")
-    try:
-        return onnx.load(str(path))
-    except Exception as error:  # protobuf's errors have no common base with onnx's
-        raise ModelError(f"{path} is not an ONNX file, or it is cut short: {type(error).__name__}") from error
 
 
 def _array(tensor: onnx.TensorProto) -> npt.NDArray[Any]:

@@ -19,8 +19,7 @@ from pipeline.models.decoders import Hints, Limits, TensorSpec
 from pipeline.models.inputs import Letterbox, Recipe, tight_size
 from pipeline.models.network import Looking, NetworkDetector
 from pipeline.models.onnx_detector import network_of_onnx
-from pipeline.models.torch_runtime import TorchRuntime
-from pipeline.models.ultralytics_library import first_line
+from pipeline.models.torch_runtime import TorchRuntime, with_short_weights
 from trackers.structures import FloatArray, ImageArray
 
 BACKEND = "torch"
@@ -36,9 +35,10 @@ class TorchNetwork:
         self._network = network
         self._running = running
         self._rgb = recipe.rgb
-        self._mean, self._scale = (
-            torch.tensor(values, device=running.device).view(1, 3, 1, 1) for values in (recipe.mean, recipe.scale)
-        )
+        with running.failures():
+            self._mean, self._scale = (
+                torch.tensor(values, device=running.device).view(1, 3, 1, 1) for values in (recipe.mean, recipe.scale)
+            )
 
     def infer(self, batch: ImageArray) -> list[FloatArray]:
         """Outputs for (n, H, W, 3) uint8 blue-green-red pictures. Raises ModelError where torch fails."""
@@ -46,7 +46,7 @@ class TorchNetwork:
 
     def infer_each(self, batches: Iterable[ImageArray]) -> Iterator[list[FloatArray]]:
         """Outputs of each batch, in order; a graphics card computes the next one while one is read."""
-        begun: deque[Tensor] = deque()
+        begun: deque[_Coming] = deque()
         for batch in batches:
             begun.append(self._begun(batch))
             if len(begun) > _AHEAD:
@@ -54,23 +54,45 @@ class TorchNetwork:
         while begun:
             yield self._read(begun.popleft())
 
-    def _begun(self, batch: ImageArray) -> Tensor:
-        try:
-            with torch.inference_mode():
-                pictures = torch.from_numpy(batch).to(self._running.device).permute(0, 3, 1, 2)  # channels stay last
-                if self._rgb:
-                    pictures = pictures.flip(1)
-                given = (pictures.float() - self._mean) / self._scale
-                found: Tensor = self._network(self._running.tensor(given))
-                return found
-        except RuntimeError as error:  # of torch: memory, a lost device
-            raise ModelError(f"torch failed on {self._running.name}: {first_line(error)}") from error
+    def _begun(self, batch: ImageArray) -> _Coming:
+        with self._running.failures(), torch.inference_mode():
+            pictures = _sent(torch.from_numpy(batch), self._running.device).permute(0, 3, 1, 2)  # channels stay last
+            if self._rgb:
+                pictures = pictures.flip(1)
+            given = (pictures.float() - self._mean) / self._scale
+            return _Coming(self._network(self._running.tensor(given)))
 
-    def _read(self, found: Tensor) -> list[FloatArray]:
-        try:
-            return [found.cpu().numpy()]
-        except RuntimeError as error:  # what went wrong on the device is told here
-            raise ModelError(f"torch failed on {self._running.name}: {first_line(error)}") from error
+    def _read(self, coming: _Coming) -> list[FloatArray]:
+        with self._running.failures():  # what went wrong on the device is told here
+            return [coming.array()]
+
+
+class _Coming:
+    """An output on its way to the processor, behind its own network and before the next one's.
+
+    A card does one thing after the other: what is asked for later would come after the next network.
+    """
+
+    def __init__(self, found: Tensor) -> None:
+        self._there: torch.cuda.Event | None = None
+        self._found = found
+        if found.is_cuda:
+            self._found = torch.empty(found.shape, dtype=found.dtype, pin_memory=True)
+            self._found.copy_(found, non_blocking=True)
+            self._there = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._there.record(torch.cuda.current_stream(found.device))
+
+    def array(self) -> FloatArray:
+        """It itself, as soon as it is there."""
+        if self._there is not None:
+            self._there.synchronize()
+        found: FloatArray = self._found.numpy()
+        return found
+
+
+def _sent(pictures: Tensor, device: torch.device) -> Tensor:
+    """On the device; to a card they are sent while this goes on, which memory has to be pinned for."""
+    return pictures if device.type == "cpu" else pictures.pin_memory().to(device, non_blocking=True)
 
 
 def open_detector(
@@ -141,6 +163,8 @@ class _Prepared(nn.Module):
         self._network = network
         self._running = running
         if running.short is not None:
+            for layer in network.model[:-1]:
+                with_short_weights(layer, running.short)
             for name in ("cv2", "cv3", "one2one_cv2", "one2one_cv3"):
                 if (branch := getattr(self.head, name, None)) is not None:
                     setattr(self.head, name, nn.ModuleList(running.shortened(part) for part in branch))
@@ -181,6 +205,6 @@ def _prepared(network: Any, running: TorchRuntime) -> Any:
 
 def _shape(network: nn.Module, size: tuple[int, int], running: TorchRuntime) -> tuple[int | None, ...]:
     """Of the output for one picture of this size; any number of pictures may come."""
-    with torch.inference_mode():
+    with running.failures(), torch.inference_mode():
         found = network(running.tensor(torch.zeros((1, 3, *size))))
     return (None, *found.shape[1:])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -10,9 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import ModelError
+from pipeline.models.graphics import obstacle
+from pipeline.models.messages import first_line
 from pipeline.models.processor import has_bfloat_units
 
 PRECISIONS = ("auto", "f32", "bf16")
+_SHORT = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)  # what short numbers make faster
 _N = TypeVar("_N", bound=nn.Module)
 
 
@@ -38,16 +42,17 @@ class TorchRuntime:
 
     @property
     def name(self) -> str:
-        """As a run's record has it."""
+        """As a run's record has it, whichever card of several it is."""
         return f"torch {self.device.type.upper()} {'f32' if self.short is None else 'bf16'}"
 
     def place(self, network: _N, layers: Sequence[str] = ()) -> _N:
         """The network on the device. `layers`: the parts of it (`rpn.head`) that compute in short numbers.
 
         Not what is between them: detectors reckon coordinates in the numbers that the layers give, and in bfloat16
-        they would be wrong by pixels.
+        they would be wrong by pixels. Raises ModelError where the device does not take it.
         """
-        placed: _N = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        with self.failures():
+            placed: _N = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.short is not None:
             for layer in layers:
                 parent, _, name = layer.rpartition(".")
@@ -63,6 +68,15 @@ class TorchRuntime:
         """(n, c, h, w) on the device and in its layout."""
         return pictures.to(self.device, memory_format=torch.channels_last)
 
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Within it, what torch says of its device (no memory is left, it was taken out) is a ModelError."""
+        try:
+            yield
+        except RuntimeError as error:
+            advice = "" if self.device.type == "cpu" else "; free the card's memory, or use device CPU"
+            raise ModelError(f"torch failed on {self.name}: {first_line(error)}{advice}") from error
+
 
 class _InShort(nn.Module):
     """A part of a network that computes in short numbers and gives float32."""
@@ -70,12 +84,23 @@ class _InShort(nn.Module):
     def __init__(self, part: nn.Module, short: torch.dtype, device: str) -> None:
         """`device`: its type, as torch names it."""
         super().__init__()
-        self._part, self._short, self._device = part, short, device
+        self._part, self._short, self._device = with_short_weights(part, short), short, device
 
     def forward(self, given: Any) -> Any:
         """What the part gives for a tensor, or for a list or dictionary of them."""
         with torch.autocast(self._device, dtype=self._short):
             return _long(self._part(given))
+
+
+def with_short_weights(part: _N, short: torch.dtype) -> _N:
+    """The part itself, the weights of its convolutions short for good: autocast would round them at every picture.
+
+    Not those of what is between them (norms), which autocast leaves long.
+    """
+    for layer in part.modules():
+        if isinstance(layer, _SHORT):
+            layer.to(short)
+    return part
 
 
 def _long(values: Any) -> Any:
@@ -95,12 +120,15 @@ def computes_bfloat16(device: torch.device) -> bool:
 
 
 def torch_device(name: str) -> torch.device:
-    """What a setting calls CPU, CUDA or CUDA:1. Raises ModelError where it is not there."""
+    """What a setting calls CPU, CUDA or CUDA:1. Raises ModelError where it is not there, or computes nothing."""
     kind, _, number = name.upper().partition(":")
     cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if kind == "CPU" and not number:
         return torch.device("cpu")
     if kind == "CUDA" and (number or "0").isdecimal() and int(number or 0) < cards:
-        return torch.device("cuda", int(number or 0))
+        card = torch.device("cuda", int(number or 0))
+        if (found := obstacle(card)) is not None:
+            raise ModelError(f"torch cannot compute on {name} ({found}); free the card's memory, or use device CPU")
+        return card
     known = ["CPU", *(f"CUDA:{card}" for card in range(cards))]
     raise ModelError(f"torch has no device {name!r} here; use {' or '.join(known)}")

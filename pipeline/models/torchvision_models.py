@@ -107,10 +107,9 @@ class TorchvisionDetector:
         return found
 
     def _run(self, frames: Sequence[Frame]) -> list[Detections]:
-        pictures = [to_tensor(frame.image).to(self._running.device) for frame in frames]
         try:
             with torch.inference_mode():
-                results = self._model(pictures)
+                results = self._model([to_tensor(frame.image).to(self._running.device) for frame in frames])
         except (RuntimeError, AssertionError, ValueError) as error:
             raise ModelError(f"{self.card.name} failed on frame {frames[0].index}: {error}") from error
         return [self._ours(result, frame) for result, frame in zip(results, frames, strict=True)]
@@ -137,13 +136,13 @@ class TorchvisionNetwork:
 
     def infer(self, batch: ImageArray) -> list[FloatArray]:
         """[(n, d)] for (n, H, W, 3) uint8 blue-green-red pictures."""
-        blob = self._running.tensor(torch.from_numpy(to_blob(batch, self._recipe)))
+        blob = torch.from_numpy(to_blob(batch, self._recipe))
         try:
             with torch.inference_mode():
-                features: torch.Tensor = self._model(blob)
+                features: torch.Tensor = self._model(self._running.tensor(blob)).flatten(1).cpu()
         except (RuntimeError, AssertionError, ValueError) as error:
             raise ModelError(f"the backbone cannot take pictures of {batch.shape[1:3]}: {error}") from error
-        return [features.flatten(1).cpu().numpy()]
+        return [features.numpy()]
 
     def infer_each(self, batches: Iterable[ImageArray]) -> Iterator[list[FloatArray]]:
         """Outputs of each batch, one after the other: torch gives every core to one."""

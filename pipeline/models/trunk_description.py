@@ -7,17 +7,27 @@ layers, plain numbers and few of them pass here: some layers would fetch or read
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import ModelError
 
 LAST = ("Detect", "v10Detect", "Segment", "Segment26")  # what reads the maps and says what is where
-_LAYERS = {
-    *("A2C2f", "AConv", "ADown", "Bottleneck", "C2PSA", "C2f", "C2fCIB", "C3", "C3k2", "Concat", "Conv", "DWConv"),
-    *("ELAN1", "PSA", "RepNCSPELAN4", "SCDown", "SPP", "SPPELAN", "SPPF", "nn.Identity", "nn.Upsample"),
+_LAYERS = {  # of ultralytics, but for those that fetch or read files, and those of other tasks
+    *("A2C2f", "AConv", "ADown", "Bottleneck", "BottleneckCSP", "C1", "C2", "C2PSA", "C2f", "C2fCIB", "C2fPSA", "C3"),
+    *("C3Ghost", "C3TR", "C3k2", "C3x", "CBFuse", "CBLinear", "Concat", "Conv", "ConvTranspose", "DWConv", "ELAN1"),
+    *("DWConvTranspose2d", "Focus", "GhostBottleneck", "GhostConv", "HGBlock", "HGStem", "PSA", "RepC3", "ResNetLayer"),
+    *("RepNCSPELAN4", "SCDown", "SPP", "SPPELAN", "SPPF"),
+    *("nn.ConvTranspose2d", "nn.Identity", "nn.MaxPool2d", "nn.Upsample", "nn.ZeroPad2d"),
 }
-_SAID = ("nc", "backbone", "head", "scale", "scales", "depth_multiple", "width_multiple", "reg_max", "end2end")
+_ACTIVATIONS = ("GELU", "Hardswish", "LeakyReLU", "Mish", "ReLU", "ReLU6", "SiLU")  # of torch.nn
+# Ultralytics may evaluate the text as Python.
+_ACTIVATION = re.compile(rf"(?:torch\.)?nn\.(?:{'|'.join(_ACTIVATIONS)})\((?:0?\.\d{{1,4}}|inplace=True)?\)")
+_SAID = (
+    *("nc", "backbone", "head", "scale", "scales", "depth_multiple", "width_multiple", "reg_max", "end2end"),
+    "activation",
+)
 _WORDS = ("nc", "nearest", "bilinear", "None", "True", "False")  # that stand among a layer's settings
 _MOST = 4096  # channels, or whatever a layer counts
 _MOST_ROWS = 200
@@ -28,9 +38,12 @@ def description_of(said: Any) -> dict[str, Any]:
     """What of ultralytics' description of a network builds its layers. Raises ModelError where anything is unknown."""
     if not isinstance(said, Mapping) or not all(isinstance(said.get(part), list) for part in ("backbone", "head")):
         raise ModelError("it does not say what layers it has; give a detector of ultralytics, or of ours")
-    if said.get("activation"):
-        raise ModelError(f"its layers end in {str(said['activation'])[:40]!r}; only SiLU, the usual, is known here")
     kept = {name: said[name] for name in _SAID if said.get(name) is not None}
+    activation = kept.get("activation") or "nn.SiLU()"  # the usual
+    if not isinstance(activation, str) or not _ACTIVATION.fullmatch(activation):
+        raise ModelError(
+            f"its layers end in {str(activation)[:40]!r}; known here are {', '.join(_ACTIVATIONS)}, as nn.ReLU()"
+        )
     rows = [*kept["backbone"], *kept["head"]]
     if not 0 < len(rows) <= _MOST_ROWS:
         raise ModelError(f"it has {len(rows)} layers")
@@ -39,7 +52,7 @@ def description_of(said: Any) -> dict[str, Any]:
     if rows[-1][2] not in LAST:
         raise ModelError(f"it ends in {rows[-1][2]}; a detector ends in {', '.join(LAST)}")
     for name, value in kept.items():
-        if name not in ("backbone", "head", "scale") and not _plain(value):
+        if name not in ("backbone", "head", "scale", "activation") and not _plain(value):
             raise ModelError(f"its {name} is {str(value)[:40]!r}")
     return kept
 

@@ -7,12 +7,15 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch  # before ultralytics, which would pin OpenMP to one thread
 
 from pipeline.errors import ModelError
+from pipeline.models.messages import first_line
 
 
 def _prepare_environment() -> dict[str, str | None]:
@@ -49,7 +52,7 @@ import ultralytics.utils.tal  # noqa: E402
 import ultralytics.utils.torch_utils  # noqa: E402
 
 _restore(_BEFORE)
-__all__ = ["VERSION", "first_line", "load_network", "require_safe", "ultralytics"]
+__all__ = ["VERSION", "first_line", "load_network", "require_safe", "ultralytics", "usual_activation"]
 logging.getLogger("ultralytics").setLevel(logging.ERROR)
 
 VERSION: str = ultralytics.__version__
@@ -79,7 +82,15 @@ def load_network(path: Path) -> torch.nn.Module:
     return network
 
 
-def first_line(error: Exception) -> str:
-    """The beginning of a library's message, or the error's type."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+@contextmanager
+def usual_activation() -> Iterator[None]:
+    """Within it a network may be built: ultralytics keeps the activation of all layers in one place.
+
+    It leaves there what a description named, where the rest of that cannot be built.
+    """
+    layer: Any = ultralytics.nn.modules.Conv
+    before = layer.default_act
+    try:
+        yield
+    finally:
+        layer.default_act = before

@@ -79,7 +79,7 @@ class YoloDetector:
             "detect",
             version,
             file.sha256,
-            f"{runner} {device.upper()} f32",
+            f"{runner} {self._device.type.upper()} f32",
             size,
             classes=names,
             masks=self._model.task == "segment",

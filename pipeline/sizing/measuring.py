@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import build
-from pipeline.config import Settings, load_settings
+from pipeline.config import Settings, load_settings, names_network
 from pipeline.errors import ConfigError
 from pipeline.pipeline_benchmark.child import ChildError
 from pipeline.pipeline_benchmark.takes import OwnTake, PartsTake, copies, own_take, parts_take
@@ -27,7 +27,6 @@ SECONDS = 3.0
 STREAMS = 3  # at once, to see what each one more takes
 CROWDS = (5, 50)  # objects, for the tracker
 _CROWD_FRAMES = 60
-_NO_NETWORK = ("motion", "none", "colour")
 _WARM_UP = 20
 _WALKERS = 30
 _SCENE_SECONDS, _FROM_SECOND = 40.0, 20.0  # in the middle of a scene there are people from the first frame on
@@ -42,7 +41,7 @@ def measure(config: str, overrides: Sequence[str], *, size: tuple[int, int], tol
     `told`: what is being done. Raises ConfigError where a network does not run on processors or a run fails.
     """
     settings = load_settings(config, overrides)
-    overrides = [*overrides, *_on_processors(settings)]
+    overrides = [*overrides, *on_processors(settings)]
     if waits_for_looks(settings.tracker):  # which cameras cannot
         overrides = [*overrides, "tracker.between=flow"]
     with tempfile.TemporaryDirectory(prefix="sightline-size-") as scratch:
@@ -160,13 +159,16 @@ def _dimension(settings: Settings) -> int:
     return 256 if described and settings.embedder.backend != "none" else 0
 
 
-def _on_processors(settings: Settings) -> list[str]:
-    """What keeps networks off a graphics card that is there. Raises ConfigError where the settings want it."""
+def on_processors(settings: Settings) -> list[str]:
+    """Overrides that keep networks off a graphics card that is there. Raises ConfigError where the settings want it."""
     overrides = []
-    for name, section in (("detector", settings.detector), ("embedder", settings.embedder)):
-        if section.device == "auto" and section.backend not in _NO_NETWORK:
+    for name in ("detector", "segmenter", "embedder"):
+        section = getattr(settings, name)
+        if not names_network(section.model_dump()):
+            continue
+        if section.device == "auto":
             overrides.append(f"{name}.device=CPU")
-        elif section.device.lower() not in ("auto", "cpu"):
+        elif section.device.lower() != "cpu":
             raise ConfigError(
                 f"{name}.device is {section.device}: only what processors take is measured; use `sightline benchmark "
                 "pipeline` to see what a graphics card holds"

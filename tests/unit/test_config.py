@@ -237,6 +237,15 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
         load_settings(path)
 
 
+@pytest.mark.parametrize("device", ["auto", "Auto", "AUTO"])
+def test_a_device_is_left_to_us_in_any_letters(device: str) -> None:
+    sections = ("detector", "embedder", "segmenter")
+    weights = "segmenter.weights=bundled:mask-rcnn"
+    chosen = load_settings("default", [weights, *(f"{section}.device={device}" for section in sections)])
+    assert {getattr(chosen, section).device for section in sections} == {"auto"}
+    assert load_settings("default", ["detector.device=cuda:1"]).detector.device == "cuda:1"
+
+
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().detector.min_score = 0.5  # type: ignore[misc]

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from pipeline.camera_settings import WatchSettings
-from pipeline.config import Settings, load_settings
+from pipeline.config import Settings, load_settings, names_network
+from pipeline.errors import ModelError
 from pipeline.outputs import Outputs
 from pipeline.run_record import (
     camera_detect_hash,
     differences,
     inputs,
+    require_same_models,
     run_record,
     stored_arithmetic,
     stored_outputs,
@@ -37,12 +39,17 @@ def test_stored_settings_are_the_same(config: str) -> None:
     assert differences(record.settings, same.settings) == []
 
 
-@pytest.mark.parametrize("config", ["default", "motion"])
+@pytest.mark.parametrize("config", ["default", "motion", "fast"])
 def test_runs_of_versions_that_took_the_processor_by_themselves_are_read(config: str) -> None:
-    kept = run_record(load_settings(config), FakeDetector(), FakeEmbedder(), Outputs()).settings
+    now = run_record(load_settings(config), FakeDetector(), FakeEmbedder(), Outputs())
+    kept = now.settings
     older = kept | {name: kept[name] | {"device": "CPU"} for name in ("detector", "segmenter", "embedder")}
     again = stored_settings(older, "x.db")
     assert (again.detector.device, again.segmenter.device) == ("auto" if config == "motion" else "CPU", "auto")
+    assert differences(older, kept) == []  # where a network ran is the models' to say
+    resumed = run_record(again, FakeDetector(), FakeEmbedder(), Outputs())
+    assert differences(older, resumed.settings) == []
+    assert resumed.settings_hash == now.settings_hash
 
 
 def test_the_databases_password_is_not_kept() -> None:
@@ -92,18 +99,52 @@ def test_differences_are_named_and_what_decides_nothing_is_not() -> None:
     assert before.settings_hash != after.settings_hash
 
 
-def test_other_arithmetic_of_the_same_network_says_what_to_do() -> None:
-    def kept(runtime: str) -> dict[str, Any]:
-        detector = FakeDetector()
-        detector.card = replace(detector.card, runtime=runtime)
-        return dict(run_record(Settings(), detector, None, Outputs()).settings)
+def ran(runtime: str, version: str = "openvino 2026.4") -> dict[str, Any]:
+    """What is kept of a run whose detector ran so."""
+    detector = FakeDetector()
+    detector.card = replace(detector.card, runtime=runtime, version=version)
+    return dict(run_record(Settings(), detector, None, Outputs()).settings)
 
-    short, long = kept("openvino CPU bf16"), kept("openvino CPU f32")
+
+@pytest.mark.parametrize(
+    ("runtime", "version"), [("openvino CPU f32", "openvino 2026.4"), ("torch CUDA bf16", "torch 2.15.0")]
+)
+def test_other_arithmetic_of_the_same_network_says_what_to_do(runtime: str, version: str) -> None:
+    short, other = ran("openvino CPU bf16"), ran(runtime, version)
     assert differences(short, short) == []
-    assert differences(short, long) == [
-        "models.detect: fake ran as openvino CPU bf16, and would now run as openvino CPU f32, with other results "
+    assert differences(short, other) == [
+        f"models.detect: fake ran as openvino CPU bf16, and would now run as {runtime}, with other results "
         "(go on with the processor, device and precision it began with)"
     ]
+
+
+def test_another_version_of_a_library_is_told_as_it_is() -> None:
+    assert differences(ran("openvino CPU f32"), ran("openvino CPU bf16", "openvino 2027.1")) == [
+        "models.detect: fake (sha256 000000000000, openvino CPU f32, openvino 2026.4) -> "
+        "fake (sha256 000000000000, openvino CPU bf16, openvino 2027.1)"
+    ]
+
+
+def test_a_worker_that_computes_otherwise_than_its_run_is_refused() -> None:
+    on_card, here = (ran(*said)["models"] for said in (("torch CUDA bf16", "torch 2.15.0"), ("openvino CPU f32",)))
+    require_same_models(here, here)
+    with pytest.raises(ModelError, match=r"of a worker are not .* ran as torch CUDA bf16, .* take fewer workers"):
+        require_same_models(on_card, here)
+
+
+@pytest.mark.parametrize(
+    ("said", "network"),
+    [
+        ({"weights": "a.xml"}, True),
+        ({"weights": None, "backend": "torchvision"}, True),
+        ({"weights": None, "backend": "auto"}, False),
+        ({"backend": "motion"}, False),
+        ({"backend": "colour", "weights": None}, False),
+        ({}, False),
+    ],
+)
+def test_which_sections_name_a_network(said: dict[str, Any], network: bool) -> None:
+    assert names_network(said) is network
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from pipeline.bundled_models import resolved
 from pipeline.config import DetectorSettings
 from pipeline.errors import ConfigError, ModelError
 from pipeline.models import openvino_models, torch_detector
+from pipeline.models.graphics import cuda_usable
 from pipeline.models.inputs import Letterbox
 from pipeline.models.onnx_weights import with_metadata
+from pipeline.models.sized import SizedDetector
 from tests.integration.models.test_real_detectors import frames, matched
 from trackers.structures import Frame
 
@@ -53,6 +56,29 @@ def test_boxes_stay_in_place_where_layers_compute_in_short_numbers(mixed: list[F
         assert matched(sure, ours, pixels=1.0, score=0.05) == len(sure)
 
 
+def test_weights_are_not_made_short_at_every_picture(mixed: list[Frame]) -> None:
+    short = torch_detector.open_detector(WEIGHTS, precision="bf16")
+    with torch.profiler.profile() as watched:
+        short.detect(mixed[:1])
+    counts = {event.key: event.count for event in watched.key_averages()}
+    assert counts["aten::convolution"] == 64
+    # the picture twice, three maps for the head and back for its six branches, what these give, and the input's shape
+    assert counts["aten::_to_copy"] <= 20
+
+
+def test_a_budget_has_several_sizes(mixed: list[Frame]) -> None:
+    wished = DetectorSettings(weights=BUNDLED, backend="torch", precision="f32", schedule="budget")
+    found = build.detector(wished)
+    assert isinstance(found, SizedDetector)
+    assert found.scales == (1.0, 0.75, 0.5)
+    usual = found.detect(mixed[:1])[0]
+    found.choose(2)
+    smaller = found.detect(mixed[:1])[0]
+    alone = build.detector(DetectorSettings(weights=BUNDLED, backend="torch", precision="f32", input_size=(224, 224)))
+    np.testing.assert_array_equal(smaller.boxes, alone.detect(mixed[:1])[0].boxes)
+    assert len(usual) != len(smaller)
+
+
 def test_settings_that_name_torch(mixed: list[Frame]) -> None:
     settings = DetectorSettings(weights=BUNDLED, backend="torch", precision="f32", input_size=(320, 320))
     detector = build.detector(settings)
@@ -67,6 +93,7 @@ def test_settings_that_name_torch(mixed: list[Frame]) -> None:
     [
         ({"device": "CUDA:99"}, "torch has no device 'CUDA:99' here; use CPU"),
         ({"input_size": (330, 320)}, "multiples of 32, not 330x320"),
+        ({"input_size": (1 << 24, 1 << 24), "precision": "f32"}, "torch failed on torch CPU f32: .* allocate memory"),
         ({"precision": "int8"}, "precision 'int8' is unknown to torch's networks"),
         ({"weights": "bundled:person-reid"}, "model 'bundled:person-reid' is for 'embed'"),
     ],
@@ -96,11 +123,14 @@ def test_files_that_are_not_of_their_architecture(shared: Path, tmp_path: Path) 
             torch_detector.open_detector(file)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no graphics card that torch can use")
+@pytest.mark.skipif(not cuda_usable(), reason="needs an NVIDIA card that torch computes on")
 def test_on_a_graphics_card(mixed: list[Frame]) -> None:
     there = build.detector(DetectorSettings(weights=BUNDLED, batch=4))
-    assert there.card.runtime.startswith("torch CUDA ")
+    assert there.card.runtime.startswith("torch CUDA ")  # without its number, which changes nothing
+    alone = build.detector(DetectorSettings(weights=BUNDLED, device="CUDA:0"))  # one picture behind the other
+    assert alone.card == replace(there.card, at_once=alone.card.at_once)
     here = torch_detector.open_detector(WEIGHTS, letterbox=Letterbox.TIGHT, precision="f32")
-    for ours, theirs in zip(there.detect(mixed), here.detect(mixed), strict=True):
-        sure = theirs[np.flatnonzero(theirs.scores > 0.4)]
-        assert matched(sure, ours, pixels=1.0, score=0.05) == len(sure)
+    for one in (there, alone):
+        for ours, theirs in zip(one.detect(mixed), here.detect(mixed), strict=True):
+            sure = theirs[np.flatnonzero(theirs.scores > 0.4)]
+            assert matched(sure, ours, pixels=1.0, score=0.05) == len(sure)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from pipeline.errors import ModelError
@@ -173,6 +175,34 @@ def test_unknown_device(tmp_path: Path, open_detector: Open) -> None:
     path = brightness_times(tmp_path / "tiny.onnx", yolov8_table())
     with pytest.raises(ModelError, match="device 'TOASTER'"):
         open_detector(path, classes=NAMES, device="TOASTER")
+
+
+@pytest.mark.parametrize(
+    ("device", "provider"),
+    [
+        ("CPU", ("CPUExecutionProvider", {})),
+        ("cuda", ("CUDAExecutionProvider", {})),
+        ("CUDA:1", ("CUDAExecutionProvider", {"device_id": "1"})),
+    ],
+)
+def test_devices_as_onnx_runtime_calls_them(device: str, provider: tuple[str, dict[str, str]]) -> None:
+    assert onnx_models.execution_provider(device) == provider
+
+
+@pytest.mark.parametrize("device", ["CUDA:", "CUDA:one", "CUDA:-1", "CPU:0", "GPU", ""])
+def test_other_devices_are_none_of_onnx_runtime(device: str) -> None:
+    told = f"device '{device}' is unknown to backend 'onnx'; use one of CPU, CUDA, or of several cards CUDA:1"
+    with pytest.raises(ModelError, match=re.escape(told)):
+        onnx_models.execution_provider(device)
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this ONNX Runtime is made for cards"
+)
+def test_a_card_that_onnx_runtime_is_not_made_for(tmp_path: Path) -> None:
+    path = brightness_times(tmp_path / "tiny.onnx", yolov8_table())
+    with pytest.raises(ModelError, match=r"has no CUDAExecutionProvider; install onnxruntime-gpu"):
+        onnx_models.open_detector(path, classes=NAMES, device="CUDA:1")
 
 
 def test_onnx_runtime_cannot_change_a_fixed_size(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config import load_settings
 from pipeline.errors import ConfigError, OutputError
 from pipeline.pipeline_benchmark.child import Usage
 from pipeline.pipeline_benchmark.takes import OwnTake, PartsTake, StageTime
 from pipeline.size_verb import read_size
 from pipeline.sizing.costs import Costs, Machine, keep_costs, read_costs
 from pipeline.sizing.demand import Wanted, busy_cores, interval_needed, size
-from pipeline.sizing.measuring import costs_of
+from pipeline.sizing.measuring import costs_of, on_processors
 from pipeline.sizing.words import sentences, sizing_table, sizing_to_dict, upper_bounds
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -180,6 +181,32 @@ def test_costs_come_from_parts_and_runs(tmp_path: Path) -> None:
     assert found.stored == 100.0  # 4000 bytes more for two more streams of twenty boxes
     assert found.pictured == 250.0
     assert found.recorded == pytest.approx(1000.0)
+
+
+@pytest.mark.parametrize(
+    ("config", "said", "kept"),
+    [
+        ("default", [], ["detector.device=CPU", "embedder.device=CPU"]),
+        ("default", ["embedder.device=cpu"], ["detector.device=CPU"]),
+        (
+            "default",
+            ["segmenter.weights=bundled:mask-rcnn"],
+            ["detector.device=CPU", "segmenter.device=CPU", "embedder.device=CPU"],
+        ),
+        ("motion", [], []),
+        ("motion", ["embedder.backend=torchvision"], ["embedder.device=CPU"]),
+    ],
+)
+def test_networks_are_measured_on_the_processor(config: str, said: list[str], kept: list[str]) -> None:
+    assert on_processors(load_settings(config, said)) == kept
+    load_settings(config, [*said, *kept])  # which takes them
+
+
+@pytest.mark.parametrize("section", ["detector", "segmenter", "embedder"])
+def test_a_graphics_card_is_not_measured(section: str) -> None:
+    settings = load_settings("default", ["segmenter.weights=bundled:mask-rcnn", f"{section}.device=CUDA:1"])
+    with pytest.raises(ConfigError, match=rf"{section}\.device is CUDA:1: only what processors take is measured"):
+        on_processors(settings)
 
 
 @pytest.mark.parametrize(
