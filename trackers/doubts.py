@@ -74,9 +74,9 @@ def placed(
     touching = overlap(kalman.to_boxes(table.model, prediction.mean), table.labels, detections, among=strong)
     touching = touching[living[touching.rows]]
     seen = touching[located[touching.rows]]
-    near = _near(table, prediction, detections, strong, located, seen[seen.cost <= 1 - least_overlap])
-    rivals_of_track = np.bincount(near[:, 0], minlength=len(table))
-    rivals_of_detection = np.bincount(near[:, 1], minlength=len(detections))
+    tracks, found = _near(table, prediction, detections, strong, located, seen[seen.cost <= 1 - least_overlap])
+    rivals_of_track = np.bincount(tracks, minlength=len(table))
+    rivals_of_detection = np.bincount(found, minlength=len(detections))
     unseen = touching[~located[touching.rows]]
     nearest = np.full(len(detections), np.inf)  # cost of the track out of sight that overlaps it most
     np.minimum.at(nearest, unseen.columns, unseen.cost)
@@ -95,8 +95,10 @@ def _near(
     strong: BoolArray,
     located: BoolArray,
     touching: Candidates,
-) -> IntArray:
-    """All pairs that are near each other (p, 2), each once: those that touch, and those within the motion gate."""
+) -> tuple[IntArray, IntArray]:
+    """Tracks (p,) and detections (p,) of all pairs that are near each other, each once: those that touch, and those
+    within the motion gate.
+    """
     tracks, seen = np.flatnonzero(located), np.flatnonzero(strong)
     i, j, _ = kalman.gated_pairs(
         table.model,
@@ -105,5 +107,6 @@ def _near(
         detections.boxes[seen],
         table.heights[tracks],
     )
-    gated = np.column_stack([tracks[i], seen[j]])
-    return np.unique(np.concatenate([np.column_stack([touching.rows, touching.columns]), gated]), axis=0)
+    rows, columns = np.concatenate([touching.rows, tracks[i]]), np.concatenate([touching.columns, seen[j]])
+    count = max(1, len(detections))
+    return np.divmod(np.unique(rows * count + columns), count)

@@ -10,7 +10,7 @@ import numpy as np
 
 from trackers.structures import BoolArray, Detections, Evidence, FloatArray, Index, IntArray, Stage, Tracks
 
-MEASURED = (Evidence.DETECTED, Evidence.FLOW, Evidence.TARGET)  # these boxes were found in the picture
+_MEASURED = np.array([one in (Evidence.DETECTED, Evidence.FLOW, Evidence.TARGET) for one in Evidence])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +112,11 @@ class TrackRows:
         )
 
 
+def in_picture(tracks: Tracks) -> BoolArray:
+    """Which boxes were found in the picture (n,): the others were predicted, or put between two that were."""
+    return np.asarray(_MEASURED[tracks.evidence])
+
+
 Refiner = Callable[[TrackRows, Recording], TrackRows]
 
 
@@ -123,7 +128,7 @@ def _located(tracks: Tracks) -> BoolArray:
 
 def _measured(tracks: Tracks, detections: Detections) -> FloatArray:
     """The box that was found in the picture for each track (n, 4), NaN for one that was predicted."""
-    measured = np.where(np.isin(tracks.evidence, MEASURED)[:, None], tracks.boxes.astype(np.float64), np.nan)
+    measured = np.where(in_picture(tracks)[:, None], tracks.boxes.astype(np.float64), np.nan)
     matched = tracks.rows >= 0
     measured[matched] = detections.boxes[tracks.rows[matched]]
     return measured

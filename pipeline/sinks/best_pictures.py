@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.sinks.sighting import cut_out, encode_jpeg
 from pipeline.store.chunk import CropColumns
 from trackers.structures import FloatArray, Frame, ImageArray, Tracks
-from trackers.track_rows import MEASURED
+from trackers.track_rows import in_picture
 
 BETTER = 1.05  # a picture replaces a track's best one when its quality is that many times higher
 
@@ -25,7 +25,7 @@ class BestPictures:
 
         Where a box was predicted or put between two others nobody has looked: it may show something else.
         """
-        shown = np.flatnonzero(np.isin(tracks.evidence, MEASURED))
+        shown = np.flatnonzero(in_picture(tracks))
         tracks, quality = tracks[shown], quality[shown]
         for local_id, box, worth in zip(tracks.ids.tolist(), tracks.boxes, quality.tolist(), strict=True):
             best = self._best[local_id][0] if local_id in self._best else stored(local_id)
