@@ -71,8 +71,8 @@ def train_detector(
     With several processes, each computes its part of every batch:
     `torchrun --nproc-per-node 2 -m pipeline train detector ...`
 
-    With `--architecture` of the same modules but fewer channels than `--weights` has, the channels that count most are
-    taken over: a faster detector that need not begin from nothing.
+    With `--architecture` of the same modules (Conv, C2f, SPPF, as in YOLOv8) but fewer channels than `--weights` has,
+    the channels that count most are taken over: a faster detector that need not begin from nothing.
 
     Example: `sightline train detector yard.yaml --out yard --weights best.pt --freeze 10 --epochs 30`
 

@@ -37,7 +37,7 @@ class OnnxDetector:
 
 
 def read_onnx_detector(weights: Path) -> OnnxDetector:
-    """Raises ModelError where the file is none of `sightline export`, is in 8 bits, or has layers that are not known."""
+    """Raises ModelError where it is no file of `sightline export`, is in 8 bits, or has layers that are not known."""
     model = load_onnx(weights)
     try:
         return _read(model)

@@ -14,9 +14,17 @@ import torch
 
 from pipeline.errors import ModelError
 from pipeline.models.onnx_detector import network_of_onnx, read_onnx_detector
-from pipeline.models.ultralytics_library import VERSION, first_line, load_network, require_safe, ultralytics
+from pipeline.models.ultralytics_library import (
+    VERSION,
+    first_line,
+    load_network,
+    require_safe,
+    ultralytics,
+    usual_activation,
+)
 from pipeline.training.detector_settings import OF_WEIGHTS
-from pipeline.training.narrowing import is_wider, narrow
+from pipeline.training.narrowing import narrow
+from pipeline.training.wider_network import is_wider
 
 
 def build_network(architecture: str, names: Sequence[str], *, seed: int, weights: Path | None = None) -> Any:
@@ -33,7 +41,7 @@ def build_network(architecture: str, names: Sequence[str], *, seed: int, weights
         file = _architecture_file(architecture)
         plan = str(file)
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), usual_activation():
             torch.manual_seed(seed)
             network = ultralytics.nn.tasks.DetectionModel(plan, nc=len(names), verbose=False)
     except Exception as error:  # the library raises of every kind
@@ -65,8 +73,9 @@ def _architecture_file(architecture: str) -> Path:
 def start_from(network: Any, weights: Path, *, seed: int) -> int:
     """Take over what fits from a .pt of ultralytics or an .onnx of ours; returns how many parameters did.
 
-    Of a network of the same modules with more channels, those that count most (see `narrow`). The rows of classes with
-    the same names are taken too; those of others stay random. Raises ModelError where nothing of the backbone fits.
+    Of a network of the same modules with more channels below the head, those that count most (see `narrow`). The rows
+    of classes with the same names are taken too; those of others stay random. Raises ModelError where nothing fits, or
+    a wider network differs in more than its channels.
     """
     source: Any = network_of_onnx(weights) if weights.suffix == ".onnx" else load_network(weights)
     before = [parameter.clone() for parameter in network.parameters()]
@@ -74,9 +83,9 @@ def start_from(network: Any, weights: Path, *, seed: int) -> int:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # a part of the head may be made anew
         if is_wider(source, network):
-            narrow(network, source)
+            _narrow(network, source, weights)
         else:
-            network.load(source, verbose=False)
+            _take_what_fits(network, source)
     network.names = names
     after = list(network.parameters())
     taken = [now for then, now in zip(before, after, strict=True) if then.shape != now.shape or not then.equal(now)]
@@ -85,6 +94,29 @@ def start_from(network: Any, weights: Path, *, seed: int) -> int:
     if not taken:
         raise ModelError(f"nothing in {weights} fits the architecture; name the one it has with --architecture")
     return sum(parameter.numel() for parameter in taken)
+
+
+def _take_what_fits(network: Any, source: Any) -> None:
+    """By names and shapes; ultralytics gives the head as wide branches for classes as the source has.
+
+    But not branches of other layers than the architecture has (those of YOLOv8 in YOLO11).
+    """
+    own, theirs = network.model[-1], source.model[-1]
+    for branch in ("cv3", "one2one_cv3"):
+        if _kinds(getattr(own, branch, None)) != _kinds(getattr(theirs, branch, None)):
+            setattr(theirs, branch, None)
+    network.load(source, verbose=False)
+
+
+def _kinds(branch: Any) -> list[str]:
+    return [] if branch is None else [type(part).__name__ for part in branch.modules()]
+
+
+def _narrow(network: Any, source: Any, weights: Path) -> None:
+    try:
+        narrow(network, source)
+    except ModelError as error:
+        raise ModelError(f"{weights} has more channels than the architecture, but {error}") from error
 
 
 def read_detector(weights: Path) -> tuple[Any, Mapping[str, torch.Tensor]]:

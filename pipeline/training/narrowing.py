@@ -6,65 +6,45 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from pipeline.errors import ModelError
 from pipeline.models.ultralytics_library import ultralytics
+from pipeline.training.wider_network import BRANCHES, SECOND, colours, require_narrower
 
 _layers = ultralytics.nn.modules
 Channels = Tensor  # (n,) int64: which channels of the wider network these n are
 
 
-def narrow(network: Any, wider: Any) -> int:
-    """Give a YOLO network what fits of a trained one of the same modules, with at least as many channels each.
+def narrow(network: Any, wider: Any) -> None:
+    """Give a YOLO network what fits of a trained one that `is_wider`.
 
     Of every layer those channels stay whose batch norm scales most (Liu et al. 2017, "Network Slimming": |gamma|), and
     every reader of them keeps the weights it had for them. Blocks of which there are fewer are left out from the last
     one on; where a module of the wider network is `nn.Identity` here, its readers take the channels that went into it.
     The last layers of the head, whose outputs have meanings, are taken where the meanings are the same, classes by
-    their names. Returns how many parameters were taken; raises ModelError where the modules are not the same.
+    their names; where a branch of it has more channels than the wider one's, nothing is read of the others at first.
+    Raises ModelError, before anything is taken, where the two differ otherwise, or in modules that are not known here.
     """
-    before = [parameter.detach().clone() for parameter in network.parameters()]
+    require_narrower(network, wider)
     kept: list[Channels] = []
     with torch.no_grad():
-        for number, (own, theirs) in enumerate(zip(network.model, wider.model, strict=False)):
-            entries = [kept[place] if place >= 0 else _before(kept, number, place) for place in _places(own)]
+        for number, (own, theirs) in enumerate(zip(network.model, wider.model, strict=True)):
+            entries = [kept[place] if place >= 0 else _before(kept, number, place, wider) for place in _places(own)]
             kept.append(_taken(own, theirs, entries, network, wider))
-    after = list(network.parameters())
-    return sum(now.numel() for then, now in zip(before, after, strict=True) if not then.equal(now))
-
-
-def is_wider(network: Any, other: Any) -> bool:
-    """Whether it has the other one's modules in the same places, with more channels in some layers and fewer in none.
-
-    A module of the other one may be `nn.Identity`.
-    """
-    if len(network.model) != len(other.model):
-        return False
-    for module, theirs in zip(network.model, other.model, strict=True):
-        if not isinstance(theirs, torch.nn.Identity | type(module)) or module.f != theirs.f:
-            return False
-    layers = dict(network.named_modules())
-    widths = [
-        (layers[name].conv.out_channels, layer.conv.out_channels)
-        for name, layer in other.named_modules()
-        if isinstance(layer, _layers.Conv) and name in layers
-    ]
-    return all(own >= theirs for own, theirs in widths) and any(own > theirs for own, theirs in widths)
 
 
 def _places(module: Any) -> Sequence[int]:
     return module.f if isinstance(module.f, list) else [module.f]
 
 
-def _before(kept: Sequence[Channels], number: int, place: int) -> Channels:
-    return kept[number + place] if number else torch.arange(3)  # a picture's colours
+def _before(kept: Sequence[Channels], number: int, place: int, wider: Any) -> Channels:
+    return kept[number + place] if number else torch.arange(colours(wider))
 
 
 def _taken(own: Any, theirs: Any, entries: Sequence[Channels], network: Any, wider: Any) -> Channels:
     """Channels of the wider network's module that this one puts out now."""
     match own:
-        case torch.nn.Identity() | torch.nn.Upsample():
+        case nn.Identity() | nn.Upsample():
             return entries[0]
         case _layers.Concat():
             widths = [_width(wider, place, theirs.i) for place in _places(theirs)]
@@ -76,12 +56,11 @@ def _taken(own: Any, theirs: Any, entries: Sequence[Channels], network: Any, wid
             return _c2f(own, theirs, entries[0])
         case _layers.SPPF():
             hidden = _conv(own.cv1, theirs.cv1, entries[0])
-            width = theirs.cv1.conv.out_channels
-            return _conv(own.cv2, theirs.cv2, torch.cat([hidden + width * step for step in range(own.n + 1)]))
-        case _layers.Detect():
-            _head(own, theirs, entries, network.names, wider.names)
-            return torch.arange(0)
-    raise ModelError(f"a {type(own).__name__} cannot be narrowed; give weights of the architecture itself")
+            width, pools = theirs.cv1.conv.out_channels, getattr(own, "n", 3)
+            out = entries[0] if getattr(own, "add", False) else None  # to which they are added
+            return _conv(own.cv2, theirs.cv2, torch.cat([hidden + width * step for step in range(pools + 1)]), out)
+    _head(own, theirs, entries, network.names, wider.names)
+    return torch.arange(0)
 
 
 def _width(network: Any, place: int, number: int) -> int:
@@ -104,18 +83,22 @@ def _weight(conv: Any) -> Tensor:
 
 
 def _most(weights: Tensor, count: int) -> Channels:
-    if count > len(weights):
-        raise ModelError(f"{count} channels cannot be taken of {len(weights)}; a network that starts is narrower")
+    """All of them, where there are fewer."""
     return weights.argsort(descending=True, stable=True)[:count].sort().values
 
 
 def _conv(own: Any, theirs: Any, entry: Channels, out: Channels | None = None) -> Channels:
-    """`out`: the channels to put out; None: those that count most."""
+    """`out`: the channels to put out; None: those that count most.
+
+    Where it has more channels than these, the others stay as they are; it reads nothing of what it is given beside
+    `entry`.
+    """
     if out is None:
         out = _most(_weight(theirs), own.conv.out_channels)
-    own.conv.weight.copy_(theirs.conv.weight[out][:, entry])
+    own.conv.weight[: len(out)] = 0
+    own.conv.weight[: len(out), : len(entry)] = theirs.conv.weight[out][:, entry]
     for name in ("weight", "bias", "running_mean", "running_var"):
-        getattr(own.bn, name).copy_(getattr(theirs.bn, name)[out])
+        getattr(own.bn, name)[: len(out)] = getattr(theirs.bn, name)[out]
     return out
 
 
@@ -139,12 +122,25 @@ def _c2f(own: Any, theirs: Any, entry: Channels) -> Channels:
 def _head(
     own: Any, theirs: Any, entries: Sequence[Channels], names: Mapping[int, str], known: Mapping[int, str]
 ) -> None:
-    rows = {name: number for number, name in known.items()}
-    same = [(number, rows[name]) for number, name in names.items() if name in rows]
+    rows = {_plain(name): number for number, name in known.items()}
+    same = [(number, rows[_plain(name)]) for number, name in names.items() if _plain(name) in rows]
     sides = [(number, number) for number in range(4 * own.reg_max)] if own.reg_max == theirs.reg_max else []
-    for branch, meant in (("cv2", sides), ("cv3", same)):
-        for entry, layers, sources in zip(entries, getattr(own, branch), getattr(theirs, branch), strict=True):
-            hidden = _conv(layers[1], sources[1], _conv(layers[0], sources[0], entry))
-            for number, source in meant:
-                layers[2].weight[number] = sources[2].weight[source][hidden]
-                layers[2].bias[number] = sources[2].bias[source]
+    for branch, meant in zip(BRANCHES, (sides, same), strict=True):
+        _branch(getattr(own, branch), getattr(theirs, branch), entries, meant)
+        if (second := getattr(own, SECOND + branch, None)) is not None:
+            _branch(second, getattr(theirs, SECOND + branch, None) or getattr(theirs, branch), entries, meant)
+
+
+def _branch(own: Any, theirs: Any, entries: Sequence[Channels], meant: Sequence[tuple[int, int]]) -> None:
+    """`meant`: rows of the last layer, and those of the wider one's that mean the same."""
+    for entry, layers, sources in zip(entries, own, theirs, strict=True):
+        hidden = _conv(layers[1], sources[1], _conv(layers[0], sources[0], entry))
+        for number, source in meant:
+            layers[2].weight[number] = 0
+            layers[2].weight[number, : len(hidden)] = sources[2].weight[source][hidden]
+            layers[2].bias[number] = sources[2].bias[source]
+
+
+def _plain(name: str) -> str:
+    """A class's name as ultralytics compares it."""
+    return str(name).strip().lower()

@@ -62,7 +62,9 @@ def test_a_trunk_sees_what_the_detector_saw() -> None:
     assert len(to_safetensors(network, plan, half=True)) < 12_000_000
 
 
-@pytest.mark.parametrize("name", ["yolov8n", "yolo11n", "yolo26n", "yolov10n", "yolov9t", "yolov5n", "yolo12n"])
+@pytest.mark.parametrize(
+    "name", ["yolov8n", "yolo11n", "yolo26n", "yolov10n", "yolov9t", "yolov5n", "yolov6n", "yolo12n"]
+)
 def test_networks_of_ultralytics_are_trunks_too(name: str) -> None:
     source = build_network(name, ["person"], seed=1)
     trunk = DetectorTrunk(source.yaml)
@@ -105,6 +107,21 @@ def test_a_network_on_a_trunk_is_read_as_it_was_written(tmp_path: Path) -> None:
             torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("nn.ReLU()", torch.nn.ReLU),
+        ("torch.nn.LeakyReLU(0.1)", torch.nn.LeakyReLU),
+        ("nn.Hardswish(inplace=True)", torch.nn.Hardswish),
+        ("", torch.nn.SiLU),
+    ],
+)
+def test_layers_may_end_otherwise(said: str, kind: type[torch.nn.Module]) -> None:
+    trunk = DetectorTrunk(but(activation=said))
+    assert type(trunk.get_submodule("layers.0.act")) is kind
+    assert type(ultralytics.nn.modules.Conv.default_act) is torch.nn.SiLU
+
+
 def deep(levels: int) -> Any:
     value: Any = 1
     for _ in range(levels):
@@ -132,8 +149,11 @@ def deep(levels: int) -> Any:
         (but(first=[-1, 1, "Conv", deep(3)]), "cannot be the trunk"),
         (but(first=[-1, 1, "Conv", [4096, 31, 2]], backbone=[[-1, 1, "Conv", [4096, 31, 2]]] * 3), "parameters, more"),
         (but(width_multiple=float("inf")), "width_multiple"),
-        (but(activation="nn.Identity()"), "only SiLU"),
-        (but(activation="__import__('os').abort()"), "only SiLU"),
+        (but(activation="nn.Identity()"), r"'nn.Identity\(\)'; known here are GELU, Hardswish, .*, as nn.ReLU"),
+        (but(activation="__import__('os').abort()"), "known here are"),
+        (but(activation="nn.ReLU(__import__('os').abort())"), "known here are"),
+        (but(activation="nn.ReLU()\n"), "known here are"),
+        (but(activation=["nn.ReLU()"]), "known here are"),
     ],
 )  # fmt: skip
 def test_what_is_no_trunk_is_refused(wrong: Any, said: str) -> None:
@@ -146,7 +166,7 @@ def test_a_refused_trunk_leaves_nothing_behind() -> None:
     usual = type(ultralytics.nn.modules.Conv.default_act)
     for first in (["Conv", [8, 3, 0]], ["Nothing", []]):
         with pytest.raises(ModelError):
-            DetectorTrunk(but(first=[-1, 1, *first]))
+            DetectorTrunk(but(first=[-1, 1, *first], activation="nn.ReLU()"))
     assert type(ultralytics.nn.modules.Conv.default_act) is usual
 
 
