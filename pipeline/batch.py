@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from collections import deque
@@ -26,13 +27,15 @@ from pipeline.loaded_models import Models
 from pipeline.outcome import RunObserver, RunOutcome, SourceOutcome, SourceStart
 from pipeline.processing import Job, Processor, one_line
 from pipeline.run_record import media_folder, model_keys, require_same_models
-from pipeline.store.database import open_database
+from pipeline.store.database import Database, open_database
 from pipeline.store.states import SourceStatus
 from pipeline.store.writer import Holder, RunWriter
 
 _log = logging.getLogger(__name__)
 
 STOP, PAUSE, GO_ON = "stop", "pause", "go on"  # what a worker is told besides jobs
+AUTO = "auto"  # device
+_ON = re.compile(r"\S+ (CPU|CUDA)\b.*")  # runtimes of networks
 POLL_SECONDS = 0.2  # between two looks for a stop; signal handlers run meanwhile
 _TO_ALL = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C and systemd tell every process; the starting one decides
 
@@ -54,10 +57,18 @@ class _Failed:
     fatal: bool  # the next source would fare no better: the store or an output cannot be written
 
 
+@dataclass(frozen=True, slots=True)
+class _Unready:
+    """A worker that cannot load its networks, and so can do no source."""
+
+    error: BaseException
+
+
 class WorkerPool:
     """Processes that take one source after the other. `stop`, `pause` and `go_on` from any thread.
 
     A worker whose process ends by itself (a decoder crashed, memory ran out) is replaced, and its source has failed.
+    One that cannot load its networks gives its source back and is done without, as long as there are others.
     Workers end with this process, however it ends.
     """
 
@@ -76,13 +87,14 @@ class WorkerPool:
         `preview`: as for Processor. `begun`: as for Models.
         """
         self._count = workers
-        self._settings = _sharing(settings, workers)
+        self._settings = _sharing(settings, workers, models)
         self._writer = writer
         self._observer = observer
         self._preview = preview
         self._begun, self._models = dict(begun), dict(models)
         self._context = multiprocessing.get_context("spawn")  # threads and networks do not survive a fork
         self._workers: list[_Worker] = []
+        self._waiting: deque[Job] = deque()
         self._stopped = False
         self._paused = False
         self._told_pause = False
@@ -112,13 +124,15 @@ class WorkerPool:
             worker.process.join()
 
     def process(self, jobs: Sequence[Job], outcome: RunOutcome) -> None:
-        """All of them. Raises StoreError or OutputError if nothing more can be written."""
-        waiting = deque(jobs)
+        """All of them. Raises StoreError or OutputError if nothing more can be written, and what the last worker said
+        where none can load the networks.
+        """
+        self._waiting.extend(jobs)
         told_stop = False
         while True:
             for index, worker in enumerate(self._workers):
-                if worker.job is None and waiting and not self._stopped:
-                    self._workers[index] = self._give(worker, waiting.popleft())
+                if worker.job is None and self._waiting and not self._stopped:
+                    self._workers[index] = self._give(worker, self._waiting.popleft())
             busy = [worker for worker in self._workers if worker.job is not None]
             if not busy:
                 return
@@ -165,6 +179,18 @@ class WorkerPool:
                     raise error
                 self._failed(worker.job, one_line(error), outcome)
                 worker.job = None
+            case _Unready(error=error):
+                self._retire(worker, worker.job, error)
+
+    def _retire(self, worker: _Worker, job: Job, error: BaseException) -> None:
+        """Go on without it; its source is for the others. Raises the error where there are none."""
+        self._workers.remove(worker)
+        worker.pipe.close()  # it ends by that
+        worker.process.join()
+        if not self._workers:
+            raise error
+        self._waiting.appendleft(job)
+        _log.warning("one worker less, %d go on: %s", len(self._workers), one_line(error))
 
     def _lost(self, worker: _Worker, job: Job, outcome: RunOutcome) -> None:
         """The process is gone in the middle of a source."""
@@ -294,34 +320,53 @@ def _work(
             job = inbox.next()
             try:
                 if processor is None:
-                    models = Models.load_for_files(settings, job.shape, begun=begun)
-                    require_same_models(keys, model_keys(*models.cards))
-                    processor = Processor(database, writer, settings, models, observer=_Reporter(pipe), preview=preview)
-                    processor.register_models()
+                    processor = _processor(database, writer, settings, job, pipe, preview, begun=begun, keys=keys)
                     inbox.attend(processor)
-                outcome = processor.process(job)
+                pipe.send(processor.process(job))
             except Exception as error:  # noqa: BLE001  sent to the process that decides
                 if not isinstance(error, SightlineError):
                     _log.exception("%s: an error that Sightline does not know; please report it", job.address)
                 fatal = isinstance(error, (StoreError, OutputError))
-                pipe.send(_Failed(_sendable(error), fatal))
-            else:
-                pipe.send(outcome)
+                told = _sendable(error)
+                pipe.send(_Unready(told) if processor is None and not fatal else _Failed(told, fatal))
 
 
-def _sharing(settings: Settings, workers: int) -> Settings:
-    """Networks that choose their threads by themselves would each take all cores."""
+def _processor(
+    database: Database,
+    writer: RunWriter,
+    settings: Settings,
+    job: Job,
+    pipe: Connection,
+    preview: Path | None,
+    *,
+    begun: dict[str, str],
+    keys: dict[str, list[str]],
+) -> Processor:
+    """With networks loaded for the pictures of its first job; arguments as of `_work`."""
+    models = Models.load_for_files(settings, job.shape, begun=begun)
+    require_same_models(keys, model_keys(*models.cards))
+    processor = Processor(database, writer, settings, models, observer=_Reporter(pipe), preview=preview)
+    processor.register_models()
+    return processor
+
+
+def _sharing(settings: Settings, workers: int, models: Mapping[str, list[str]]) -> Settings:
+    """What the workers are given: each its share of the processors, and the device that the run's networks are on.
+
+    Networks that choose their threads by themselves would each take all cores. One that finds the card full, where the
+    run did not, is not to compute elsewhere.
+    """
     threads = max(1, (os.cpu_count() or 1) // workers)
-    return settings.model_copy(
-        update={
-            name: section.model_copy(update={"threads": section.threads or threads})
-            for name, section in (
-                ("detector", settings.detector),
-                ("segmenter", settings.segmenter),
-                ("embedder", settings.embedder),
-            )
-        }
-    )
+    sections = {"detect": "detector", "segment": "segmenter", "embed": "embedder"}
+    shared = {}
+    for task, name in sections.items():
+        section = getattr(settings, name)
+        told = {"threads": section.threads or threads}
+        on = _ON.fullmatch(models[task][-1]) if task in models else None  # their runtime is told last
+        if section.device == AUTO and on is not None:
+            told["device"] = on[1]
+        shared[name] = section.model_copy(update=told)
+    return settings.model_copy(update=shared)
 
 
 def _sendable(error: Exception) -> Exception:

@@ -161,8 +161,8 @@ def require_same_models(begun: Mapping[str, list[str]], here: Mapping[str, list[
     """
     if told := differences({MODELS: begun}, {MODELS: here}):
         raise ModelError(
-            f"the networks of a worker are not those of its run: {'; '.join(told)}; where a graphics card is full, "
-            "take fewer workers"
+            f"the networks of a worker are not those of its run: {'; '.join(told)}; where a graphics card was full in "
+            "between, take fewer workers"
         )
 
 

@@ -12,6 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.config import load_settings
+from pipeline.errors import ModelError
+from pipeline.outcome import RunObserver
+from pipeline.runs import Run
 from tests.clips import cut, write_clip, write_moving
 from tests.integration.command import MOTION, call_main, sightline
 from tests.integration.stored import assert_same_rows, count, reading
@@ -117,6 +121,32 @@ def test_a_worker_compiles_the_detector_for_the_shape_of_its_source(tmp_path: Pa
     done = sightline("run", "a.mp4", "b.mp4", *said, "--workers", 2, folder=tmp_path)
     assert done.code == 0, done.out + done.err
     assert statuses(tmp_path / "runs" / "sightline.db") == [("a.mp4", "finished"), ("b.mp4", "finished")]
+
+
+def test_workers_that_cannot_load_the_networks_of_the_run_fail_no_source(tmp_path: Path) -> None:
+    """They give their sources back, and the last one's error is the run's; it goes on where the networks are back."""
+    weights = tmp_path / "net.onnx"
+    brightness_of_any_size(weights, np.array([96, 96, 16, 8, 1.0, 0.5]))
+    before = weights.read_bytes()
+    for name in ("a", "b", "c"):
+        write_clip(tmp_path / f"{name}.mp4", size=(96, 72))
+
+    class Exchanger(RunObserver):
+        def sources_known(self, count: int) -> None:
+            assert count == 3
+            brightness_of_any_size(weights, np.array([96, 96, 16, 8, 1.0, 0.7]))
+
+    database = tmp_path / "runs.db"
+    chosen = [f"detector.weights={weights}", "detector.input_size=[192,192]", "detector.classes=[a,b]"]
+    settings = load_settings("default", [*chosen, "embedder.weights=null", f"store.database={database}"])
+    run = Run([str(tmp_path / f"{name}.mp4") for name in ("a", "b", "c")], settings, observer=Exchanger(), workers=2)
+    with pytest.raises(ModelError, match=r"networks of a worker are not those of its run: .*net"):
+        run.execute()
+    assert {state for _, state in statuses(database)} == {"pending"}
+    weights.write_bytes(before)
+    done = sightline("resume", "last", "--database", database, "--workers", 2, folder=tmp_path)
+    assert done.code == 0, done.out + done.err
+    assert {state for _, state in statuses(database)} == {"finished"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
