@@ -237,6 +237,7 @@ OPEN_DOORS = {
         "pipeline.models.licences",
         "pipeline.models.mask_rcnn",
         "pipeline.models.mask_rcnn_file",
+        "pipeline.models.messages",
         "pipeline.models.model_cache",
         "pipeline.models.openvino_library",
         "pipeline.models.named",

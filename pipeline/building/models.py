@@ -72,10 +72,14 @@ def _sized(settings: DetectorSettings, setting: str, use: Use) -> Detector:
         smaller = tuple(max(_STRIDE, round(side * scale / _STRIDE) * _STRIDE) for side in size)
         try:
             sized = settings.model_copy(update=values | {"input_size": smaller})
-            found.append(detector(sized, setting=setting, use=use))
+            other = detector(sized, setting=setting, use=use)
         except ModelError as error:
             _LOG.info("%s takes no smaller input, so a budget has %d sizes: %s", usual.card.name, len(found), error)
             break
+        if other.card.runtime != usual.card.runtime:  # a card was full in between
+            _LOG.warning("%s has %d sizes of input, as %s has no room", usual.card.name, len(found), usual.card.runtime)
+            break
+        found.append(other)
         scales.append(scale)
     return SizedDetector(found, scales)
 

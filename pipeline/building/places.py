@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,9 @@ def names_card(device: str) -> bool:
 def _of_onnx(settings: DetectorSettings, cuda: bool | None) -> Place:
     """On a card in torch where that can run the file, else in ONNX Runtime, where a card is asked for."""
     wished = names_card(settings.device)
+    if settings.device == AUTO and settings.precision not in _PRECISIONS_OF_TORCH:
+        _tell_of_precision(settings, cuda)
+        return Place("openvino", "CPU")
     if not (wished or (settings.device == AUTO and _cuda(cuda))):
         return Place("openvino", device_for("openvino", settings.device, settings.weights))
     reason = _why_not_in_torch(settings)
@@ -123,11 +127,25 @@ def _of_onnx(settings: DetectorSettings, cuda: bool | None) -> Place:
     if wished:
         _LOG.info("%s runs in ONNX Runtime: %s", settings.weights, reason)
         return Place("onnx", settings.device)
-    level, advice = logging.WARNING, "give a .pt, or what `sightline export` makes of one, or say detector.device=CPU"
-    if settings.precision not in _PRECISIONS_OF_TORCH:  # as it is wished
-        level, advice = logging.INFO, "detector.precision=auto lets it use the card"
-    _LOG.log(level, "%s runs on the CPU, though there is an NVIDIA card: %s; %s", settings.weights, reason, advice)
+    _LOG.warning(
+        "%s runs on the CPU, though there is an NVIDIA card: %s; give a .pt, or what `sightline export` makes of one, "
+        "or say detector.device=CPU",
+        settings.weights,
+        reason,
+    )
     return Place("openvino", "CPU")
+
+
+def _tell_of_precision(settings: DetectorSettings, cuda: bool | None) -> None:
+    """The card itself is not asked: that would take of its memory."""
+    from pipeline.models.graphics import may_have_card
+
+    if may_have_card(sys.platform) if cuda is None else cuda:
+        _LOG.info(
+            "%s computes in %s on the CPU; detector.precision=auto lets it use an NVIDIA card",
+            settings.weights,
+            settings.precision,
+        )
 
 
 def _why_not_in_torch(settings: DetectorSettings) -> str | None:

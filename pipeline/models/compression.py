@@ -17,6 +17,7 @@ from pipeline.models import decoders, files, label_names
 from pipeline.models.decoders import Hints
 from pipeline.models.embed import feature_length
 from pipeline.models.inputs import IMAGENET, PLAIN, Recipe, embedded_recipe, recipe_text, to_batch, to_blob
+from pipeline.models.messages import last_line
 from pipeline.models.openvino_core import signal_stack_kept
 from pipeline.models.openvino_library import ov
 from pipeline.models.openvino_models import (
@@ -100,7 +101,7 @@ def quantized(opened: Opened, pictures: Sequence[ImageArray]) -> ov.Model:
                 ignored_scope=_decoding(nncf, opened),
             )
     except Exception as error:  # NNCF's and OpenVINO's errors have no common base
-        raise ModelError(f"{opened.file.path} cannot be quantised: {_first_line(error)}") from error
+        raise ModelError(f"{opened.file.path} cannot be quantised: {last_line(error)}") from error
 
 
 def quantized_onnx(opened: Opened, pictures: Sequence[ImageArray]) -> bytes:
@@ -126,7 +127,7 @@ def quantized_onnx(opened: Opened, pictures: Sequence[ImageArray]) -> bytes:
                 ignored_scope=_decoding_of_onnx(nncf, model, opened.task),
             )
     except Exception as error:  # NNCF's, ONNX's and its runtime's errors have no common base
-        raise ModelError(f"{opened.file.path} cannot be quantised: {_first_line(error)}") from error
+        raise ModelError(f"{opened.file.path} cannot be quantised: {last_line(error)}") from error
     onnx.helper.set_model_props(made, opened.file.metadata)
     return bytes(made.SerializeToString())
 
@@ -139,7 +140,7 @@ def write_ir(model: ov.Model, said: dict[str, str], folder: Path, name: str, *, 
     try:
         ov.save_model(model, xml, compress_to_fp16=half)
     except RuntimeError as error:
-        raise ModelError(f"{xml} cannot be written: {_first_line(error)}") from error
+        raise ModelError(f"{xml} cannot be written: {last_line(error)}") from error
     return xml, xml.with_suffix(".bin")
 
 
@@ -218,8 +219,3 @@ def _nncf() -> Any:
             os.environ["NNCF_CI"] = before
     set_log_level(logging.ERROR)
     return nncf
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
 from pipeline.errors import ModelError
+from pipeline.models.messages import first_line
 from pipeline.models.pyramid import LEVELS, STRIDES
 from pipeline.models.trunk_description import description_of, sources_of
-from pipeline.models.ultralytics_library import first_line, require_safe, ultralytics, usual_activation
+from pipeline.models.ultralytics_library import require_safe, ultralytics, usual_activation
 
 _LARGEST = 100_000_000  # parameters; the largest detectors of ultralytics have 70 million
 _COUNTER = "num_batches_tracked"  # of batch norm; not every file has it

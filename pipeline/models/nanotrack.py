@@ -16,6 +16,7 @@ from scipy.special import expit
 from pipeline.errors import ModelError
 from pipeline.models import files
 from pipeline.models.inputs import PLAIN
+from pipeline.models.messages import last_line
 from pipeline.models.openvino_core import core
 from pipeline.models.openvino_library import opset13, ov
 from pipeline.models.openvino_models import set_size
@@ -90,7 +91,7 @@ def _read(
     try:
         model = core().read_model(file.path)
     except RuntimeError as error:
-        raise ModelError(f"OpenVINO cannot read {file.path}: {_last_line(error)}") from error
+        raise ModelError(f"OpenVINO cannot read {file.path}: {last_line(error)}") from error
     if not (_are_maps(model.inputs, takes) and _are_maps(model.outputs, gives)):
         found = " and gives ".join(
             ", ".join(str(port.get_partial_shape()) for port in ports) for ports in (model.inputs, model.outputs)
@@ -119,7 +120,3 @@ def _let_batch(model: ov.Model) -> None:
         if pattern.get_type_name() == "Constant" and pattern.data[0] == 1:
             kept = np.concatenate([[0], pattern.data[1:]])  # 0: as it comes in
             node.input(1).replace_source_output(opset13.constant(kept.astype(np.int64)).output(0))
-
-
-def _last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1]

@@ -13,9 +13,10 @@ import yaml
 from torch import Tensor
 
 from pipeline.errors import ModelError
+from pipeline.models.messages import first_line
 from pipeline.models.onnx_weights import COUNTER, in_bytes, load_onnx, said_by, state_of
 from pipeline.models.trunk_description import description_of
-from pipeline.models.ultralytics_library import first_line, require_safe, ultralytics, usual_activation
+from pipeline.models.ultralytics_library import require_safe, ultralytics, usual_activation
 
 if TYPE_CHECKING:
     import onnx
@@ -91,8 +92,10 @@ def _read(model: onnx.ModelProto) -> OnnxDetector:
         described, names = (yaml.safe_load(said.get(key, "")) for key in (ARCHITECTURE, "names"))
     except yaml.YAMLError as error:
         raise ModelError(f"what it says of itself cannot be read ({first_line(error)})") from error
-    if not isinstance(described, dict) or not isinstance(names, dict) or not names:
+    if not isinstance(described, dict):
         raise ModelError("it does not say its architecture; of detectors, those of `sightline export` do")
+    if not isinstance(names, dict) or not names:
+        raise ModelError("it does not say its classes by number; of detectors, those of `sightline export` do")
     if in_bytes(model):
         raise ModelError("it is in 8 bits, its numbers rounded and joined; give the file that it was made of")
     return OnnxDetector(state_of(model), description_of(described), names, said.get(_FINAL) == "True")

@@ -14,6 +14,7 @@ from pipeline.models.base import USUAL_SHAPE, ModelCard
 from pipeline.models.decoders import Decoder, Hints, Limits, TensorSpec
 from pipeline.models.embed import NetworkEmbedder, feature_length
 from pipeline.models.inputs import IMAGENET, PLAIN, STRIDE, Fit, Letterbox, Recipe, embedded_recipe, tight_size
+from pipeline.models.messages import last_line
 from pipeline.models.network import Looking, NetworkDetector
 from pipeline.models.openvino_core import core
 from pipeline.models.openvino_library import ov
@@ -21,7 +22,6 @@ from pipeline.models.openvino_network import (
     BACKEND,
     OpenVinoNetwork,
     channels_last,
-    first_line,
     set_batch,
     shape_of,
 )
@@ -183,7 +183,7 @@ def read_model(weights: str | Path) -> tuple[files.WeightsFile, ov.Model]:
     try:
         model = core().read_model(file.path)
     except RuntimeError as error:
-        raise ModelError(f"OpenVINO cannot read {file.path}: {first_line(error)}") from error
+        raise ModelError(f"OpenVINO cannot read {file.path}: {last_line(error)}") from error
     if len(model.inputs) != 1 or len(shape_of(model.input(0))) != 4:
         raise ModelError(f"{file.path} does not take one picture (n, 3, height, width); it is no detector or embedder")
     return file, model
@@ -213,7 +213,7 @@ def set_size(model: ov.Model, file: files.WeightsFile, size: tuple[int, int]) ->
     try:
         model.reshape(shape)
     except RuntimeError as error:
-        raise ModelError(f"{file.path} cannot take pictures of {size[0]}x{size[1]}: {first_line(error)}") from error
+        raise ModelError(f"{file.path} cannot take pictures of {size[0]}x{size[1]}: {last_line(error)}") from error
 
 
 def _reshapes(model: ov.Model, file: files.WeightsFile, decoder: Decoder) -> bool:

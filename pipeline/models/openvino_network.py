@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.errors import ModelError
 from pipeline.models.compiled_networks import compiled_networks
 from pipeline.models.inputs import Recipe
+from pipeline.models.messages import last_line
 from pipeline.models.openvino_core import core
 from pipeline.models.openvino_library import ov
 from trackers.structures import FloatArray, ImageArray
@@ -47,7 +48,7 @@ class OpenVinoNetwork:
         try:
             set_batch(model, -1 if batch is None else batch)
         except RuntimeError as error:
-            raise ModelError(f"{name} cannot take a batch of {batch or 'any length'}: {first_line(error)}") from error
+            raise ModelError(f"{name} cannot take a batch of {batch or 'any length'}: {last_line(error)}") from error
         self._name = name
         self.max_batch = batch
         hints: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
@@ -66,7 +67,7 @@ class OpenVinoNetwork:
             # one more than run at once, so that the next one stands ready
             self._requests = [compiled.create_infer_request() for _ in range(parallel + (parallel > 1))]
         except RuntimeError as error:
-            raise ModelError(f"OpenVINO cannot compile {name} on {device}: {first_line(error)}") from error
+            raise ModelError(f"OpenVINO cannot compile {name} on {device}: {last_line(error)}") from error
         self.runtime = f"{BACKEND} {device} {bits}{_actual_precision(compiled)}"
 
     def infer(self, batch: ImageArray) -> list[FloatArray]:
@@ -114,7 +115,7 @@ class OpenVinoNetwork:
         return _outputs(request)
 
     def _failed(self, error: RuntimeError) -> ModelError:
-        return ModelError(f"OpenVINO failed on {self._name}: {first_line(error)}")
+        return ModelError(f"OpenVINO failed on {self._name}: {last_line(error)}")
 
     def _filled(self, batch: ImageArray) -> ImageArray:
         count = len(batch)
@@ -177,8 +178,3 @@ def require_device(device: str) -> None:
 def _actual_precision(compiled: Any) -> str:
     """What the device really computes in, whatever was asked for."""
     return str(compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
-
-
-def first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

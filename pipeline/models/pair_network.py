@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.models.compiled_networks import compiled_networks
+from pipeline.models.messages import last_line
 from pipeline.models.openvino_library import ov
 from trackers.structures import FloatArray
 
@@ -32,16 +33,12 @@ class PairNetwork:
             model.reshape(shapes)
             self._request = compiled_networks().compile(model, device, hints).create_infer_request()
         except RuntimeError as error:
-            raise ModelError(f"OpenVINO cannot compile {name} on {device}: {_last_line(error)}") from error
+            raise ModelError(f"OpenVINO cannot compile {name} on {device}: {last_line(error)}") from error
 
     def __call__(self, one: FloatArray, other: FloatArray) -> list[FloatArray]:
         """Outputs, in order. Raises ModelError where the library fails."""
         try:
             results = self._request.infer([one, other], share_inputs=True)
         except RuntimeError as error:
-            raise ModelError(f"OpenVINO failed on {self._name}: {_last_line(error)}") from error
+            raise ModelError(f"OpenVINO failed on {self._name}: {last_line(error)}") from error
         return [np.array(results[position]) for position in range(len(results))]
-
-
-def _last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1]

@@ -15,9 +15,8 @@ _BFLOAT_UNITS = frozenset({"amx_bf16", "avx512_bf16"})
 def best_in_bytes(flags: frozenset[str] | None = None, capabilities: frozenset[str] | None = None) -> bool:
     """Whether networks in 8 bits are by far the fastest: it has units for them, and none for bfloat16.
 
-    With those for both, bfloat16 loses nothing and is about as fast (AMX), or two thirds as fast (AVX512-BF16). False
-    where Linux does not say what it has, and on ARM. `flags`: what Linux says of it, `capabilities`: what OpenVINO
-    does; None: asked.
+    With those for both, bfloat16 loses nothing and is as fast, or two thirds as fast (docs/speed.md). False where Linux
+    does not say what it has, and on ARM. `flags`: what Linux says, `capabilities`: what OpenVINO does; None: asked.
     """
     if not _BYTE_UNITS & (_flags() if flags is None else flags):
         return False

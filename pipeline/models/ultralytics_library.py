@@ -52,7 +52,7 @@ import ultralytics.utils.tal  # noqa: E402
 import ultralytics.utils.torch_utils  # noqa: E402
 
 _restore(_BEFORE)
-__all__ = ["VERSION", "first_line", "load_network", "require_safe", "ultralytics", "usual_activation"]
+__all__ = ["VERSION", "load_network", "require_safe", "ultralytics", "usual_activation"]
 logging.getLogger("ultralytics").setLevel(logging.ERROR)
 
 VERSION: str = ultralytics.__version__

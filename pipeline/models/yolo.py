@@ -13,9 +13,10 @@ from pipeline.errors import ModelError
 from pipeline.models import files, label_names
 from pipeline.models.base import ModelCard
 from pipeline.models.inputs import Placement
+from pipeline.models.messages import first_line
 from pipeline.models.prototypes import enlarged
 from pipeline.models.torch_runtime import torch_device
-from pipeline.models.ultralytics_library import VERSION, first_line, require_safe, ultralytics
+from pipeline.models.ultralytics_library import VERSION, require_safe, ultralytics
 from trackers.structures import Detections, FloatArray, Frame, Masks
 
 BACKEND = "ultralytics"

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from pipeline.errors import ModelError
+from pipeline.models.messages import first_line
 from pipeline.models.onnx_detector import network_of_onnx, read_onnx_detector
 from pipeline.models.ultralytics_library import (
     VERSION,
-    first_line,
     load_network,
     require_safe,
     ultralytics,

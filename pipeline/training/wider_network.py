@@ -114,9 +114,13 @@ def _settings(part: Any) -> dict[str, object]:
             found |= {"kernel": part.kernel_size, "stride": part.stride, "padding": part.padding}
             found |= {"dilation": part.dilation, "groups": part.groups}
         case nn.MaxPool2d():
-            found |= {"kernel": part.kernel_size, "stride": part.stride}
+            found |= {"kernel": part.kernel_size, "stride": part.stride, "padding": part.padding}
         case nn.Upsample():
-            found |= {"scale": part.scale_factor, "mode": part.mode}
+            found |= {"scale": part.scale_factor, "mode": part.mode, "alignment": part.align_corners}
+        case nn.BatchNorm2d():
+            found |= {"epsilon": part.eps}
+        case nn.LeakyReLU():
+            found |= {"slope": part.negative_slope}
         case _layers.Concat():
             found |= {"axis": part.d}
         case _layers.block.Bottleneck():

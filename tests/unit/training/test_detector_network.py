@@ -37,7 +37,7 @@ def assert_same(own: Any, other: Any) -> None:
     assert [name for name in state if not torch.equal(state[name], wanted[name])] == []
 
 
-@pytest.mark.parametrize("name", ["yolov8n", "yolov10n", "yolo11n", "yolo12n", "yolo26n"])
+@pytest.mark.parametrize("name", ["yolov8n", "yolov9t", "yolov10n", "yolo11n", "yolo12n", "yolo26n"])
 def test_of_other_classes_everything_else_is_taken(name: str, tmp_path: Path) -> None:
     """Ultralytics makes the branch of the classes wider where there are many; the network is no wider for it."""
     source = trained(name, OBJECTS, seed=1)

@@ -257,6 +257,12 @@ def test_what_differs_otherwise_is_said(own: dict[str, Any], says: str, tmp_path
     assert all(torch.equal(tensor, before[name]) for name, tensor in slim.state_dict().items())
 
 
+def test_the_slope_of_an_activation_is_one_of_its_settings(tmp_path: Path) -> None:
+    steep, flat = (plan(size) | {"activation": f"nn.LeakyReLU({slope})"} for size, slope in ((WIDE, 0.2), (SLIM, 0.1)))
+    with pytest.raises(ModelError, match=r"layer 0, a Conv, differs .* slope of act: 0.1 here, 0.2 there"):
+        narrow(network(tmp_path, flat, seed=1), network(tmp_path, steep))
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
