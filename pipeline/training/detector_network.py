@@ -26,6 +26,8 @@ from pipeline.training.detector_settings import OF_WEIGHTS
 from pipeline.training.narrowing import narrow
 from pipeline.training.wider_network import is_wider
 
+_LEAST_TAKEN = 0.02  # share of the numbers: below, layers are of the same shape by chance
+
 
 def build_network(architecture: str, names: Sequence[str], *, seed: int, weights: Path | None = None) -> Any:
     """A network with random weights, the same for every start from one seed.
@@ -74,8 +76,8 @@ def start_from(network: Any, weights: Path, *, seed: int) -> int:
     """Take over what fits from a .pt of ultralytics or an .onnx of ours; returns how many parameters did.
 
     Of a network of the same modules with more channels below the head, those that count most (see `narrow`). The rows
-    of classes with the same names are taken too; those of others stay random. Raises ModelError where nothing fits, or
-    a wider network differs in more than its channels.
+    of classes with the same names are taken too; those of others stay random. Raises ModelError where nearly nothing
+    fits, or a wider network differs in more than its channels.
     """
     source: Any = network_of_onnx(weights) if weights.suffix == ".onnx" else load_network(weights)
     before = [parameter.clone() for parameter in network.parameters()]
@@ -91,9 +93,14 @@ def start_from(network: Any, weights: Path, *, seed: int) -> int:
     taken = [now for then, now in zip(before, after, strict=True) if then.shape != now.shape or not then.equal(now)]
     if not all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values()):
         raise ModelError(f"{weights} holds numbers that are not finite (NaN); start from another file")
-    if not taken:
-        raise ModelError(f"nothing in {weights} fits the architecture; name the one it has with --architecture")
-    return sum(parameter.numel() for parameter in taken)
+    count, every = (sum(parameter.numel() for parameter in some) for some in (taken, after))
+    if count < _LEAST_TAKEN * every:
+        little = "hardly anything" if count else "nothing"
+        raise ModelError(
+            f"{little} in {weights} fits the architecture ({count} of {every} numbers); name the one it has with "
+            "--architecture, or train without --weights"
+        )
+    return int(count)
 
 
 def _take_what_fits(network: Any, source: Any) -> None:

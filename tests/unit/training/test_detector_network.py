@@ -61,6 +61,15 @@ def test_an_architecture_of_other_layers_takes_what_fits(tmp_path: Path) -> None
     assert_same(own.model[-1].cv3, untouched.model[-1].cv3)
 
 
+def test_where_hardly_anything_fits_it_is_refused(tmp_path: Path) -> None:
+    """But for the first layer they are of other sizes; training would begin at random, and nobody would know."""
+    weights = stored(trained("yolov8s", OBJECTS, seed=1), tmp_path / "s.pt")
+    with pytest.raises(
+        ModelError, match=r"hardly anything in .*s\.pt fits the architecture \(\d+ of \d+ numbers\); name the"
+    ):
+        start_from(build_network("yolov10n", OURS, seed=2), weights, seed=3)
+
+
 def test_a_smaller_size_takes_the_channels_that_count(tmp_path: Path) -> None:
     weights = stored(trained("yolov8s", OBJECTS, seed=1), tmp_path / "s.pt")
     own = build_network("yolov8n", OURS, seed=2)
