@@ -49,13 +49,22 @@ class AdaptiveSettings(Section):
 
     heartbeat_seconds: PositiveFloat = Field(2.0, description="after so long it looks, though nothing may have changed")
     calm_seconds: PositiveFloat = Field(
-        0.3, description="after so long where something moves, and no track is in doubt"
+        0.2, description="after so long where something moves, and no track is in doubt"
     )
-    doubt_seconds: Seconds = Field(0.12, description="after so long where tracks meet, or flow has lost one")
+    doubt_seconds: Seconds = Field(
+        0.08, description="after so long where tracks meet, one is hidden, or flow has lost one"
+    )
     least_seconds: Seconds = Field(0.0, description="never sooner than so long after the last look")
-    meeting: Share = Field(0.2, description="IoU of two tracks from which on they may be taken for each other")
+    meeting: Share = Field(
+        0.1, description="IoU of two tracks from which on they may be taken for each other, or one may hide the other"
+    )
+    missed: Share = Field(
+        0.35,
+        description="share of the located and hidden tracks; after a look that has missed more of them it looks at "
+        "every frame in which anything moves, until one misses fewer",
+    )
     crowd: Annotated[int, Field(ge=1)] = Field(
-        16, description="of so many tracks on it looks at every frame in which anything moves: flow errs more"
+        50, description="of so many tracks on it looks at every frame in which anything moves: flow errs more"
     )
     difference: Annotated[float, Field(gt=0, le=255)] = Field(
         12.0, description="grey levels by which a 64th of the picture's width and height has changed"

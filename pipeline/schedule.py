@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Protocol
 
@@ -24,6 +24,7 @@ class Verdict:
     size: float  # cells that a typical object covers; 0 where nothing is known
     occupied: BoolArray  # (CELLS, CELLS) where located tracks are, and may move
     crowd: bool = False  # so many of them that carrying them by flow saves nothing: every frame is to be looked at
+    missed: bool = False  # the last look has missed so many of them: likewise
 
     @classmethod
     def none(cls) -> Verdict:
@@ -36,9 +37,11 @@ class Verdict:
         return tuple(one.name for one in fields(cls))
 
     @classmethod
-    def of(cls, time: FloatArray, wait: FloatArray, size: FloatArray, occupied: BoolArray, crowd: BoolArray) -> Verdict:
-        """Of arrays: all single numbers but for the cells."""
-        return cls(float(time), float(wait), float(size), occupied, bool(crowd))
+    def of(cls, values: Mapping[str, FloatArray | BoolArray]) -> Verdict:
+        """Of arrays by the names of `columns`: single values but for the cells."""
+        time, wait, size = (float(values[name]) for name in ("time", "wait", "size"))
+        crowd, missed = bool(values["crowd"]), bool(values["missed"])
+        return cls(time, wait, size, np.asarray(values["occupied"], bool), crowd, missed)
 
 
 class Schedule(Protocol):
@@ -58,10 +61,10 @@ MakeSchedule = Callable[[int], Schedule]  # given the first frame that was not s
 
 
 class Judge(Protocol):
-    """Says what the tracks of a frame ask of the detector. Knows nothing of the frames before."""
+    """Says what the tracks of a frame ask of the detector. Of the frames before it knows what it said last."""
 
-    def verdict(self, frame: Frame, tracks: Tracks, *, looked: bool) -> Verdict:
-        """After a frame. `looked`: whether the detector looked at it."""
+    def verdict(self, frame: Frame, tracks: Tracks, before: Verdict, *, looked: bool) -> Verdict:
+        """After a frame. `before`: after the one before it. `looked`: whether the detector looked at it."""
 
 
 class EveryNth:

@@ -209,12 +209,12 @@ class DeepSort:
         gap: float = 0.0,
     ) -> Tracks:
         """Take a frame that no detector looked at; see MultiObjectTracker."""
-        table = self.table
+        table, before = self.table, self.table.time
         camera_motion = self._camera_motion(camera_motion, image)
         outlasted = table.coast(seconds, camera_motion, gap, tentative=self.tentative_seconds, lost=self.lost_seconds)
         if camera_motion is not None:
             self.observations.warp(camera_motion)
-        self._carry_between(image, (table.stages != LOST) & ~outlasted)
+        self._carry_between(image, (table.stages != LOST) & ~outlasted, before)
         located, lost = (table.stages == CONFIRMED) & ~outlasted, table.stages == LOST
         behind = self._behind(self._cover(table.boxes, located, among=lost))
         self._see(image)
@@ -297,7 +297,7 @@ class DeepSort:
         held = np.zeros(len(table), dtype=bool)
         if self.holding is None or self.holding.missed is None:
             return held
-        missed = (table.stages == LOST) & self._unseen_for(self.hold_seconds)
+        missed = (table.stages == LOST) & (table.time - table.located_to <= self.hold_seconds + _ROUNDING)
         rows = np.flatnonzero(missed & ~hidden.reaches(self.covered_share))
         boxes = table.boxes
         seen, found = self.holding.carry_missed(
@@ -307,13 +307,18 @@ class DeepSort:
         table.carry(rows[seen], found[seen], self.holding.missed.evidence, noise=self.held_noise)
         return held
 
-    def _carry_between(self, image: ImageArray | None, tracks: BoolArray) -> None:
-        """Carry these tracks (n,) where they are seen."""
+    def _carry_between(self, image: ImageArray | None, tracks: BoolArray, before: float) -> None:
+        """Carry these tracks (n,) where they are seen. `before`: seconds, of the frame before.
+
+        That nobody looked for them takes none of the time for which they are held once a look has missed them.
+        """
         if self.holding is None or self.holding.between is None:
             return
         table, rows = self.table, np.flatnonzero(tracks)
         seen, found = self.holding.carry_between(image, table.ids[rows], table.boxes[rows])
         table.carry(rows[seen], found[seen], self.holding.between.evidence, noise=self.held_noise)
+        steady = rows[seen & (table.located_to[rows] == before)]
+        table.located_to[steady] = table.time
 
     def _see(self, image: ImageArray | None) -> None:
         """Remember where tracks were seen."""

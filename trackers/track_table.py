@@ -23,7 +23,7 @@ from trackers.structures import (
     Tracks,
 )
 
-FORMAT = 2  # version of to_arrays()
+FORMAT = 3  # version of to_arrays()
 _DETECTED, _PREDICTED = np.int8(Evidence.DETECTED), np.int8(Evidence.PREDICTED)
 _SHADOWED = np.int8(Evidence.SHADOWED)
 _ROUNDING = 1e-9  # seconds; times are sums of frame intervals
@@ -35,6 +35,7 @@ _COLUMNS = (
     "evidence",
     "started_at",
     "seen_at",
+    "located_to",
     "hits",
     "heights",
     "mean",
@@ -65,6 +66,7 @@ class TrackTable:
         self.evidence = np.zeros(0, np.int8)  # why each is where it is in the last frame
         self.started_at = np.zeros(0)  # seconds
         self.seen_at = np.zeros(0)  # seconds, of the last matched detection
+        self.located_to = np.zeros(0)  # seconds; to when nothing had missed it: seen then, or carried on from there
         self.hits = np.zeros(0, np.int64)  # matched detections
         self.heights = np.zeros(0)  # pixels, of the last matched detection
         self.mean: FloatArray = np.zeros((0, model.size))
@@ -145,7 +147,7 @@ class TrackTable:
         self.heights[rows] = boxes[:, 3] - boxes[:, 1]
         self.scores[rows] = detections.scores[taken]
         self.labels[rows] = detections.labels[taken]
-        self.seen_at[rows] = self.time
+        self.seen_at[rows] = self.located_to[rows] = self.time
         self.hits[rows] += 1
         self.evidence[:] = _PREDICTED
         self.evidence[rows] = _DETECTED
@@ -185,7 +187,7 @@ class TrackTable:
 
     def exchange(self, one: int, other: int) -> None:
         """Let two tracks change places: all that was seen and believed of one since they met was of the other."""
-        for name in ("labels", "scores", "stages", "seen_at", "heights", "mean", "covariance"):
+        for name in ("labels", "scores", "stages", "seen_at", "located_to", "heights", "mean", "covariance"):
             column = getattr(self, name)
             column[[one, other]] = column[[other, one]]
 
@@ -209,6 +211,7 @@ class TrackTable:
             "evidence": np.full(count, _DETECTED),
             "started_at": np.full(count, self.time),
             "seen_at": np.full(count, self.time),
+            "located_to": np.full(count, self.time),
             "hits": np.ones(count, np.int64),
             "heights": boxes[:, 3] - boxes[:, 1],
             "mean": mean,

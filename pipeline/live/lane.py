@@ -74,7 +74,7 @@ class Lane:
     def tracked(self, frame: Frame, tracks: Tracks, *, looked: bool) -> None:
         """The tracker has taken a frame."""
         if self._judge is not None:
-            self._verdict = self._judge.verdict(frame, tracks, looked=looked)
+            self._verdict = self._judge.verdict(frame, tracks, self._verdict, looked=looked)
 
     @property
     def may_leave(self) -> bool:

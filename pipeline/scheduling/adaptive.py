@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.schedule import CELLS, Verdict
 from trackers.structures import BoolArray, Frame, ImageArray, State
 
-FORMAT = 2  # version of to_arrays()
+FORMAT = 3  # version of to_arrays()
 _SAMPLES = 2  # pixels of a cell that are looked at along each side, at least
 _NOISE = 4  # cells that differ without anything moving
 _NOBODY = 16.0  # cells of an object where no track tells how large objects are
@@ -27,7 +27,7 @@ class Adaptive:
     - so much time has passed since the last look (`heartbeat_seconds`), whatever is seen, or pictures are missing;
     - the picture differs from that of the last look, beyond where tracks were then or are now, in at least the share
       `newcomer` of what a typical track covers: something new is there, or the camera moves;
-    - something differs at all, and the tracks are a crowd;
+    - something differs at all, and the tracks are a crowd, or the last look that is known of missed too many of them;
     - something differs at all, and the tracks' verdict, if it was given after the last look, says not to wait longer.
 
     But never sooner than `least_seconds` after the last look. Pictures are compared as CELLS x CELLS means. The state
@@ -84,7 +84,7 @@ class Adaptive:
         if np.count_nonzero(unexplained) >= max(self._newcomer * (verdict.size or _NOBODY), _NOISE):
             return True
         moves = bool(np.count_nonzero(changed) >= _NOISE)
-        if verdict.crowd and moves:
+        if (verdict.crowd or verdict.missed) and moves:
             return True
         if verdict.time < self._looked_at or since < verdict.wait:  # the last look may have settled an older verdict
             return False

@@ -44,7 +44,7 @@ class Course:
     def tracked(self, frame: Frame, tracks: Tracks, *, looked: bool) -> None:
         """The tracker has taken a frame. Frames in order, each once."""
         if self._judge is not None:
-            verdict = self._judge.verdict(frame, tracks, looked=looked)
+            verdict = self._judge.verdict(frame, tracks, self._last[-1], looked=looked)
             self._last.append(verdict)
             self._said.put(verdict)
 
@@ -67,10 +67,10 @@ class Course:
         if self._judge is None:
             return
         columns = _after(_VERDICTS, state)
-        told = [columns[name] for name in Verdict.columns()]
-        if len(told[0]) != self._lag:
-            raise ValueError(f"the state was saved with a lag of {len(told[0])} frames, this one is {self._lag}")
-        self._expect([Verdict.of(*row) for row in zip(*told, strict=True)])
+        count = len(columns["time"])
+        if count != self._lag:
+            raise ValueError(f"the state was saved with a lag of {count} frames, this one is {self._lag}")
+        self._expect([Verdict.of({name: columns[name][row] for name in Verdict.columns()}) for row in range(count)])
 
     def _expect(self, verdicts: list[Verdict]) -> None:
         self._said = Channel(self._lag + 1)

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.schedule import CELLS, Verdict
 from trackers.geometry import iou_matrix
-from trackers.structures import CONFIRMED, TENTATIVE, BoolArray, Evidence, FloatArray, Frame, Tracks
+from trackers.structures import CONFIRMED, LOST, TENTATIVE, BoolArray, Evidence, FloatArray, Frame, Tracks
 
 _AROUND = 0.25  # of a box's sides; its surroundings in which motion is its own: shadow, blur, errors of flow
 
@@ -14,32 +14,43 @@ _AROUND = 0.25  # of a box's sides; its surroundings in which motion is its own:
 class TrackJudge:
     """Where no track is in doubt, the detector may wait; where one is, it is to look soon; see Judge."""
 
-    def __init__(self, *, calm_seconds: float, doubt_seconds: float, meeting: float, crowd: int) -> None:
+    def __init__(self, *, calm_seconds: float, doubt_seconds: float, meeting: float, missed: float, crowd: int) -> None:
         """`calm_seconds`, `doubt_seconds`: waits where no track is in doubt, and where one is. `meeting`: IoU of two
-        located tracks from which on they may be taken for each other. `crowd`: of so many on every frame is looked at.
+        tracks from which on they may be taken for each other, or one may hide the other. `missed`: after a look that
+        found a smaller share than the rest of the located and the hidden ones, every frame is looked at until one finds
+        more. `crowd`: of so many located ones on every frame is looked at.
         """
-        self._calm, self._doubt, self._meeting, self._crowd = calm_seconds, doubt_seconds, meeting, crowd
+        self._calm, self._doubt = calm_seconds, doubt_seconds
+        self._meeting, self._missed, self._crowd = meeting, missed, crowd
 
-    def verdict(self, frame: Frame, tracks: Tracks, *, looked: bool) -> Verdict:
-        """After a frame. `looked`: whether the detector looked at it."""
-        located = tracks.stages == CONFIRMED
-        tentative = tracks.stages == TENTATIVE
-        boxes = tracks.boxes[located]
-        unsure = not looked and bool((tracks.evidence[located] == Evidence.PREDICTED).any())
+    def verdict(self, frame: Frame, tracks: Tracks, before: Verdict, *, looked: bool) -> Verdict:
+        """See Judge."""
+        located, tentative = tracks.stages == CONFIRMED, tracks.stages == TENTATIVE
+        boxes, evidence = tracks.boxes[located], tracks.evidence[located]
+        hidden = self._hidden(tracks, boxes)
         wait = self._calm
-        if unsure or self._meet(boxes):
+        if hidden or self._meet(boxes) or (not looked and (evidence == Evidence.PREDICTED).any()):
             wait = self._doubt
         if tentative.any():
             wait = 0.0
+        missed = before.missed
+        if looked:
+            missed = bool(hidden + (evidence != Evidence.DETECTED).sum() > self._missed * (hidden + len(boxes)))
         seen = tracks.boxes[located | tentative]
         sides = (seen[:, 2:] - seen[:, :2]) * (CELLS / np.array([frame.width, frame.height]))
         size = float(np.median(sides.prod(axis=1))) if len(seen) else 0.0
-        return Verdict(frame.time, wait, size, occupied(seen, frame.width, frame.height), len(boxes) >= self._crowd)
+        occupied_cells = occupied(seen, frame.width, frame.height)
+        return Verdict(frame.time, wait, size, occupied_cells, crowd=len(boxes) >= self._crowd, missed=missed)
 
     def _meet(self, boxes: FloatArray) -> bool:
         overlaps = iou_matrix(boxes, boxes)
         np.fill_diagonal(overlaps, 0)
         return bool((overlaps > self._meeting).any())
+
+    def _hidden(self, tracks: Tracks, boxes: FloatArray) -> int:
+        """How many lost tracks are where one of the located `boxes` (n, 4) may hide them."""
+        lost = tracks.boxes[tracks.stages == LOST]
+        return int((iou_matrix(lost, boxes) > self._meeting).any(axis=1).sum())
 
 
 def occupied(boxes: FloatArray, width: int, height: int) -> BoolArray:

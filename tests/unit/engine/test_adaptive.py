@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,11 @@ def adaptive(*, heartbeat: float = 2.0, least: float = 0.0) -> Adaptive:
 
 
 def judge() -> TrackJudge:
-    return TrackJudge(calm_seconds=0.5, doubt_seconds=0.2, meeting=0.2, crowd=4)
+    return TrackJudge(calm_seconds=0.5, doubt_seconds=0.2, meeting=0.2, missed=0.3, crowd=4)
+
+
+def said(found: Tracks, *, looked: bool, before: Verdict | None = None) -> Verdict:
+    return judge().verdict(picture(0), found, before or Verdict.none(), looked=looked)
 
 
 def picture(index: int, *, box: tuple[int, int, int, int] | None = None, gap: Gap | None = None) -> Frame:
@@ -47,6 +53,14 @@ def tracks(
         evidence=np.full(count, by, np.int8),
         rows=np.full(count, -1),
     )
+
+
+def mixed(
+    *, located: Sequence[tuple[float, float, float, float]] = (), lost: Sequence[tuple[float, float, float, float]] = ()
+) -> Tracks:
+    some = tracks(*located, *lost)
+    some.stages[len(located) :] = Stage.LOST
+    return some
 
 
 def test_a_still_scene_falls_to_a_heartbeat() -> None:
@@ -101,17 +115,47 @@ def test_never_sooner_than_asked_but_after_a_gap_or_another_size() -> None:
         (tracks((0, 0, 20, 40), by=Evidence.PREDICTED), True, 0.5),
         (tracks((0, 0, 20, 40), stage=Stage.TENTATIVE), True, 0.0),
         (tracks((0, 0, 20, 40), stage=Stage.LOST), True, 0.5),
+        (mixed(located=[(0, 0, 20, 40)], lost=[(60, 0, 80, 40)]), True, 0.5),
+        (mixed(located=[(0, 0, 20, 40)], lost=[(8, 0, 28, 40)]), True, 0.2),  # it may be hidden
+        (mixed(lost=[(0, 0, 20, 40), (8, 0, 28, 40)]), True, 0.5),  # nobody is there to hide them
     ],
 )
 def test_tracks_in_doubt_wait_less(found: Tracks, looked: bool, wait: float) -> None:
-    assert judge().verdict(picture(0), found, looked=looked).wait == wait
+    assert said(found, looked=looked).wait == wait
+
+
+@pytest.mark.parametrize(
+    ("found", "missed", "hidden", "expected"),
+    [(3, 0, 0, False), (3, 1, 0, False), (2, 1, 0, True), (2, 0, 1, True), (2, 0, 0, False), (0, 0, 0, False)],
+)
+def test_a_look_that_misses_too_many_asks_for_every_frame(found: int, missed: int, hidden: int, expected: bool) -> None:
+    row = [(30.0 * index, 0.0, 30.0 * index + 20, 40.0) for index in range(found + missed)]
+    some = mixed(located=row, lost=[(4.0, 0.0, 24.0, 40.0)][:hidden])
+    some.evidence[:found] = Evidence.DETECTED
+    assert said(some, looked=True).missed == expected
+
+
+def test_until_the_next_look_what_the_last_one_missed_counts() -> None:
+    gone = said(tracks((0, 0, 20, 40)), looked=True)
+    assert gone.missed
+    assert said(tracks((0, 0, 20, 40)), looked=False, before=gone).missed
+    found = said(tracks((0, 0, 20, 40), by=Evidence.DETECTED), looked=True, before=gone)
+    assert not found.missed
+    assert not said(tracks((0, 0, 20, 40)), looked=False, before=found).missed
+
+
+def test_what_was_missed_is_looked_for_in_every_frame_with_motion() -> None:
+    missed = Verdict(0.0, 0.5, 300.0, np.ones((64, 64), dtype=bool), missed=True)
+    schedule, still = adaptive(), adaptive()
+    moving = [picture(index, box=(10 * index, 30, 10 * index + 20, 80)) for index in range(7)]
+    assert [frame.index for frame in moving if schedule.wants(frame, missed)] == [*range(7)]
+    assert [index for index in range(25) if still.wants(picture(index), missed)] == [0, 20]
 
 
 def test_a_crowd_that_moves_is_looked_at_in_every_frame() -> None:
     row = [(30.0 * index, 0.0, 30.0 * index + 20, 40.0) for index in range(4)]
-    said = [judge().verdict(picture(0), tracks(*row[:count]), looked=True).crowd for count in (3, 4)]
-    assert said == [False, True]
-    assert not judge().verdict(picture(0), tracks(*row, stage=Stage.LOST), looked=True).crowd
+    assert [said(tracks(*row[:count]), looked=True).crowd for count in (3, 4)] == [False, True]
+    assert not said(tracks(*row, stage=Stage.LOST), looked=True).crowd
     schedule = adaptive(least=0.2)
     crowd = Verdict(0.0, 0.5, 300.0, np.ones((64, 64), dtype=bool), crowd=True)
     moving = [picture(index, box=(10 * index, 30, 10 * index + 20, 80)) for index in range(7)]
@@ -121,11 +165,11 @@ def test_a_crowd_that_moves_is_looked_at_in_every_frame() -> None:
 
 
 def test_located_tracks_explain_motion_around_them() -> None:
-    seen = judge().verdict(picture(0), tracks((32, 24, 64, 72)), looked=True)
+    seen = said(tracks((32, 24, 64, 72)), looked=True)
     assert seen.size == pytest.approx(16 * 32)
     rows, columns = np.nonzero(seen.occupied)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 55, 12, 35)  # a quarter of a side around it
-    assert not judge().verdict(picture(0), tracks((32, 24, 64, 72), stage=Stage.LOST), looked=True).occupied.any()
+    assert not said(tracks((32, 24, 64, 72), stage=Stage.LOST), looked=True).occupied.any()
 
 
 class Moving(FakeSource):
@@ -184,12 +228,12 @@ def test_another_schedules_state_is_refused() -> None:
 
 def test_a_failing_tracker_ends_who_waits_for_it() -> None:
     class Failing(TrackJudge):
-        def verdict(self, frame: Frame, found: Tracks, *, looked: bool) -> Verdict:
+        def verdict(self, frame: Frame, found: Tracks, before: Verdict, *, looked: bool) -> Verdict:
             if frame.index == 5:
                 raise RuntimeError("no verdict")
-            return super().verdict(frame, found, looked=looked)
+            return super().verdict(frame, found, before, looked=looked)
 
-    broken: Judge = Failing(calm_seconds=0.5, doubt_seconds=0.2, meeting=0.2, crowd=4)
+    broken: Judge = Failing(calm_seconds=0.5, doubt_seconds=0.2, meeting=0.2, missed=0.3, crowd=4)
     stream = Stream(Moving(80), FakeTracker(), [RecordingSink()])
     with promptly(5), pytest.raises(RuntimeError, match="no verdict"):
         Engine([stream], FakeDetector(), schedule=lambda _: adaptive(), judge=broken).run()

@@ -197,7 +197,7 @@ def test_a_stop_right_after_a_run_went_on_loses_nothing() -> None:
 
 
 def test_a_schedule_that_goes_by_tracks_cannot_wait() -> None:
-    judge = TrackJudge(calm_seconds=0.5, doubt_seconds=0.2, meeting=0.2, crowd=4)
+    judge = TrackJudge(calm_seconds=0.5, doubt_seconds=0.2, meeting=0.2, missed=0.3, crowd=4)
 
     def make(first: int) -> Schedule:
         return every_nth(2)(first)

@@ -160,6 +160,19 @@ def test_between_detections_tracks_are_learned_anew_from_each() -> None:
     assert iou_pairs(tracks.boxes, pictures.boxes[11, :]).min() > 0.6
 
 
+def test_who_was_seen_between_is_held_for_all_of_its_time_afterwards() -> None:
+    """Frames in which nobody looked for a track take none of its time; those after a look has missed it do."""
+    pictures = moving(20, starts=STARTS[:1], steps=STEPS[:1] * 0)
+    what, stages = tracker(hold_seconds=0.2), []
+    for number, (frame, boxes) in enumerate(zip(pictures.frames, pictures.boxes, strict=True)):
+        if number < 3 or number in (7, 8, 9, 14, 15):
+            tracks = what.update(seen(boxes, (0,) if number > 6 else ()), number / FPS, image=frame)
+        else:
+            tracks = what.carry(number / FPS, image=frame)
+        stages.append(int(tracks.stages[0]))
+    assert stages == [CONFIRMED] * 14 + [LOST] * 6  # carried to frame 6, and missed from 7 on
+
+
 def test_who_was_not_seen_between_is_not_held_afterwards() -> None:
     pictures = moving(10, starts=STARTS[:1], steps=STEPS[:1], hidden=range(7, 10))
     what = tracker()
