@@ -17,7 +17,6 @@ _ADAPTIVE: dict[str, Any] = {
     "doubt_seconds": 0.12,
     "least_seconds": 0.0,
     "meeting": 0.2,
-    "missed": 1.0,
     "crowd": 16,
     "difference": 12.0,
     "newcomer": 0.6,
@@ -46,14 +45,14 @@ _OF_ITS_OWN = "cameras"  # a mapping of names to sections that are as those of a
 
 def as_before(values: Mapping[str, Any]) -> dict[str, Any]:
     """Dumped settings, section by section, without what came later and is as it was before it came."""
-    told = {name: _without(_chosen(section), _CAME_LATER.get(name, {})) for name, section in values.items()}
+    told = {name: _without(chosen(section), _CAME_LATER.get(name, {})) for name, section in values.items()}
     if isinstance(cameras := values.get(_OF_ITS_OWN), Mapping):
         told[_OF_ITS_OWN] = {name: as_before(own) for name, own in cameras.items()}
     return told
 
 
-def _chosen(section: Any) -> Any:
-    """A section without those in it that belong to another schedule than its own."""
+def chosen(section: Any) -> Any:
+    """A section without what in it belongs to another schedule than its own: that decides nothing."""
     if not isinstance(section, Mapping) or "schedule" not in section:
         return section
     return {key: value for key, value in section.items() if key not in _SCHEDULES - {section["schedule"]}}

@@ -61,10 +61,11 @@ class AdaptiveSettings(Section):
     missed: Share = Field(
         0.35,
         description="share of the located and hidden tracks; after a look that has missed more of them it looks at "
-        "every frame in which anything moves, until one misses fewer",
+        "every frame in which anything moves, until a look misses no more",
     )
     crowd: Annotated[int, Field(ge=1)] = Field(
-        50, description="of so many tracks on it looks at every frame in which anything moves: flow errs more"
+        50,
+        description="of so many located tracks on it looks at every frame in which anything moves: flow saves nothing",
     )
     difference: Annotated[float, Field(gt=0, le=255)] = Field(
         12.0, description="grey levels by which a 64th of the picture's width and height has changed"

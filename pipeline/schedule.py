@@ -24,7 +24,7 @@ class Verdict:
     size: float  # cells that a typical object covers; 0 where nothing is known
     occupied: BoolArray  # (CELLS, CELLS) where located tracks are, and may move
     crowd: bool = False  # so many of them that carrying them by flow saves nothing: every frame is to be looked at
-    missed: bool = False  # the last look has missed so many of them: likewise
+    missed: bool = False  # the last look has missed so many located and hidden ones: likewise
 
     @classmethod
     def none(cls) -> Verdict:

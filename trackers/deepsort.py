@@ -310,7 +310,8 @@ class DeepSort:
     def _carry_between(self, image: ImageArray | None, tracks: BoolArray, before: float) -> None:
         """Carry these tracks (n,) where they are seen. `before`: seconds, of the frame before.
 
-        That nobody looked for them takes none of the time for which they are held once a look has missed them.
+        That nobody looked for them takes none of the time for which they are held once a look has missed them; and
+        until the next look they are carried, however long ago they were missed.
         """
         if self.holding is None or self.holding.between is None:
             return

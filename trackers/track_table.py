@@ -24,6 +24,7 @@ from trackers.structures import (
 )
 
 FORMAT = 3  # version of to_arrays()
+_BEFORE_LOCATED_TO = 2  # the version that did not tell frames without a look from those with one that missed
 _DETECTED, _PREDICTED = np.int8(Evidence.DETECTED), np.int8(Evidence.PREDICTED)
 _SHADOWED = np.int8(Evidence.SHADOWED)
 _ROUNDING = 1e-9  # seconds; times are sums of frame intervals
@@ -287,11 +288,13 @@ class TrackTable:
         return {name: getattr(self, name).copy() for name in _COLUMNS} | scalars
 
     def from_arrays(self, state: State) -> None:
-        """The inverse of `to_arrays`."""
-        if int(state["format"]) != FORMAT:
-            raise ValueError(f"tracks were saved in format {int(state['format'])}, this version reads {FORMAT}")
+        """The inverse of `to_arrays`. Raises ValueError for a format that it does not read."""
+        saved = int(state["format"])
+        if saved not in (_BEFORE_LOCATED_TO, FORMAT):
+            raise ValueError(f"tracks were saved in format {saved}, this version reads {FORMAT}")
         for name in _COLUMNS:
-            setattr(self, name, state[name].copy())
+            known = "seen_at" if name == "located_to" and saved == _BEFORE_LOCATED_TO else name
+            setattr(self, name, state[known].copy())
         self.next_id, self.time = int(state["next_id"]), float(state["time"])
 
     def _check_time(self, seconds: float) -> None:

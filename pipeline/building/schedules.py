@@ -10,13 +10,8 @@ from pipeline.scheduling.adaptive import Adaptive
 from pipeline.scheduling.budget import Budget, Budgeted
 from pipeline.scheduling.judge import TrackJudge
 
-_OF_TRACKS = {
-    "calm_seconds",
-    "doubt_seconds",
-    "meeting",
-    "crowd",
-    "missed",
-}  # settings of adaptive that the judge goes by
+# settings of adaptive that the judge goes by
+_OF_TRACKS = {"calm_seconds", "doubt_seconds", "meeting", "missed", "crowd"}
 
 
 def schedule(settings: DetectorSettings, budget: Budget | None = None) -> MakeSchedule:

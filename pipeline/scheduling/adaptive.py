@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.schedule import CELLS, Verdict
 from trackers.structures import BoolArray, Frame, ImageArray, State
 
-FORMAT = 3  # version of to_arrays()
+FORMAT = 3  # version of to_arrays(), and of what the verdicts beside it tell
 _SAMPLES = 2  # pixels of a cell that are looked at along each side, at least
 _NOISE = 4  # cells that differ without anything moving
 _NOBODY = 16.0  # cells of an object where no track tells how large objects are

@@ -9,16 +9,18 @@ from trackers.geometry import iou_matrix
 from trackers.structures import CONFIRMED, LOST, TENTATIVE, BoolArray, Evidence, FloatArray, Frame, Tracks
 
 _AROUND = 0.25  # of a box's sides; its surroundings in which motion is its own: shadow, blur, errors of flow
+_ONE_THING = 0.9  # IoU from which on a lost track is not hidden by another, but is what that one follows
 
 
 class TrackJudge:
     """Where no track is in doubt, the detector may wait; where one is, it is to look soon; see Judge."""
 
     def __init__(self, *, calm_seconds: float, doubt_seconds: float, meeting: float, missed: float, crowd: int) -> None:
-        """`calm_seconds`, `doubt_seconds`: waits where no track is in doubt, and where one is. `meeting`: IoU of two
-        tracks from which on they may be taken for each other, or one may hide the other. `missed`: after a look that
-        found a smaller share than the rest of the located and the hidden ones, every frame is looked at until one finds
-        more. `crowd`: of so many located ones on every frame is looked at.
+        """`calm_seconds`, `doubt_seconds`: waits where no track is in doubt, and where one is.
+
+        `meeting`: IoU of two tracks from which on they may be taken for each other, or one may hide the other.
+        `missed`: share of the located and hidden tracks; after a look that has missed more than that, every frame in
+        which anything moves is looked at, until a look misses no more. `crowd`: likewise while so many are located.
         """
         self._calm, self._doubt = calm_seconds, doubt_seconds
         self._meeting, self._missed, self._crowd = meeting, missed, crowd
@@ -35,7 +37,8 @@ class TrackJudge:
             wait = 0.0
         missed = before.missed
         if looked:
-            missed = bool(hidden + (evidence != Evidence.DETECTED).sum() > self._missed * (hidden + len(boxes)))
+            unfound = hidden + int(np.count_nonzero(evidence != Evidence.DETECTED))
+            missed = unfound > self._missed * (hidden + len(boxes))
         seen = tracks.boxes[located | tentative]
         sides = (seen[:, 2:] - seen[:, :2]) * (CELLS / np.array([frame.width, frame.height]))
         size = float(np.median(sides.prod(axis=1))) if len(seen) else 0.0
@@ -48,9 +51,12 @@ class TrackJudge:
         return bool((overlaps > self._meeting).any())
 
     def _hidden(self, tracks: Tracks, boxes: FloatArray) -> int:
-        """How many lost tracks are where one of the located `boxes` (n, 4) may hide them."""
-        lost = tracks.boxes[tracks.stages == LOST]
-        return int((iou_matrix(lost, boxes) > self._meeting).any(axis=1).sum())
+        """How many lost tracks are where one of the located `boxes` (n, 4) may hide them.
+
+        One that lies on a located one wholly is what that one follows, since their ids were exchanged.
+        """
+        overlaps = iou_matrix(tracks.boxes[tracks.stages == LOST], boxes)
+        return int(((overlaps > self._meeting) & (overlaps < _ONE_THING)).any(axis=1).sum())
 
 
 def occupied(boxes: FloatArray, width: int, height: int) -> BoolArray:

@@ -30,6 +30,7 @@ from tests.benchmarks.tracking_clips import SHARED
 
 _TEACHER = SHARED / "weights" / "person-vehicle-bike-detection-2003" / "person-vehicle-bike-detection-2003.xml"
 _LAYOUT = Benchmark.MOT15
+_PEOPLE = ("detector.keep=[person]",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,16 @@ class Clip:
 
     video: Path
     truth: Path | None = None
+    settings: tuple[str, ...] = ()  # of what the truth is about
 
 
 CLIPS = {
     "PETS09-S2L1": Clip(
-        SHARED / "data/mot15/PETS09-S2L1/video.mp4", SHARED / "data/mot15/PETS09-S2L1/gt/gt_at_video_scale.txt"
+        SHARED / "data/mot15/PETS09-S2L1/video.mp4",
+        SHARED / "data/mot15/PETS09-S2L1/gt/gt_at_video_scale.txt",
+        _PEOPLE,
     ),
-    "TUD-Campus": Clip(SHARED / "data/mot15/TUD-Campus/video.mp4", SHARED / "data/mot15/TUD-Campus/gt/gt.txt"),
+    "TUD-Campus": Clip(SHARED / "data/mot15/TUD-Campus/video.mp4", SHARED / "data/mot15/TUD-Campus/gt/gt.txt", _PEOPLE),
     "people-walking": Clip(SHARED / "data/videos/people-walking.mp4"),
     "dense-traffic": Clip(SHARED / "data/videos/dense-traffic.mp4"),
 }
@@ -64,7 +68,9 @@ def track(clip: Clip, said: list[str], folder: Path, name: str) -> Tracked:
     """Run a clip with the default config, changed as said."""
     where = folder / name.replace(" ", "-")
     where.mkdir(parents=True)
-    settings = load_settings("default", [*said, f"store.database={json.dumps(str(where / 'bench.db'))}"])
+    settings = load_settings(
+        "default", [*clip.settings, *said, f"store.database={json.dumps(str(where / 'bench.db'))}"]
+    )
     outcome = Run([str(clip.video)], settings, outputs=Outputs(mot=where / "tracks.txt")).execute()
     report = outcome.sources[0].report
     assert report is not None

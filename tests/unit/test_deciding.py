@@ -99,6 +99,14 @@ def test_a_detector_that_gives_masks_is_another_than_it_was() -> None:
     assert run_record(settings, Outlining(), FakeEmbedder(), Outputs()).settings_hash != run
 
 
+def test_what_a_schedule_goes_by_counts_with_it() -> None:
+    def hashed(*said: str) -> str:
+        settings = load_settings(None, ["detector.schedule=adaptive", *said])
+        return run_record(settings, FakeDetector(), None, Outputs()).settings_hash
+
+    assert len({hashed(), hashed("detector.adaptive.missed=1"), hashed("detector.adaptive.crowd=16")}) == 3
+
+
 @pytest.mark.parametrize("said", NEW)
 def test_what_is_new_and_set_counts(said: str) -> None:
     settings, detector, embedder = load_settings(None, [said]), FakeDetector(), FakeEmbedder()

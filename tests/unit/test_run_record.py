@@ -52,6 +52,21 @@ def test_runs_of_versions_that_took_the_processor_by_themselves_are_read(config:
     assert resumed.settings_hash == now.settings_hash
 
 
+@pytest.mark.parametrize("schedule", ["every", "adaptive", "budget"])
+def test_runs_of_versions_with_other_defaults_of_a_schedule_are_read(schedule: str) -> None:
+    now = run_record(load_settings("default", [f"detector.schedule={schedule}"]), FakeDetector(), None, Outputs())
+    detector = dict(now.settings["detector"])
+    detector["adaptive"] = {key: value for key, value in detector["adaptive"].items() if key != "missed"}
+    detector["adaptive"] |= {"calm_seconds": 0.31, "crowd": 16}
+    older = now.settings | {"detector": detector}
+    again = stored_settings(older, "x.db")
+    assert (again.detector.adaptive.crowd == 16) == (schedule == "adaptive")
+    resumed = run_record(again, FakeDetector(), None, Outputs())
+    if schedule != "adaptive":
+        assert resumed.settings_hash == now.settings_hash
+        assert differences(older, resumed.settings) == []
+
+
 def test_the_databases_password_is_not_kept() -> None:
     settings = load_settings("default", ["store.database=postgresql://me:geheim@host/db"])
     record = run_record(settings, FakeDetector(), None, Outputs())

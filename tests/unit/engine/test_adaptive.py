@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from pipeline.engine import Engine, Stream
+from pipeline.live.lane import Lane, LiveStream
 from pipeline.schedule import SCHEDULE, EveryNth, Judge, Schedule, Verdict
 from pipeline.scheduling.adaptive import Adaptive
+from pipeline.scheduling.course import Course
 from pipeline.scheduling.judge import TrackJudge, occupied
 from pipeline.sinks.base import ChunkEnd
-from tests.fakes import FakeDetector, FakeSource, FakeTracker, RecordingSink, make_frame
+from tests.fakes import FakeDetector, FakeFeed, FakeSource, FakeTracker, RecordingSink, make_frame
 from tests.promptness import promptly
 from trackers.structures import Evidence, Frame, Gap, ImageArray, Stage, Tracks
 
@@ -214,6 +216,36 @@ def test_a_run_that_goes_on_decides_as_if_it_had_not_been_interrupted(batch: int
     for first in (10, 30, 50, 60):
         kept = {name: array for name, array in states[first].items() if name.startswith(SCHEDULE)}
         assert run(80, first, kept, batch=batch)[0] == [index for index in looked if index >= first]
+
+
+WHOLE = (0.0, 0.0, float(WIDTH), float(HEIGHT))
+
+
+def moving(index: int) -> Frame:
+    return picture(index, box=(10 * index, 30, 10 * index + 20, 80))
+
+
+@pytest.mark.parametrize(("by", "wanted"), [(Evidence.FLOW, True), (Evidence.DETECTED, False)])
+def test_a_stop_changes_nothing_of_what_a_look_has_missed(by: Evidence, wanted: bool) -> None:
+    course, twin = Course(adaptive(), judge()), Course(adaptive(), judge())
+    for index in range(3):
+        course.wants(moving(index))
+        course.tracked(moving(index), tracks(WHOLE, by=by), looked=index == 0)
+    twin.from_arrays(course.to_arrays(course.decided()))
+    for index in range(3, 6):
+        assert [one.wants(moving(index)) for one in (course, twin)] == [wanted, wanted]
+        for one in (course, twin):
+            one.tracked(moving(index), tracks(WHOLE), looked=False)
+
+
+def test_a_camera_looks_until_what_was_missed_is_found() -> None:
+    lane = Lane(LiveStream(0, FakeFeed(), FakeTracker(), []), adaptive(), judge())
+    assert lane.wants(moving(0))
+    lane.tracked(moving(0), tracks(WHOLE), looked=True)
+    lane.tracked(moving(1), tracks(WHOLE), looked=False)
+    assert lane.wants(moving(2))
+    lane.tracked(moving(2), tracks(WHOLE, by=Evidence.DETECTED), looked=True)
+    assert [lane.wants(moving(index)) for index in range(3, 7)] == [False] * 4
 
 
 def test_another_schedules_state_is_refused() -> None:

@@ -256,6 +256,16 @@ def test_a_saved_state_does_not_change_with_the_table() -> None:
         np.testing.assert_array_equal(array, before[name], err_msg=name)
 
 
+def test_a_state_of_before_frames_without_looks_counted_is_read() -> None:
+    table, twin = TrackTable(kalman.XYWH8), TrackTable(kalman.XYWH8)
+    step(table, see(HERE), 0.0)
+    step(table, see(), 0.1)
+    now = table.to_arrays()
+    twin.from_arrays({name: array for name, array in now.items() if name != "located_to"} | {"format": np.array(2)})
+    for name, array in now.items():
+        np.testing.assert_array_equal(array, twin.to_arrays()[name], err_msg=name)
+
+
 def test_a_state_of_another_format_is_refused() -> None:
     state = TrackTable(kalman.XYWH8).to_arrays()
     with pytest.raises(ValueError, match="saved in format 99"):
