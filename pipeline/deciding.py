@@ -45,13 +45,15 @@ _OF_ITS_OWN = "cameras"  # a mapping of names to sections that are as those of a
 
 def as_before(values: Mapping[str, Any]) -> dict[str, Any]:
     """Dumped settings, section by section, without what came later and is as it was before it came."""
-    told = {name: _without(chosen(section), _CAME_LATER.get(name, {})) for name, section in values.items()}
+    told = {
+        name: _without(without_other_schedules(section), _CAME_LATER.get(name, {})) for name, section in values.items()
+    }
     if isinstance(cameras := values.get(_OF_ITS_OWN), Mapping):
         told[_OF_ITS_OWN] = {name: as_before(own) for name, own in cameras.items()}
     return told
 
 
-def chosen(section: Any) -> Any:
+def without_other_schedules(section: Any) -> Any:
     """A section without what in it belongs to another schedule than its own: that decides nothing."""
     if not isinstance(section, Mapping) or "schedule" not in section:
         return section

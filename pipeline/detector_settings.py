@@ -65,7 +65,7 @@ class AdaptiveSettings(Section):
     )
     crowd: Annotated[int, Field(ge=1)] = Field(
         50,
-        description="of so many located tracks on it looks at every frame in which anything moves: flow saves nothing",
+        description="of so many located tracks on it looks at every frame in which anything moves: flow gets dear",
     )
     difference: Annotated[float, Field(gt=0, le=255)] = Field(
         12.0, description="grey levels by which a 64th of the picture's width and height has changed"

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pipeline import build
 from pipeline.config import DetectorSettings, EmbedderSettings, Settings, digest, names_network
-from pipeline.deciding import DETECTOR_WHERE_AND_HOW, WHERE_AND_HOW, as_before, chosen
+from pipeline.deciding import DETECTOR_WHERE_AND_HOW, WHERE_AND_HOW, as_before, without_other_schedules
 from pipeline.detector_settings import FusionSettings
 from pipeline.errors import ModelError
 from pipeline.models.base import Detector, Embedder, ModelCard, Segmenter
@@ -101,7 +101,7 @@ def stored_values(kept: Mapping[str, Any], database: str) -> dict[str, Any]:
     values["store"] = {**values.get("store", {}), "database": database}
     defaults = Settings().model_dump(mode="json")
     for section in ("detector", "segmenter", "embedder"):
-        said = chosen(values.get(section, {}))
+        said = without_other_schedules(values.get(section, {}))
         usual = defaults[section] | ({} if names_network(said) else {"device": said.get("device")})
         # they refuse what their backend does not look at, also said by default, or by the default of another version
         values[section] = {key: value for key, value in said.items() if value != usual.get(key)}

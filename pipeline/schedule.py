@@ -23,7 +23,7 @@ class Verdict:
     wait: float  # seconds after the last look for which its tracks can do without another one
     size: float  # cells that a typical object covers; 0 where nothing is known
     occupied: BoolArray  # (CELLS, CELLS) where located tracks are, and may move
-    crowd: bool = False  # so many of them that carrying them by flow saves nothing: every frame is to be looked at
+    crowd: bool = False  # so many of them that flow may cost more than a look: every frame is to be looked at
     missed: bool = False  # the last look has missed so many located and hidden ones: likewise
 
     @classmethod

@@ -23,7 +23,7 @@ from trackers.calibration import ScoreCalibration
 from trackers.doubts import Doubts, placed
 from trackers.geometry import iou_matrix, iou_pairs
 from trackers.observations import Observations
-from trackers.occlusion import Cover, cover
+from trackers.occlusion import ONE_THING, Cover, cover
 from trackers.recognition import Recognition
 from trackers.silhouettes import Seen, Silhouettes
 from trackers.structures import (
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 Shape = Literal["boxes", "masks"]
 FORMAT = 5  # version of to_arrays(); the first one did not say so
 _ROUNDING = 1e-9  # seconds; times are sums of frame intervals
-_ONE_THING = 0.9  # IoU from which on a lost track is not behind another, but is what the other one follows
 _SUREST = 0.0025  # least factor on a measurement's variance: no detector is free of error
 
 
@@ -335,7 +334,7 @@ class DeepSort:
         """Which lost tracks are behind another one, and are not what the other one follows (n,)."""
         behind = (self.table.stages == LOST) & hidden.reaches(self.covered_share)
         boxes = self.table.boxes
-        behind[behind] = iou_pairs(boxes[behind], boxes[hidden.by[behind]]) < _ONE_THING
+        behind[behind] = iou_pairs(boxes[behind], boxes[hidden.by[behind]]) < ONE_THING
         return np.asarray(behind)
 
     def _unseen_for(self, seconds: float) -> BoolArray:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from trackers.silhouettes import Silhouettes
 
 
+ONE_THING = 0.9  # IoU from which on a lost track is not behind another, but is what the other one follows
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Cover:
     """How much of each box is hidden. Row i of both columns is the same box."""

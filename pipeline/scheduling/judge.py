@@ -6,10 +6,10 @@ import numpy as np
 
 from pipeline.schedule import CELLS, Verdict
 from trackers.geometry import iou_matrix
+from trackers.occlusion import ONE_THING
 from trackers.structures import CONFIRMED, LOST, TENTATIVE, BoolArray, Evidence, FloatArray, Frame, Tracks
 
 _AROUND = 0.25  # of a box's sides; its surroundings in which motion is its own: shadow, blur, errors of flow
-_ONE_THING = 0.9  # IoU from which on a lost track is not hidden by another, but is what that one follows
 
 
 class TrackJudge:
@@ -56,7 +56,7 @@ class TrackJudge:
         One that lies on a located one wholly is what that one follows, since their ids were exchanged.
         """
         overlaps = iou_matrix(tracks.boxes[tracks.stages == LOST], boxes)
-        return int(((overlaps > self._meeting) & (overlaps < _ONE_THING)).any(axis=1).sum())
+        return int(((overlaps > self._meeting) & (overlaps < ONE_THING)).any(axis=1).sum())
 
 
 def occupied(boxes: FloatArray, width: int, height: int) -> BoolArray:

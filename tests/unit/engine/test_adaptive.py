@@ -120,6 +120,7 @@ def test_never_sooner_than_asked_but_after_a_gap_or_another_size() -> None:
         (mixed(located=[(0, 0, 20, 40)], lost=[(60, 0, 80, 40)]), True, 0.5),
         (mixed(located=[(0, 0, 20, 40)], lost=[(8, 0, 28, 40)]), True, 0.2),  # it may be hidden
         (mixed(lost=[(0, 0, 20, 40), (8, 0, 28, 40)]), True, 0.5),  # nobody is there to hide them
+        (mixed(located=[(0, 0, 20, 40)], lost=[(0, 0, 20, 40)]), True, 0.5),  # the located one follows it now
     ],
 )
 def test_tracks_in_doubt_wait_less(found: Tracks, looked: bool, wait: float) -> None:
